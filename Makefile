@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# `make help` lists what can be made.
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+B       := build
+
+CLANG        ?= $(firstword $(foreach v,19 18 17 16,$(shell command -v clang-$(v))) clang)
+CLANG_FORMAT ?= $(firstword $(foreach v,19 18 17 16,$(shell command -v clang-format-$(v))) clang-format)
+BPFTOOL      ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PKG_CONFIG   ?= pkg-config
+
+WARN     := -Wall -Wextra -Werror -Wno-unused-parameter
+CPPFLAGS += -D_GNU_SOURCE -DVSTOR_VERSION='"$(VERSION)"' -Iinclude -I. -I$(B)
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=gnu11 $(WARN)
+DEPFLAGS  = -MMD -MP
+
+AGENT_PKGS := libbpf libmicrohttpd jansson
+CTL_PKGS   := libcurl jansson ncursesw
+
+all: $(B)/vstord $(B)/vstorctl ## build the agent and the command
+
+# --- kernel side: every bpf/*.bpf.c becomes a skeleton ---
+BPF_CC    = $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ $(WARN) -Iinclude -I.
+BPF_SRC  := $(wildcard bpf/*.bpf.c)
+BPF_SKEL := $(BPF_SRC:bpf/%.bpf.c=$(B)/%.skel.h)
+
+$(B)/%.bpf.o: bpf/%.bpf.c | $(B)
+	$(BPF_CC) $(DEPFLAGS) -MT $@ -c $< -o $@.tmp
+	$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp # drops DWARF, keeps BTF
+
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf >$@.tmp && mv $@.tmp $@
+
+# --- user side. features.c is in both programs: `vstorctl doctor` works without an agent. ---
+AGENT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard agent/*.c))
+CTL_OBJ   := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c) $(wildcard agent/features*.c))
+
+$(B)/agent/%.o: CFLAGS += $(shell $(PKG_CONFIG) --cflags $(AGENT_PKGS))
+$(B)/ctl/%.o:   CFLAGS += $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS))
+$(B)/agent/%.o: agent/%.c $(BPF_SKEL)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
+$(B)/ctl/%.o: ctl/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
+
+$(B)/vstord: $(AGENT_OBJ)
+	$(CC) $(LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs $(AGENT_PKGS)) -lm
+$(B)/vstorctl: $(CTL_OBJ)
+	$(CC) $(LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs $(CTL_PKGS) libbpf) -lm
+
+# --- unit tests: a line "LINK: FILE.c ... -lLIB ..." in tests/unit/NAME_test.c names what it needs ---
+UNIT_SRC := $(wildcard tests/unit/*_test.c)
+UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
+unit_link = $(shell sed -n 's/.*LINK: *\(.*[^ *\/]\).*/\1/p' $(1))
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+define unit_rule
+$(B)/$(1:.c=): $(1) $(filter %.c,$(call unit_link,$(1)))
+	@mkdir -p $$(@D)
+	$$(CC) $$(CPPFLAGS) -O1 -g -std=gnu11 $$(WARN) $$(SANITIZE) $$(DEPFLAGS) -MT $$@ -o $$@ $$< $(call unit_link,$(1)) -lcmocka
+endef
+$(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
+
+# --- programs that the tests of bpf/ use ---
+TEST_BIN := $(B)/tests/bpf/kind_trace $(B)/tests/bpf/insns
+
+$(B)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(BPF_CC) -Ibpf $(DEPFLAGS) -MT $@ -c $< -o $@.tmp
+	$(BPFTOOL) gen object $@ $@.tmp && rm $@.tmp
+$(B)/tests/bpf/%.skel.h: $(B)/tests/bpf/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf >$@.tmp && mv $@.tmp $@
+$(B)/tests/bpf/kind_trace: $(B)/tests/bpf/kind_trace.skel.h
+$(B)/tests/bpf/%: tests/bpf/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -I$(B)/tests/bpf $(CFLAGS) $(DEPFLAGS) -MT $@ -o $@ $< -lbpf
+
+tests: $(UNIT_BIN) $(TEST_BIN) ## build the programs that the tests need
+
+# --- what people type ---
+run: ## install what is missing, build, start the agent (observe only) and show vstorctl top
+	@scripts/deps build --install
+	@$(MAKE) --no-print-directory -s all
+	@scripts/run
+
+test: ## install what is missing, build, run every test that can run here
+	@scripts/deps build test --install
+	@$(MAKE) --no-print-directory all tests
+	@tests/run
+
+test-vm: all ## run the guest tests on every kernel; KERNEL=6.12 TEST=name for one
+	@scripts/deps build test --install
+	@tests/vm/run "$(KERNEL)" "$(TEST)"
+
+bench: all ## measure cost, side by side with other tools, and print the tables
+	@scripts/deps build bench --install
+	@bench/run $(BENCH)
+
+C_FILES  := $(filter-out vmlinux.h,$(shell git ls-files '*.c' '*.h' 2>/dev/null))
+
+check: ## format, warnings of gcc and clang, shellcheck, licence lines
+	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES) && echo "ok format"
+	@$(MAKE) --no-print-directory -s all && echo "ok warnings (gcc)"
+	@$(MAKE) --no-print-directory -s B=build/clang CC=$(CLANG) all && echo "ok warnings (clang)"
+	@tests/lint
+
+MAN := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.scd))
+$(B)/%: docs/%.scd | $(B)
+	scdoc <$< >$@
+man: $(MAN) ## build the man pages (needs scdoc)
+
+install: all man ## install below $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(B)/vstord $(DESTDIR)$(PREFIX)/sbin/vstord
+	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(MAN)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor README.md LICENSE docs/*.md
+
+$(B):
+	@mkdir -p $@
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+clean: ## remove what was built
+	rm -rf $(B)
+
+.PHONY: all tests run test test-vm bench check man install help clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+-include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The loop's context: everything that lives as long as the agent. */
+#ifndef VST_AGENT_H
+#define VST_AGENT_H
+
+#include <stdbool.h>
+
+#include "agent/devices.h"
+#include "agent/owners.h"
+#include "agent/probes.h"
+#include "agent/self.h"
+#include "agent/table.h"
+
+struct vst_agent {
+	struct vst_probes *probes;
+	struct vst_owners *owners;
+	struct vst_table *table;
+	struct vst_devices devices;
+	struct vst_self self;
+	char instance[17]; /* differs with each start */
+	char kernel[65];
+	double started; /* monotonic seconds */
+	double interval;
+	double collected; /* when the table was read last */
+	void *events;	  /* struct ring_buffer */
+};
+
+/* Reads what is new into the snapshot. 0 or -errno. */
+int vst_agent_collect(struct vst_agent *a);
+
+#endif /* VST_AGENT_H */

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the kernel offers and what we may use of it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <bpf/btf.h>
+#include "features_priv.h"
+
+#define OLDEST_MAJOR 6
+#define OLDEST_MINOR 1
+#define TESTED_MAJOR 6
+#define TESTED_MINOR 18
+
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38
+#define CAP_BPF 39
+#endif
+
+/* --- kernel --- */
+
+enum vst_feature_state vst_look_version(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+					struct vst_feature_result *res)
+{
+	int major, minor;
+
+	if (!ctx->release || sscanf(ctx->release, "%d.%d", &major, &minor) != 2) {
+		vst_feature_say(res, "the kernel does not tell its version");
+		return VST_FEATURE_UNKNOWN;
+	}
+	vst_feature_say(res, "Linux %d.%d, ", major, minor);
+	if (major < OLDEST_MAJOR || (major == OLDEST_MAJOR && minor < OLDEST_MINOR)) {
+		vst_feature_say(res, "older than %d.%d", OLDEST_MAJOR, OLDEST_MINOR);
+		return VST_FEATURE_MISSING;
+	}
+	vst_feature_say(res, "%s %d.%d to %d.%d",
+			major > TESTED_MAJOR || (major == TESTED_MAJOR && minor > TESTED_MINOR)
+				? "newer than the tested"
+				: "one of the tested",
+			OLDEST_MAJOR, OLDEST_MINOR, TESTED_MAJOR, TESTED_MINOR);
+	return VST_FEATURE_FOUND;
+}
+
+enum vst_feature_state vst_look_btf(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+				    struct vst_feature_result *res)
+{
+	if (ctx->btf) {
+		vst_feature_say(res, "the kernel describes its types");
+		return VST_FEATURE_FOUND;
+	}
+	vst_feature_say(res, "/sys/kernel/btf/vmlinux: %s", vst_features_error(ctx->btf_err));
+	return vst_features_is_denied(ctx->btf_err) ? VST_FEATURE_UNKNOWN : VST_FEATURE_MISSING;
+}
+
+static enum vst_feature_state no_btf(struct vst_feature_result *res)
+{
+	vst_feature_say(res, "cannot be told without the kernel's BTF");
+	return VST_FEATURE_UNKNOWN;
+}
+
+static bool has_enumerator(const struct btf *btf, const char *type, const char *name)
+{
+	const struct btf_type *t;
+	int id = btf__find_by_name_kind(btf, type, BTF_KIND_ENUM);
+
+	if (id <= 0)
+		return false;
+	t = btf__type_by_id(btf, id);
+	for (int i = 0; i < btf_vlen(t); i++)
+		if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off), name))
+			return true;
+	return false;
+}
+
+/* Asks what the probes ask (VST_HAVE_CAST in bpf/compat.bpf.h). */
+enum vst_feature_state vst_look_cast(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+				     struct vst_feature_result *res)
+{
+	if (!ctx->btf)
+		return no_btf(res);
+	if (has_enumerator(ctx->btf, "special_kfunc_type", "KF_bpf_rdonly_cast"))
+		return VST_FEATURE_FOUND;
+	vst_feature_say(res, "not in this kernel: it came with Linux 6.2");
+	return VST_FEATURE_MISSING;
+}
+
+enum vst_feature_state vst_look_jit(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+				    struct vst_feature_result *res)
+{
+	char line[16];
+	int err = vst_features_first_line(vst_features_open_below(ctx, "/proc/sys/net/core/bpf_jit_enable"), line,
+					  sizeof(line));
+
+	if (err) {
+		vst_feature_say(res, "/proc/sys/net/core/bpf_jit_enable: %s", vst_features_error(err));
+		return vst_features_is_denied(err) ? VST_FEATURE_UNKNOWN : VST_FEATURE_MISSING;
+	}
+	vst_feature_say(res, atoi(line) > 0 ? "on" : "off");
+	return atoi(line) > 0 ? VST_FEATURE_FOUND : VST_FEATURE_MISSING;
+}
+
+enum vst_feature_state vst_look_page_size(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+					  struct vst_feature_result *res)
+{
+	vst_feature_say(res, "%ld bytes", ctx->page_size);
+	return ctx->page_size == 4096 ? VST_FEATURE_FOUND : VST_FEATURE_MISSING;
+}
+
+/* --- permission --- */
+
+/* The value of a field of /proc/self/status, as a number in base; -1: not known. */
+static long long own_status(const struct vst_features_ctx *ctx, const char *field, int base)
+{
+	FILE *f = vst_features_open_below(ctx, "/proc/self/status");
+	size_t len = strlen(field);
+	long long value = -1;
+	char line[512];
+
+	if (!f)
+		return -1;
+	while (value < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, field, len) && line[len] == ':')
+			value = strtoll(line + len + 1, NULL, base);
+	fclose(f);
+	return value;
+}
+
+static bool has_capability(unsigned long long effective, int cap)
+{
+	return effective >> cap & 1;
+}
+
+enum vst_feature_state vst_look_capabilities(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+					     struct vst_feature_result *res)
+{
+	long long caps = own_status(ctx, "CapEff", 16);
+
+	if (caps < 0) {
+		vst_feature_say(res, "/proc/self/status does not tell");
+		return VST_FEATURE_UNKNOWN;
+	}
+	if (has_capability(caps, CAP_BPF) && has_capability(caps, CAP_PERFMON)) {
+		vst_feature_say(res, "CAP_BPF and CAP_PERFMON");
+		return VST_FEATURE_FOUND;
+	}
+	if (has_capability(caps, CAP_SYS_ADMIN)) {
+		vst_feature_say(res, "CAP_SYS_ADMIN");
+		return VST_FEATURE_FOUND;
+	}
+	vst_feature_say(res, "this user has not %s",
+			has_capability(caps, CAP_BPF)	    ? "CAP_PERFMON"
+			: has_capability(caps, CAP_PERFMON) ? "CAP_BPF"
+							    : "CAP_BPF and CAP_PERFMON");
+	return VST_FEATURE_UNKNOWN;
+}
+
+static bool lockdown_is(const struct vst_features_ctx *ctx, const char *mode)
+{
+	char line[128];
+
+	return !vst_features_first_line(vst_features_open_below(ctx, "/sys/kernel/security/lockdown"), line,
+					sizeof(line)) &&
+	       strstr(line, mode);
+}
+
+static bool in_user_namespace(const struct vst_features_ctx *ctx)
+{
+	unsigned long inside, outside, count;
+	char line[128];
+
+	if (vst_features_first_line(vst_features_open_below(ctx, "/proc/self/uid_map"), line, sizeof(line)) ||
+	    sscanf(line, "%lu %lu %lu", &inside, &outside, &count) != 3)
+		return false;
+	return inside || outside || count != 4294967295UL;
+}
+
+/* Who said no? The kernel gives one errno for all of them, so ask each what it is set to. */
+static void explain_denied(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+			   struct vst_feature_result *res)
+{
+	struct vst_feature_result caps = { .detail = "" };
+
+	if (vst_look_capabilities(ctx, row, &caps) != VST_FEATURE_FOUND) {
+		vst_feature_say(res, ": %s", caps.detail);
+	} else if (in_user_namespace(ctx)) {
+		vst_feature_say(res, ": this is a user namespace, and its capabilities count only inside");
+		res->remedy =
+			"Run it in the host's user namespace: a container needs to be privileged and not rootless.";
+	} else if (own_status(ctx, "Seccomp", 10) > 0) {
+		vst_feature_say(res, ": a seccomp filter is on and may hold back bpf(2)");
+		res->remedy =
+			"Allow bpf(2) in the seccomp profile, for example with seccomp=unconfined for this container.";
+	} else if (lockdown_is(ctx, "[integrity]") || lockdown_is(ctx, "[confidentiality]")) {
+		vst_feature_say(res, ": the kernel is locked down");
+		res->remedy = "Boot with lockdown=none on the kernel's command line, or without Secure Boot.";
+	} else {
+		vst_feature_say(res, ": a security module or the hypervisor's policy refuses it");
+		res->remedy = "Look for a denial in the kernel's log (dmesg) and in the audit log.";
+	}
+}
+
+enum vst_feature_state vst_look_load(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+				     struct vst_feature_result *res)
+{
+	const char *what = "a map";
+	int err = ctx->try_map(), id = 0;
+
+	if (!err) {
+		what = "a program";
+		if (ctx->btf)
+			id = btf__find_by_name_kind(ctx->btf, "btf_trace_block_rq_issue", BTF_KIND_TYPEDEF);
+		err = ctx->try_prog(BPF_TRACE_RAW_TP, id > 0 ? id : 0);
+	}
+	if (!err) {
+		vst_feature_say(res, "a map and a program were loaded");
+		return VST_FEATURE_FOUND;
+	}
+	vst_feature_say(res, "%s was refused (%s)", what, vst_features_error(err));
+	if (vst_features_is_denied(err)) {
+		explain_denied(ctx, row, res);
+		return VST_FEATURE_UNKNOWN;
+	}
+	if (err == -EINVAL && lockdown_is(ctx, "[confidentiality]")) {
+		vst_feature_say(res,
+				": the kernel is locked down for confidentiality, so no program may read its memory");
+		res->remedy = "Boot with lockdown=integrity or lockdown=none on the kernel's command line.";
+	} else if (err == -ENOSYS) {
+		vst_feature_say(res, ": the kernel was built without bpf(2)");
+		res->remedy = "Use a kernel with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_EVENTS=y.";
+	} else {
+		res->remedy = "Use a kernel with CONFIG_BPF_EVENTS=y; if it has that, please report this line.";
+	}
+	return VST_FEATURE_MISSING;
+}
+
+static enum vst_feature_state attempted(int err, struct vst_feature_result *res)
+{
+	if (!err) {
+		vst_feature_say(res, "tried: it works");
+		return VST_FEATURE_FOUND;
+	}
+	vst_feature_say(res, "tried: %s", vst_features_error(err));
+	return vst_features_is_denied(err) ? VST_FEATURE_UNKNOWN : VST_FEATURE_MISSING;
+}
+
+enum vst_feature_state vst_look_stats(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+				      struct vst_feature_result *res)
+{
+	return attempted(ctx->try_stats(), res);
+}
+
+enum vst_feature_state vst_look_fentry(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+				       struct vst_feature_result *res)
+{
+	int id;
+
+	res->harmless = true;
+	if (!ctx->btf)
+		return no_btf(res);
+	id = btf__find_by_name_kind(ctx->btf, row->arg, BTF_KIND_FUNC);
+	return attempted(id > 0 ? ctx->try_prog(BPF_TRACE_FENTRY, id) : -ENOENT, res);
+}
+
+/* --- tracepoints --- */
+
+/* Parameters of the type behind btf_trace_NAME: typedef -> pointer -> prototype, whose first is the program's own. */
+static int tracepoint_args(const struct btf *btf, int id)
+{
+	const struct btf_type *t = btf__type_by_id(btf, id);
+
+	for (int i = 0; i < 2 && t; i++)
+		t = btf__type_by_id(btf, t->type);
+	return t && btf_is_func_proto(t) ? (int)btf_vlen(t) - 1 : -1;
+}
+
+enum vst_feature_state vst_look_tracepoint(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
+					   struct vst_feature_result *res)
+{
+	char name[64];
+	int id, args;
+
+	if (!ctx->btf)
+		return no_btf(res);
+	snprintf(name, sizeof(name), "btf_trace_%s", row->arg);
+	id = btf__find_by_name_kind(ctx->btf, name, BTF_KIND_TYPEDEF);
+	if (id <= 0) {
+		vst_feature_say(res, "not in this kernel");
+		return VST_FEATURE_MISSING;
+	}
+	args = tracepoint_args(ctx->btf, id);
+	if (args != (int)row->args) {
+		/* block_rq_issue and its like took (queue, request) before 5.11, a54895fa057c */
+		vst_feature_say(res, "it has %d arguments here, the probe knows %u", args, row->args);
+		return VST_FEATURE_MISSING;
+	}
+	return VST_FEATURE_FOUND;
+}

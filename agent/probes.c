@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "agent/log.h"
+#include "agent/probes.h"
+
+#include "block.skel.h"
+#include "cgroup.skel.h"
+#include "dirty.skel.h"
+#include "stacked.skel.h"
+
+/* The objects: the first one's maps are everybody's. X(GROUP, skeleton) */
+#define OBJECTS(X)                                                                                                     \
+	X(BLOCK, block)                                                                                                \
+	X(STACKED, stacked)                                                                                            \
+	X(CGROUP, cgroup)                                                                                              \
+	X(DIRTY, dirty)
+
+enum group {
+#define X(g, s) GROUP_##g,
+	OBJECTS(X)
+#undef X
+		GROUP__N
+};
+
+/*
+ * Every program: which object it is in, its tracepoint, whether the agent can do without it. Order of attaching:
+ * completion comes last, so that what it sees has been seen at its submission.
+ * X(group, program, tracepoint, required)
+ */
+#define PROBES(X)                                                                                                      \
+	X(BLOCK, rq_requeue, block_rq_requeue, false)                                                                  \
+	X(BLOCK, rq_merge, block_rq_merge, false)                                                                      \
+	X(BLOCK, bio_backmerge, block_bio_backmerge, false)                                                            \
+	X(BLOCK, bio_frontmerge, block_bio_frontmerge, false)                                                          \
+	X(BLOCK, rq_insert, block_rq_insert, false)                                                                    \
+	X(BLOCK, rq_issue, block_rq_issue, true)                                                                       \
+	X(BLOCK, rq_complete, block_rq_complete, true)                                                                 \
+	X(STACKED, bio_complete, block_bio_complete, false)                                                            \
+	X(STACKED, bio_queue, block_bio_queue, false)                                                                  \
+	X(CGROUP, cgroup_mkdir, cgroup_mkdir, false)                                                                   \
+	X(CGROUP, cgroup_rmdir, cgroup_rmdir, false)                                                                   \
+	X(DIRTY, dirty_folio, writeback_dirty_folio, false)
+
+enum probe_id {
+#define X(g, p, t, r) PROBE_##p,
+	PROBES(X)
+#undef X
+		PROBE__N
+};
+
+static const struct {
+	enum group group;
+	const char *name;
+	const char *tracepoint;
+	bool required;
+} probe_table[] = {
+#define X(g, p, t, r) { GROUP_##g, #p, #t, r },
+	PROBES(X)
+#undef X
+};
+
+struct probe {
+	struct bpf_program *prog;
+	struct bpf_link *link;
+	bool missing;
+	__u64 run_ns, run_cnt; /* at the beginning of a statistics moment */
+	double mean_ns;
+	__u64 sampled;
+};
+
+struct vst_probes {
+#define X(g, s) struct s##_bpf *s;
+	OBJECTS(X)
+#undef X
+	struct bpf_object *obj[GROUP__N];
+	struct probe probe[PROBE__N];
+	struct vst_maps maps;
+	bool stacked_loaded;
+	int stacked_failed; /* -errno */
+	int stats_fd;
+	nlink_t modules; /* directories in /sys/module when the symbols were looked up; 0: not yet */
+};
+
+/* --- symbols --- */
+
+static void symbols_read(struct vst_state *state)
+{
+	static const char *const names[] = {
+#define X(f, s, w) s,
+		VST_SYMBOLS(X)
+#undef X
+	};
+	__u64 addr[sizeof(names) / sizeof(names[0])] = { 0 };
+	char line[512], name[256];
+	unsigned long long a;
+	size_t i;
+	FILE *f;
+
+	f = fopen("/proc/kallsyms", "re");
+	if (!f) {
+		vst_warn(
+			"cannot read /proc/kallsyms: %s; direct I/O, the journal and swap may be shown as kind unknown",
+			strerror(errno));
+		return;
+	}
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx %*c %255s", &a, name) != 2)
+			continue;
+		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (name[0] == names[i][0] && !strcmp(name, names[i]))
+				addr[i] = a;
+	}
+	fclose(f);
+	i = 0;
+#define X(f, s, w) state->sym.f = addr[i++];
+	VST_SYMBOLS(X)
+#undef X
+}
+
+void vst_probes_symbols(struct vst_probes *p)
+{
+	struct stat st;
+
+	/* a module that comes or goes changes the number of directories; sysfs keeps no times */
+	if (stat("/sys/module", &st))
+		st.st_nlink = 1;
+	if (st.st_nlink == p->modules)
+		return;
+	p->modules = st.st_nlink;
+	symbols_read(p->maps.state);
+}
+
+/* --- loading --- */
+
+/* The verifier's log is long, and its reason stands at the end. */
+static int on_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	enum { TAIL = 1500 };
+	char *text;
+	int len;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	len = vasprintf(&text, fmt, args);
+	if (len < 0)
+		return 0;
+	vst_log(level == LIBBPF_WARN ? VST_LOG_WARN : VST_LOG_DEBUG, "%s%s", len > TAIL ? "..." : "",
+		len > TAIL ? text + len - TAIL : text);
+	free(text);
+	return 0;
+}
+
+static void *map_memory(const struct bpf_map *map, size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+/* The other objects use the first one's maps. */
+static int share_maps(struct bpf_object *obj, const struct bpf_object *with)
+{
+	struct bpf_map *map, *shared;
+	int err;
+
+	bpf_object__for_each_map(map, obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		shared = bpf_object__find_map_by_name(with, bpf_map__name(map));
+		if (!shared)
+			continue;
+		err = bpf_map__reuse_fd(map, bpf_map__fd(shared));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static bool tracepoint_exists(const struct btf *btf, const char *tracepoint)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
+	return btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0;
+}
+
+/* Tells libbpf to leave out what this kernel has no tracepoint for. */
+static int find_programs(struct vst_probes *p)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	char name[64];
+	int i, err = 0;
+
+	if (!btf)
+		return -errno;
+	for (i = 0; i < PROBE__N && !err; i++) {
+		snprintf(name, sizeof(name), "vst_%s", probe_table[i].name);
+		p->probe[i].prog = bpf_object__find_program_by_name(p->obj[probe_table[i].group], name);
+		if (!p->probe[i].prog) {
+			err = -ENOENT;
+		} else if (!tracepoint_exists(btf, probe_table[i].tracepoint)) {
+			p->probe[i].missing = true;
+			bpf_program__set_autoload(p->probe[i].prog, false);
+			vst_warn("this kernel has no tracepoint %s%s", probe_table[i].tracepoint,
+				 probe_table[i].required ? ": it cannot be watched" : "");
+			if (probe_table[i].required)
+				err = -EOPNOTSUPP;
+		}
+	}
+	btf__free(btf);
+	return err;
+}
+
+static int open_objects(struct vst_probes *p)
+{
+#define X(g, s)                                                                                                        \
+	p->s = s##_bpf__open();                                                                                        \
+	if (!p->s)                                                                                                     \
+		return -errno;                                                                                         \
+	p->obj[GROUP_##g] = p->s->obj;
+	OBJECTS(X)
+#undef X
+	return 0;
+}
+
+static int load_objects(struct vst_probes *p, const struct vst_hiers *hiers)
+{
+	int err;
+
+	p->block->rodata->vst_blkio_hier = p->stacked->rodata->vst_blkio_hier = hiers->blkio;
+	p->block->rodata->vst_memory_hier = p->stacked->rodata->vst_memory_hier = hiers->memory;
+	p->dirty->rodata->vst_memory_hier = hiers->memory;
+	p->block->rodata->vst_cpus = p->stacked->rodata->vst_cpus = p->maps.cpus;
+	err = bpf_map__set_max_entries(p->block->maps.vst_slots, VST_ROWS * p->maps.cpus);
+	if (!err)
+		err = block_bpf__load(p->block);
+	/* stacked_bpf is loaded when it is needed: its verification takes a third of the start */
+#define X(g, s)                                                                                                        \
+	if (!err && GROUP_##g != GROUP_BLOCK)                                                                          \
+		err = share_maps(p->obj[GROUP_##g], p->block->obj);                                                    \
+	if (!err && GROUP_##g != GROUP_BLOCK && GROUP_##g != GROUP_STACKED)                                            \
+		err = s##_bpf__load(p->s);
+	OBJECTS(X)
+#undef X
+	return err;
+}
+
+static int open_maps(struct vst_probes *p)
+{
+	struct vst_maps *m = &p->maps;
+
+	m->state = map_memory(p->block->maps.vst_state, sizeof(*m->state));
+	m->row_keys = map_memory(p->block->maps.vst_row_keys, sizeof(*m->row_keys) * VST_ROWS);
+	m->counters = map_memory(p->block->maps.vst_counters, sizeof(*m->counters) * VST_SLOTS);
+	if (!m->state || !m->row_keys || !m->counters)
+		return -ENOMEM;
+	m->rows_fd = bpf_map__fd(p->block->maps.vst_rows);
+	m->slots_fd = bpf_map__fd(p->block->maps.vst_slots);
+	m->hists_fd = bpf_map__fd(p->block->maps.vst_hists);
+	m->lost_fd = bpf_map__fd(p->block->maps.vst_lost);
+	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
+	m->free_slots_fd = bpf_map__fd(p->block->maps.vst_free_slots);
+	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
+	m->state->next_row = m->state->next_slot = 1;
+	m->state->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
+	return 0;
+}
+
+int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret)
+{
+	struct vst_probes *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	p->stats_fd = -1;
+	p->maps.cpus = libbpf_num_possible_cpus();
+	libbpf_set_print(on_libbpf);
+	err = open_objects(p);
+	if (!err)
+		err = find_programs(p);
+	if (!err)
+		err = load_objects(p, hiers);
+	if (!err)
+		err = open_maps(p);
+	if (err) {
+		vst_probes_free(p);
+		return err;
+	}
+	vst_probes_symbols(p);
+	*ret = p;
+	return 0;
+}
+
+/* --- attaching --- */
+
+static int attach_group(struct vst_probes *p, enum group group)
+{
+	for (int i = 0; i < PROBE__N; i++) {
+		struct probe *probe = &p->probe[i];
+
+		if (probe_table[i].group != group || probe->missing || probe->link)
+			continue;
+		probe->link = bpf_program__attach(probe->prog);
+		if (!probe->link) {
+			int err = -errno;
+
+			vst_err("cannot attach to tracepoint %s: %s", probe_table[i].tracepoint, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+int vst_probes_attach_cgroup(struct vst_probes *p)
+{
+	int err = attach_group(p, GROUP_CGROUP);
+
+	return err ? err : attach_group(p, GROUP_DIRTY);
+}
+
+int vst_probes_attach_block(struct vst_probes *p)
+{
+	struct timespec now;
+	int err;
+
+	p->maps.state->attach_ns = UINT64_MAX; /* until all are attached, any request may have been missed */
+	err = attach_group(p, GROUP_BLOCK);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	p->maps.state->attach_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
+	return err;
+}
+
+int vst_probes_stacked(struct vst_probes *p, bool on)
+{
+	if (on && p->stacked_failed)
+		return p->stacked_failed;
+	if (on && !p->stacked_loaded) {
+		int err = stacked_bpf__load(p->stacked);
+
+		if (err) { /* an object is loaded once or never */
+			p->stacked_failed = err;
+			vst_warn("cannot load the probes of stacked devices (dm, md, bcache, zram): %s; their I/O "
+				 "shows on "
+				 "the devices below only",
+				 strerror(-err));
+			return err;
+		}
+		p->stacked_loaded = true;
+	}
+	if (on) {
+		p->stacked_failed = attach_group(p, GROUP_STACKED);
+		if (!p->stacked_failed)
+			return 0;
+	}
+	for (int i = 0; i < PROBE__N; i++) {
+		if (probe_table[i].group != GROUP_STACKED)
+			continue;
+		bpf_link__destroy(p->probe[i].link);
+		p->probe[i].link = NULL;
+	}
+	return on ? p->stacked_failed : 0;
+}
+
+void vst_probes_sweep(struct vst_probes *p)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(p->block->progs.vst_sweep), &opts))
+		vst_debug("cannot run the sweep: %s", strerror(errno));
+}
+
+/* --- what they cost --- */
+
+static void prog_info(const struct probe *probe, struct bpf_prog_info *info)
+{
+	__u32 len = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	if (bpf_program__fd(probe->prog) >= 0)
+		bpf_obj_get_info_by_fd(bpf_program__fd(probe->prog), info, &len);
+}
+
+void vst_probes_stats_begin(struct vst_probes *p)
+{
+	struct bpf_prog_info info;
+
+	if (p->stats_fd >= 0)
+		return;
+	p->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	for (int i = 0; i < PROBE__N; i++) {
+		prog_info(&p->probe[i], &info);
+		p->probe[i].run_ns = info.run_time_ns;
+		p->probe[i].run_cnt = info.run_cnt;
+	}
+}
+
+void vst_probes_stats_end(struct vst_probes *p)
+{
+	struct bpf_prog_info info;
+
+	if (p->stats_fd < 0)
+		return;
+	for (int i = 0; i < PROBE__N; i++) {
+		struct probe *probe = &p->probe[i];
+
+		prog_info(probe, &info);
+		if (info.run_cnt == probe->run_cnt)
+			continue;
+		probe->sampled = info.run_cnt - probe->run_cnt;
+		probe->mean_ns = (double)(info.run_time_ns - probe->run_ns) / (double)probe->sampled;
+	}
+	close(p->stats_fd);
+	p->stats_fd = -1;
+}
+
+double vst_probes_event_ns(const struct vst_probes *p)
+{
+	return p->probe[PROBE_rq_issue].mean_ns + p->probe[PROBE_rq_complete].mean_ns;
+}
+
+const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
+{
+	return &p->maps;
+}
+
+size_t vst_probes_count(const struct vst_probes *p)
+{
+	return PROBE__N;
+}
+
+void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info *ret)
+{
+	const struct probe *probe = &p->probe[i];
+	struct bpf_prog_info info;
+
+	prog_info(probe, &info);
+	ret->name = probe_table[i].name;
+	ret->tracepoint = probe_table[i].tracepoint;
+	if (probe_table[i].group == GROUP_STACKED && p->stacked_failed) {
+		ret->state = VST_PROBE_MISSING;
+		ret->why = "it could not be loaded or attached; the agent's log says why";
+		ret->run_ns = 0;
+		ret->runs = ret->missed = 0;
+		return;
+	}
+	ret->state = probe->missing ? VST_PROBE_MISSING : probe->link ? VST_PROBE_ATTACHED : VST_PROBE_OFF;
+	ret->why = probe->missing ? "this kernel does not have the tracepoint"
+		   : probe->link  ? ""
+				  : "no stacked device (dm, md, bcache, zram) is in use";
+	ret->run_ns = probe->mean_ns;
+	ret->runs = probe->sampled;
+	ret->missed = info.recursion_misses;
+}
+
+void vst_probes_free(struct vst_probes *p)
+{
+	if (!p)
+		return;
+	vst_probes_stats_end(p);
+	for (int i = 0; i < PROBE__N; i++)
+		bpf_link__destroy(p->probe[i].link);
+	if (p->maps.state)
+		munmap(p->maps.state, sizeof(*p->maps.state));
+	if (p->maps.row_keys)
+		munmap((void *)p->maps.row_keys, sizeof(*p->maps.row_keys) * VST_ROWS);
+	if (p->maps.counters)
+		munmap(p->maps.counters, sizeof(*p->maps.counters) * VST_SLOTS);
+#define X(g, s) s##_bpf__destroy(p->s);
+	OBJECTS(X)
+#undef X
+	free(p);
+}

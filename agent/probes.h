@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel side: loads and attaches the probes, and says how they are. One table of them, in probes.c. */
+#ifndef VST_PROBES_H
+#define VST_PROBES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+#include "vstor/abi.h"
+
+struct vst_probes;
+
+/* The maps that the collector reads. Descriptors and memory are the probes'. */
+struct vst_maps {
+	struct vst_state *state;
+	const struct vst_key *row_keys; /* [VST_ROWS] */
+	struct vst_counters *counters;	/* [VST_SLOTS] */
+	int rows_fd;
+	int slots_fd;
+	int hists_fd;
+	int lost_fd;
+	int free_rows_fd;
+	int free_slots_fd;
+	int events_fd;
+	unsigned int cpus; /* as the map of slots counts them */
+};
+
+enum vst_probe_state {
+	VST_PROBE_ATTACHED,
+	VST_PROBE_OFF,	   /* not needed now */
+	VST_PROBE_MISSING, /* this kernel does not have the tracepoint */
+};
+
+struct vst_probe_info {
+	const char *name;
+	const char *tracepoint;
+	enum vst_probe_state state;
+	const char *why; /* "" if attached */
+	double run_ns;	 /* mean of a run; 0: not known */
+	__u64 runs;	 /* that run_ns is the mean of */
+	__u64 missed;	 /* runs that the kernel skipped, since the start */
+};
+
+/* How the host keeps its cgroups: enum vst_hierarchy of the blkio and the memory controller. */
+struct vst_hiers {
+	__u8 blkio;
+	__u8 memory;
+};
+
+/* Loads everything; nothing is attached yet. 0 or -errno, explained on stderr. */
+int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret);
+
+/* Attaches all that is always needed: cgroups first, so that no cgroup is missed by a scan that follows. */
+int vst_probes_attach_cgroup(struct vst_probes *p);
+int vst_probes_attach_block(struct vst_probes *p);
+
+/* Attaches or detaches the probes of stacked devices. */
+int vst_probes_stacked(struct vst_probes *p, bool on);
+
+/* Counts what has ended without a completion that the probes were shown (loss no_end). Costs less than a millisecond. */
+void vst_probes_sweep(struct vst_probes *p);
+
+/* Looks the functions of vstor/symbols.h up again, if modules came or went since. */
+void vst_probes_symbols(struct vst_probes *p);
+
+/*
+ * The kernel's run-time statistics cost two clock reads a run, so they are on for moments only: begin starts such a
+ * moment, end takes the figures and stops it.
+ */
+void vst_probes_stats_begin(struct vst_probes *p);
+void vst_probes_stats_end(struct vst_probes *p);
+
+const struct vst_maps *vst_probes_maps(const struct vst_probes *p);
+size_t vst_probes_count(const struct vst_probes *p);
+void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info *ret);
+
+/* Issue and complete of a request together, mean, in ns; 0: not known yet. */
+double vst_probes_event_ns(const struct vst_probes *p);
+
+void vst_probes_free(struct vst_probes *p);
+
+#endif /* VST_PROBES_H */

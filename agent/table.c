@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "agent/log.h"
+#include "agent/table.h"
+
+#define BATCH 32 /* histograms read at once */
+
+int vst_table_new(struct vst_table **ret)
+{
+	struct vst_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->scratch = calloc(BATCH, sizeof(*t->scratch));
+	t->dirty = calloc(VST_ROWS, sizeof(*t->dirty));
+	if (!t->scratch || !t->dirty) {
+		vst_table_free(t);
+		return -ENOMEM;
+	}
+	*ret = t;
+	return 0;
+}
+
+static void row_free(struct vst_row *row)
+{
+	for (int i = 0; i < VST_TIME__N; i++)
+		free(row->hist[i].bucket);
+	row->container->rows--;
+	free(row);
+}
+
+void vst_table_free(struct vst_table *t)
+{
+	struct vst_row *row, *next;
+
+	if (!t)
+		return;
+	for (row = t->rows; row; row = next) {
+		next = row->next;
+		row_free(row);
+	}
+	free(t->seen);
+	free(t->scratch);
+	free(t->dirty);
+	free(t);
+}
+
+/* --- rows --- */
+
+static struct vst_row *row_new(struct vst_table *t, __u32 number, const struct vst_key *key,
+			       struct vst_container *container)
+{
+	struct vst_row *row = calloc(1, sizeof(*row));
+
+	if (!row)
+		return NULL;
+	row->id = ++t->last_id;
+	row->number = number;
+	row->key = *key;
+	row->container = container;
+	container->rows++;
+	row->next = t->rows;
+	t->rows = row;
+	t->n_rows++;
+	t->by_number[number] = row;
+	return row;
+}
+
+static struct vst_seen *seen_of(struct vst_table *t, __u32 dev)
+{
+	struct vst_seen *seen;
+
+	for (seen = t->seen; seen < t->seen + t->n_seen; seen++)
+		if (seen->dev == dev)
+			return seen;
+	seen = realloc(t->seen, (t->n_seen + 1) * sizeof(*seen));
+	if (!seen)
+		return NULL;
+	t->seen = seen;
+	seen += t->n_seen++;
+	memset(seen, 0, sizeof(*seen));
+	seen->dev = dev;
+	return seen;
+}
+
+const struct vst_seen *vst_table_seen(const struct vst_table *t, __u32 dev)
+{
+	for (size_t i = 0; i < t->n_seen; i++)
+		if (t->seen[i].dev == dev)
+			return &t->seen[i];
+	return NULL;
+}
+
+static __u64 counters_sum(const struct vst_counters *c)
+{
+	__u64 sum = 0;
+
+#define X(f, d) sum += __atomic_load_n(&c->f, __ATOMIC_RELAXED);
+	VST_COUNTERS(X)
+#undef X
+	return sum;
+}
+
+static void counters_add(__u64 *sum, const struct vst_counters *c)
+{
+	int i = 0;
+
+#define X(f, d) sum[i++] += __atomic_load_n(&c->f, __ATOMIC_RELAXED);
+	VST_COUNTERS(X)
+#undef X
+}
+
+/* Sums over the row's slots, one for each CPU that worked for it; what is new goes to its owner and its device. */
+static void row_counters(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
+{
+	__u64 counter[VST_COUNTER__N] = { 0 }, sum[VST_TIME__N] = { 0 };
+	struct vst_seen *seen = seen_of(t, row->key.dev);
+	struct vst_count more;
+	__u32 slot;
+	int i;
+
+	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+		counters_add(counter, &m->counters[slot]);
+		for (i = 0; i < VST_TIME__N; i++) {
+			sum[i] += m->counters[slot].sum_ns[i];
+			if (m->counters[slot].max_ns[i] > row->max_ns[i])
+				row->max_ns[i] = m->counters[slot].max_ns[i];
+		}
+	}
+	more.ios = counter[VST_COUNTER_ios] - row->counter[VST_COUNTER_ios];
+	more.bytes = counter[VST_COUNTER_bytes] - row->counter[VST_COUNTER_bytes];
+	row->container->ios += more.ios;
+	row->container->bytes += more.bytes;
+	if (seen) {
+		seen->seen.ios += more.ios;
+		seen->seen.bytes += more.bytes;
+		if (row->key.witness != VST_WITNESS_NONE) {
+			seen->attributed.ios += more.ios;
+			seen->attributed.bytes += more.bytes;
+		}
+	}
+	memcpy(row->counter, counter, sizeof(counter));
+	memcpy(row->sum_ns, sum, sizeof(sum));
+}
+
+/*
+ * The map's buckets are 32 bits wide and may wrap; ours go on. now: sums over the slots, of which the lower 32 bits are
+ * right.
+ */
+static void row_hist(struct vst_row *row, enum vst_time t, const __u32 *now)
+{
+	struct vst_sparse *h = &row->hist[t];
+	struct vst_bucket all[VST_HIST_BUCKETS], *copy;
+	unsigned int i, old = 0, n = 0;
+	__u64 before;
+
+	for (i = 0; i < VST_HIST_BUCKETS; i++) {
+		before = old < h->n && h->bucket[old].index == i ? h->bucket[old++].n : 0;
+		before += (__u32)(now[i] - (__u32)before);
+		if (before)
+			all[n++] = (struct vst_bucket){ .index = i, .n = before };
+	}
+	if (n != h->n) {
+		copy = realloc(h->bucket, n * sizeof(*copy));
+		if (!copy)
+			return;
+		h->bucket = copy;
+		h->n = n;
+	}
+	if (n)
+		memcpy(h->bucket, all, n * sizeof(*all));
+}
+
+/* The row's histograms on all CPUs, added up; slots that follow each other are read in one go. */
+static int row_hists(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
+{
+	__u32 sum[VST_TIME__N][VST_HIST_BUCKETS] = { 0 }, keys[BATCH], slot, first, before, next, count, i;
+	int time, bucket;
+
+	for (slot = t->slot_first[row->number]; slot; slot = next) {
+		/* chains grow at the head: numbers that follow each other come in falling order */
+		for (first = slot, count = 1; (next = t->slot_next[first]) && next == first - 1 && count < BATCH;
+		     count++)
+			first = next;
+		before = first - 1;
+		if (bpf_map_lookup_batch(m->hists_fd, &before, &next, keys, t->scratch, &count, NULL) &&
+		    errno != ENOENT)
+			return -errno;
+		next = t->slot_next[first];
+		for (i = 0; i < count; i++)
+			for (time = 0; time < VST_TIME__N; time++)
+				for (bucket = 0; bucket < VST_HIST_BUCKETS; bucket++)
+					sum[time][bucket] += t->scratch[i].n[time][bucket];
+	}
+	for (time = 0; time < VST_TIME__N; time++)
+		row_hist(row, time, sum[time]);
+	return 0;
+}
+
+/* --- collecting --- */
+
+/* Finds the slots that moved since the last time, and thereby the rows: *ret_n of them in t->dirty. */
+static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_owners *owners, double now,
+		      unsigned int *ret_n)
+{
+	__u32 end = __atomic_load_n(&m->state->next_slot, __ATOMIC_ACQUIRE), slot, number;
+	const struct vst_key *key;
+	struct vst_row *row;
+	__u64 sum;
+
+	*ret_n = 0;
+	if (end > VST_SLOTS)
+		end = VST_SLOTS;
+	for (slot = 1; slot < end; slot++) {
+		number = __atomic_load_n(&m->counters[slot].row, __ATOMIC_ACQUIRE);
+		if (!number || number >= VST_ROWS)
+			continue;
+		if (t->slot_row[slot] != number) {
+			t->slot_row[slot] = number;
+			t->n_slots++;
+			t->slot_next[slot] = t->slot_first[number];
+			t->slot_first[number] = slot;
+		}
+		sum = counters_sum(&m->counters[slot]);
+		if (sum == t->slot_seen[slot])
+			continue;
+		t->slot_seen[slot] = sum;
+		row = t->by_number[number];
+		if (row && memcmp(&row->key, &m->row_keys[number], sizeof(row->key))) {
+			/* given to another key while it was still counted for the old one */
+			row->number = 0;
+			row = NULL;
+		}
+		if (!row) {
+			key = &m->row_keys[number];
+			row = row_new(t, number, key, vst_owners_of(owners, key, now));
+			if (!row)
+				return -ENOMEM;
+		}
+		if (row->changed_seq == t->seq)
+			continue;
+		row->changed_seq = t->seq;
+		row->changed_at = now;
+		t->dirty[(*ret_n)++] = row;
+	}
+	return 0;
+}
+
+static int read_lost(struct vst_table *t, const struct vst_maps *m)
+{
+	struct vst_loss_key key, *prev = NULL;
+	struct vst_lost lost;
+	struct vst_seen *seen;
+	__u64 n;
+
+	memset(t->lost, 0, sizeof(t->lost));
+	while (!bpf_map_get_next_key(m->lost_fd, prev, &key)) {
+		prev = &key;
+		if (key.cause >= VST_LOSS__N || bpf_map_lookup_elem(m->lost_fd, &key, &lost))
+			continue;
+		seen = seen_of(t, key.dev);
+		if (!seen)
+			return -ENOMEM;
+		if (key.cause == VST_LOSS_NO_CELL) { /* in no row: the device's books need it all the same */
+			seen->seen.ios += lost.ios - seen->lost[VST_LOSS_NO_CELL];
+			seen->seen.bytes += lost.bytes - seen->no_cell_bytes;
+			seen->no_cell_bytes = lost.bytes;
+		}
+		n = key.cause == VST_LOSS_NO_PART ? lost.bytes : lost.ios;
+		seen->lost[key.cause] = n;
+		t->lost[key.cause] += n;
+	}
+	return 0;
+}
+
+int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
+{
+	const struct vst_maps *m = vst_probes_maps(probes);
+	struct vst_probe_info info;
+	unsigned int n, i;
+	int err;
+
+	t->seq++;
+	err = find_dirty(t, m, owners, now, &n);
+	for (i = 0; i < n && !err; i++) {
+		row_counters(t, t->dirty[i], m);
+		err = row_hists(t, t->dirty[i], m);
+	}
+	if (!err)
+		err = read_lost(t, m);
+	t->lost[VST_LOSS_NO_EVENT] = m->state->events_lost;
+	for (i = 0; i < vst_probes_count(probes); i++) {
+		vst_probes_info(probes, i, &info);
+		t->lost[VST_LOSS_MISSED] += info.missed;
+	}
+	return err;
+}
+
+/* --- taking back --- */
+
+#define RETIRE_DEAD 10.0 /* seconds after its owner's end */
+#define RETIRE_IDLE 60.0 /* seconds without I/O, if the table is nearly full */
+#define QUARANTINE 30.0	 /* a request in flight may still remember the row's number */
+
+static bool row_is_over(const struct vst_row *row, struct vst_owners *owners, bool crowded, double now)
+{
+	if (crowded && now - row->changed_at > RETIRE_IDLE)
+		return true;
+	return now - row->changed_at > RETIRE_DEAD && vst_owners_gone(owners, &row->key, now - RETIRE_DEAD);
+}
+
+static void row_take_back(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
+{
+	static const struct vst_hists zero_hists;
+	__u32 slot, next, cpu, i, none = 0;
+
+	for (cpu = 0; cpu < m->cpus; cpu++) {
+		i = row->number * m->cpus + cpu;
+		bpf_map_update_elem(m->slots_fd, &i, &none, BPF_ANY);
+	}
+	for (slot = t->slot_first[row->number]; slot; slot = next) {
+		next = t->slot_next[slot];
+		bpf_map_update_elem(m->hists_fd, &slot, &zero_hists, BPF_ANY);
+		memset(&m->counters[slot], 0, sizeof(m->counters[slot]));
+		t->slot_row[slot] = 0;
+		t->slot_seen[slot] = 0;
+		t->slot_next[slot] = 0;
+		bpf_map_update_elem(m->free_slots_fd, NULL, &slot, BPF_ANY);
+		t->n_slots--;
+	}
+	t->slot_first[row->number] = 0;
+	t->by_number[row->number] = NULL;
+	bpf_map_update_elem(m->free_rows_fd, NULL, &row->number, BPF_ANY);
+	row->number = 0;
+	t->n_rows--;
+}
+
+void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
+{
+	const struct vst_maps *m = vst_probes_maps(probes);
+	bool crowded = t->n_rows > VST_ROWS * 3 / 4 || t->n_slots > VST_SLOTS * 3 / 4;
+	struct vst_row *row, **at;
+	bool retired = false;
+
+	for (at = &t->rows; (row = *at);) {
+		if (row->number && !row->retired_at && row_is_over(row, owners, crowded, now)) {
+			bpf_map_delete_elem(m->rows_fd, &row->key);
+			row->retired_at = now;
+			retired = true;
+		} else if (row->number && row->retired_at && now - row->retired_at > QUARANTINE) {
+			row_take_back(t, row, m);
+		} else if (!row->number && (row->container->crowded_out || now - row->changed_at > VST_KEEP_DEAD)) {
+			*at = row->next;
+			row_free(row);
+			continue;
+		}
+		at = &row->next;
+	}
+	if (retired)
+		__atomic_add_fetch(&m->state->epoch, 1, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices with a request queue. A request's rows are decided when it is submitted: at its insertion the task is noted,
+ * at its issue, when nothing can be merged into it any more, its bios are looked at. Its completion only counts.
+ */
+#include "walk.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+static __always_inline bool is_passthrough(blk_opf_t flags)
+{
+	__u32 op = flags & REQ_OP_MASK;
+
+	return op == REQ_OP_DRV_IN || op == REQ_OP_DRV_OUT;
+}
+
+/*
+ * A pointer rq->field, and a number where rq is not the program's own argument. Not rq->field for pointers: each such
+ * load through a pointer that the verifier trusts makes it look for a name through all of the kernel's BTF, a third
+ * of the time that the agent takes to start on 6.18. Numbers do not, and are cheaper that way.
+ */
+#define rq_get(rq, field) vst_read(rq, struct request, field)
+#define rq_ptr(rq, field) vst_ptr(rq, struct request, field)
+
+/* The disk, not the partition. */
+static __always_inline __u32 dev_of(const struct request *rq)
+{
+	return vst_dev_of(vst_ptr(rq_ptr(rq, q), struct request_queue, disk));
+}
+
+/* --- submission --- */
+
+SEC("tp_btf/block_rq_insert")
+int BPF_PROG(vst_rq_insert, struct request *rq)
+{
+	struct vst_state *s = vst_state_get();
+	struct vst_inflight *in;
+
+	if (!s || is_passthrough(rq->cmd_flags))
+		return 0;
+	in = vst_inflight_claim(vst_identity(rq, s));
+	if (!in || in->issued_ns == REQUEUED)
+		return 0;
+	if (in->issued_ns)
+		vst_close(in, dev_of(rq));
+	in->queued_ns = bpf_ktime_get_ns();
+	in->task = vst_task_owner();
+	return 0;
+}
+
+SEC("tp_btf/block_rq_issue")
+int BPF_PROG(vst_rq_issue, struct request *rq)
+{
+	struct vst_state *s = vst_state_get();
+	blk_opf_t flags = rq->cmd_flags;
+	__u64 bio = rq_ptr(rq, bio);
+	struct vst_inflight *in;
+	struct vst_io io = {};
+
+	if (!s || is_passthrough(flags))
+		return 0;
+	in = vst_inflight_claim(vst_identity(rq, s));
+	if (!in) /* its completion counts it, as no_state */
+		return 0;
+	if (in->issued_ns == REQUEUED) {
+		in->issued_ns = bpf_ktime_get_ns();
+		return 0;
+	}
+	io.dev = dev_of(rq);
+	if (in->issued_ns)
+		vst_close(in, io.dev);
+	io.op = vst_op_of(flags);
+	io.layer = VST_LAYER_LEAF;
+	io.task = in->queued_ns ? in->task : TASK_IS_CURRENT;
+	vst_decide(s, in, &io, bio, bio == rq_ptr(rq, biotail), rq->__data_len);
+	in->issued_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+SEC("tp_btf/block_rq_requeue")
+int BPF_PROG(vst_rq_requeue, struct request *rq)
+{
+	struct vst_state *s = vst_state_get();
+	struct vst_inflight *in;
+	struct vst_counters *c;
+	__u32 slot;
+
+	in = s ? vst_inflight_find(vst_identity(rq, s)) : NULL;
+	if (!in || !in->issued_ns)
+		return 0;
+	if (!in->queued_ns)
+		in->queued_ns = in->issued_ns;
+	in->issued_ns = REQUEUED;
+	c = vst_counters_of(in->part[0].row, &slot);
+	if (c)
+		vst_add(&c->requeues, 1);
+	return 0;
+}
+
+/* --- merges --- */
+
+static __always_inline int merged(__u64 bio)
+{
+	struct vst_state *s = vst_state_get();
+	struct vst_counters *c;
+	struct vst_io io = {};
+	__u32 slot;
+
+	if (!s)
+		return 0;
+	io.dev = vst_dev_of(vst_ptr(vst_ptr(bio, struct bio, bi_bdev), struct block_device, bd_disk));
+	io.op = vst_op_of(vst_read(bio, struct bio, bi_opf));
+	io.layer = VST_LAYER_LEAF;
+	io.task = TASK_IS_CURRENT;
+	c = vst_counters_of(vst_row_of_bio(s, &io, bio), &slot);
+	if (c) /* three programs count merges */
+		__sync_fetch_and_add(&c->merges, 1);
+	return 0;
+}
+
+SEC("tp_btf/block_bio_backmerge")
+int BPF_PROG(vst_bio_backmerge, struct bio *bio)
+{
+	return merged(vst_address(bio));
+}
+
+SEC("tp_btf/block_bio_frontmerge")
+int BPF_PROG(vst_bio_frontmerge, struct bio *bio)
+{
+	return merged(vst_address(bio));
+}
+
+/* The request's bios have gone over to another one: it ends here. */
+SEC("tp_btf/block_rq_merge")
+int BPF_PROG(vst_rq_merge, struct request *rq)
+{
+	struct vst_state *s = vst_state_get();
+	struct vst_inflight *in = s ? vst_inflight_find(vst_identity(rq, s)) : NULL;
+	__u64 bio;
+
+	if (in)
+		vst_inflight_free(in);
+	bio = rq_ptr(rq, bio);
+	return bio ? merged(bio) : 0;
+}
+
+/* --- completion --- */
+
+/*
+ * No state: the request was never issued (a flush without data: the kernel sends its own flush instead, and counts
+ * this one too), or it was under way when the probe started, or the table was full.
+ */
+__noinline int vst_complete_unknown(__u64 rq, blk_opf_t flags, bool last, __u32 bytes, bool error)
+{
+	__u64 bio = rq_ptr(rq, bio);
+	struct vst_state *s = vst_state_get();
+	struct vst_io io = {};
+	__u32 row;
+
+	if (!s)
+		return 0;
+	io.dev = dev_of((const struct request *)rq);
+	io.op = vst_op_of(flags);
+	io.layer = VST_LAYER_LEAF;
+	if (!bytes && bio && io.op == VST_OP_WRITE) {
+		/* the owner was written into the bio at its submission; no task is asked here */
+		io.op = VST_OP_FLUSH;
+		row = vst_row_of_bio(s, &io, bio);
+	} else {
+		bool before = rq_get(rq, start_time_ns) < s->attach_ns;
+
+		row = vst_row_of_nobody(s, &io);
+		vst_lose(io.dev, before ? VST_LOSS_NO_START : VST_LOSS_NO_STATE, last, bytes);
+	}
+	if (!vst_count(row, last, bytes, error, NULL))
+		vst_lose(io.dev, VST_LOSS_NO_CELL, last, bytes);
+	return 0;
+}
+
+SEC("tp_btf/block_rq_complete")
+int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned int nr_bytes)
+{
+	struct vst_state *s = vst_state_get();
+	blk_opf_t flags = rq->cmd_flags;
+	struct vst_inflight *in;
+	bool last;
+
+	if (!s || is_passthrough(flags))
+		return 0;
+	/*
+	 * The last completion is the one that leaves nothing. A request with flushes around it completes its data
+	 * first and ends later, then without RQF_FLUSH_SEQ: the kernel counts it there. Its own flush request keeps
+	 * the flag and is counted apart.
+	 */
+	last = nr_bytes >= rq->__data_len && (!vst_rq_in_flush(rq->rq_flags) || (flags & REQ_OP_MASK) == REQ_OP_FLUSH);
+	in = vst_inflight_find(vst_identity(rq, s));
+	if (!in || !in->issued_ns) {
+		vst_complete_unknown(vst_address(rq), flags, last, nr_bytes, error);
+		if (in)
+			vst_inflight_free(in);
+		return 0;
+	}
+	if (in->part[1].row)
+		nr_bytes = vst_complete_parts(in, dev_of(rq), nr_bytes);
+	if (!vst_count(in->part[0].row, last, nr_bytes, error, in))
+		vst_lose(dev_of(rq), VST_LOSS_NO_CELL, last, nr_bytes);
+	if (last)
+		vst_inflight_free(in);
+	return 0;
+}
+
+/* --- what no completion came for --- */
+
+/*
+ * Run by the agent now and then, attached to nothing (not a "syscall" program: on 6.1 these may not use the queues of
+ * free numbers): a request whose entry says that the device has it, while the block layer has it no
+ * more, has ended without our being told. Not the younger ones: at its issue a request is still idle.
+ */
+#define SWEEP_AGE_NS 100000000ULL
+
+struct sweep {
+	__u64 now;
+	__u64 base; /* address from which vst_identity() counts */
+};
+
+__noinline int vst_sweep_one(struct vst_inflight *in, __u64 now, __u64 base)
+{
+	struct vst_key *key;
+	__u64 addr;
+	__u32 row;
+
+	if (!in)
+		return 0;
+	addr = in->addr;
+	row = in->part[0].row;
+	if (!(addr & IN_FLIGHT) || in->issued_ns <= REQUEUED || now - in->issued_ns < SWEEP_AGE_NS)
+		return 0;
+	key = bpf_map_lookup_elem(&vst_row_keys, &row);
+	if (!key || key->layer != VST_LAYER_LEAF)
+		return 0;
+	if (rq_get(base + (addr & ~IN_FLIGHT), state) == MQ_RQ_IDLE)
+		vst_close(in, key->dev);
+	return 0;
+}
+
+static long sweep_set(__u32 i, struct sweep *sweep)
+{
+	struct vst_set *set = bpf_map_lookup_elem(&vst_in_flight, &i);
+
+	if (!set)
+		return 1;
+	for (int way = 0; way < WAYS; way++)
+		if (set->way[way].addr & IN_FLIGHT)
+			vst_sweep_one(&set->way[way], sweep->now, sweep->base);
+	return 0;
+}
+
+SEC("raw_tp")
+int vst_sweep(void *ctx)
+{
+	struct vst_state *s = vst_state_get();
+	struct sweep sweep = {};
+
+	if (!s)
+		return 0;
+	sweep.now = bpf_ktime_get_ns();
+	sweep.base = vst_address(s);
+	bpf_loop(1 << VST_INFLIGHT_BITS, sweep_set, &sweep, 0);
+	return 0;
+}

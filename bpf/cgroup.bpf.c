@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Cgroups that come and go, with their paths: the agent names owners by them, also those that live for a moment. */
+#include "compat.bpf.h"
+#include "maps.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* False: a hierarchy in which no owner is counted. */
+static __always_inline bool hierarchy_of(const struct cgroup *cgrp, __u32 *ret_hier)
+{
+	struct cgroup_root *root = cgrp->root;
+	__u32 mask = root->subsys_mask;
+
+	if (!root->hierarchy_id)
+		*ret_hier = VST_HIER_UNIFIED;
+	else if (mask & (1U << bpf_core_enum_value(enum cgroup_subsys_id, io_cgrp_id)))
+		*ret_hier = VST_HIER_BLKIO;
+	else if (mask & (1U << vst_memory_subsys()))
+		*ret_hier = VST_HIER_MEMORY;
+	else
+		return false;
+	return true;
+}
+
+static __always_inline int send(__u32 type, const struct cgroup *cgrp, const char *path)
+{
+	struct vst_state *s = vst_state_get();
+	struct vst_event_cgroup *event;
+	__u32 hier = 0;
+
+	if (!s || !hierarchy_of(cgrp, &hier))
+		return 0;
+	event = bpf_ringbuf_reserve(&vst_events, sizeof(*event), 0);
+	if (!event) {
+		__sync_fetch_and_add(&s->events_lost, 1);
+		return 0;
+	}
+	event->type = type;
+	event->hier = hier;
+	event->id = cgrp->kn->id;
+	if (bpf_probe_read_kernel_str(event->path, sizeof(event->path), path) < 0)
+		event->path[0] = 0;
+	bpf_ringbuf_submit(event, 0);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(vst_cgroup_mkdir, struct cgroup *cgrp, const char *path)
+{
+	return send(VST_EVENT_CGROUP_MKDIR, cgrp, path);
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(vst_cgroup_rmdir, struct cgroup *cgrp, const char *path)
+{
+	return send(VST_EVENT_CGROUP_RMDIR, cgrp, path);
+}

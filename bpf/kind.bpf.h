@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a bio is: the kind, and for a file's data the size of the file. Decided from who will be told of its
+ * completion (that names the code that submitted it), then its flags, then its first page; the reasons are in
+ * docs/attribution.md. Every bio is of one kind and one file: filesystems build them so.
+ */
+#ifndef VST_KIND_BPF_H
+#define VST_KIND_BPF_H
+
+#include "compat.bpf.h"
+#include "maps.bpf.h"
+
+#define S_IFMT 0170000
+#define S_IFBLK 0060000
+#define S_IFREG 0100000
+#define PF_KTHREAD 0x00200000
+#define BTRFS_SUPER_MAGIC 0x9123683E
+
+#define MAPPING_FLAGS 3UL /* low bits of folio->mapping: anonymous, movable */
+#define MAPPING_ANON 1UL
+
+struct vst_what {
+	__u8 kind;
+	__u8 size;
+	__u64 folio; /* page cache folio of the first page, or 0: whose memory cgroup may know the owner */
+};
+
+static __always_inline __u8 vst_size_of(__u64 bytes)
+{
+	__u8 size = VST_SIZE__N - 1;
+
+#define X(e, n, limit, c)                                                                                              \
+	if (limit && size == VST_SIZE__N - 1 && bytes < limit)                                                         \
+		size = VST_SIZE_##e;
+	VST_SIZES(X)
+#undef X
+	return size;
+}
+
+/*
+ * An inode's pages: a regular file's are data, a block device's are a filesystem's metadata or, where nothing is
+ * mounted, raw. All else that has pages is metadata: directories and symbolic links, and the btrfs btree inode, whose
+ * mode is 0.
+ */
+static __always_inline void vst_what_inode(struct vst_what *what, __u64 inode, __u64 at_least)
+{
+	__u16 fmt = vst_read(inode, struct inode, i_mode) & S_IFMT;
+	__u64 bytes, bdev;
+
+	if (fmt == S_IFREG) {
+		bytes = vst_read(inode, struct inode, i_size);
+		what->kind = VST_KIND_DATA;
+		what->size = vst_size_of(bytes > at_least ? bytes : at_least);
+	} else if (fmt == S_IFBLK) {
+		bdev = inode - bpf_core_field_offset(struct bdev_inode, vfs_inode) +
+		       bpf_core_field_offset(struct bdev_inode, bdev);
+		what->kind = vst_bdev_is_mounted(bdev) ? VST_KIND_METADATA : VST_KIND_RAW;
+	} else {
+		what->kind = VST_KIND_METADATA;
+	}
+}
+
+/*
+ * Direct I/O through iomap: the file, and how large it will be when this call is done. A file that grows by direct
+ * writes has its old i_size until they complete. The call so far, this bio included, is in .size; what is left of it,
+ * up to the end of the extent that is being written, is in the iterator. That lives on the stack of the caller, so it
+ * is asked only where the caller waits: with no function to be called at the end. (.wait_for_completion is not set
+ * before all has been submitted.)
+ */
+static __always_inline void vst_what_iomap_dio(struct vst_what *what, __u64 dio, blk_opf_t opf)
+{
+	__u64 iocb = vst_ptr(dio, struct iomap_dio, iocb);
+	__u64 inode = vst_ptr(vst_ptr(iocb, struct kiocb, ki_filp), struct file, f_inode);
+	__u64 end = 0;
+
+	if (opf & 1) {
+		end = vst_read(iocb, struct kiocb, ki_pos) + vst_read(dio, struct iomap_dio, size);
+		if (!vst_ptr(iocb, struct kiocb, ki_complete))
+			end += vst_read(vst_ptr(dio, struct iomap_dio, submit.iter), struct iov_iter, count);
+	}
+	vst_what_inode(what, inode, end);
+}
+
+#define BTRFS_ROOT_TREE_OBJECTID 1
+
+/* Before 6.3 (690834e47cf7) there is no btrfs_bio.inode: the page tells, but not of direct I/O. */
+static __always_inline bool vst_what_btrfs_old(struct vst_what *what, const struct vst_state *s, __u64 bbio)
+{
+	if (vst_ptr(bbio, struct btrfs_bio, end_io) != s->sym.btrfs_dio)
+		return false;
+	bbio = vst_ptr(bbio, struct btrfs_bio, private);
+	vst_what_inode(what, vst_ptr(bbio, struct btrfs_dio_private, inode), 0);
+	return true;
+}
+
+static __always_inline bool vst_what_btrfs(struct vst_what *what, const struct vst_state *s, __u64 bio, blk_opf_t opf)
+{
+	__u64 bbio, inode, root;
+
+	/* the module came after the agent: its types are not known, the page has to tell */
+	if (!bpf_core_field_exists(struct btrfs_bio, bio))
+		return false;
+	bbio = bio - bpf_core_field_offset(struct btrfs_bio, bio);
+	if (vst_bio_is_meta(opf)) {
+		what->kind = VST_KIND_METADATA;
+		return true;
+	}
+	if (!bpf_core_field_exists(struct btrfs_bio, inode))
+		return vst_what_btrfs_old(what, s, bbio);
+	inode = vst_ptr(bbio, struct btrfs_bio, inode);
+	if (!inode)
+		return false;
+	root = vst_ptr(inode, struct btrfs_inode, root);
+	if (root && vst_ptr(root, struct btrfs_root, root_key.objectid) == BTRFS_ROOT_TREE_OBJECTID)
+		what->kind = VST_KIND_METADATA; /* the free space cache: regular files that no one can open */
+	else
+		vst_what_inode(what, inode + bpf_core_field_offset(struct btrfs_inode, vfs_inode), 0);
+	return true;
+}
+
+/* By completion function. False: it does not say. */
+static __always_inline bool vst_what_origin(struct vst_what *what, const struct vst_state *s, __u64 bio, __u64 end_io,
+					    blk_opf_t opf)
+{
+	if (!end_io)
+		return false;
+	if (end_io == s->sym.iomap_dio) {
+		vst_what_iomap_dio(what, vst_ptr(bio, struct bio, bi_private), opf);
+		return true;
+	}
+	if (end_io == s->sym.blkdev_dio || end_io == s->sym.blkdev_dio_aio) {
+		what->kind = VST_KIND_RAW;
+		return true;
+	}
+	if (end_io == s->sym.btrfs || end_io == s->sym.btrfs_orig)
+		return vst_what_btrfs(what, s, bio, opf);
+	if (bpf_core_field_exists(struct btrfs_io_stripe, bioc) && end_io == s->sym.btrfs_clone) {
+		bio = vst_ptr(bio, struct bio, bi_private);
+		bio = vst_ptr(bio, struct btrfs_io_stripe, bioc);
+		return vst_what_btrfs(what, s, vst_ptr(bio, struct btrfs_io_context, orig_bio), opf);
+	}
+	if (end_io == s->sym.xfs_buf) {
+		what->kind = VST_KIND_METADATA;
+		return true;
+	}
+	if (end_io == s->sym.xlog) {
+		what->kind = VST_KIND_JOURNAL;
+		return true;
+	}
+	if (end_io == s->sym.buffer &&
+	    vst_ptr(vst_ptr(bio, struct bio, bi_private), struct buffer_head, b_end_io) == s->sym.jbd2) {
+		what->kind = VST_KIND_JOURNAL;
+		return true;
+	}
+	if (end_io == s->sym.swap_write || end_io == s->sym.swap_read) {
+		what->kind = VST_KIND_SWAP;
+		return true;
+	}
+	if (bpf_core_field_exists(struct dio, inode) &&
+	    (end_io == s->sym.legacy_dio || end_io == s->sym.legacy_dio_aio)) {
+		vst_what_inode(what, vst_ptr(vst_ptr(bio, struct bio, bi_private), struct dio, inode), 0);
+		return true;
+	}
+	return false;
+}
+
+static __always_inline __u64 vst_page_folio(__u64 page)
+{
+	__u64 head = vst_ptr(page, struct page, compound_head);
+
+	return head & 1 ? head - 1 : page;
+}
+
+/* The folio of the bio's next page, as a number; 0 without pages. */
+static __always_inline __u64 vst_bio_folio(__u64 bio)
+{
+	__u64 vec = vst_ptr(bio, struct bio, bi_io_vec), page;
+	__u32 idx = vst_read(bio, struct bio, bi_iter.bi_idx);
+
+	if (!vec)
+		return 0;
+	page = vst_ptr(vec + idx * sizeof(struct bio_vec), struct bio_vec, bv_page);
+	return page ? vst_page_folio(page) : 0;
+}
+
+/*
+ * No file behind the page: the kernel's memory or a program's. `origin` is the bio that its submitter made, `user` that
+ * the page is a program's.
+ */
+static __always_inline void vst_what_memory(struct vst_what *what, const struct vst_state *s, __u64 origin,
+					    __u64 end_io, blk_opf_t opf, __u64 folio, bool user)
+{
+	if (vst_bio_is_meta(opf)) {
+		what->kind = VST_KIND_METADATA;
+	} else if (bpf_core_field_exists(struct ext4_io_end, inode) && end_io && end_io == s->sym.ext4_write) {
+		/* encrypted: the page is a bounce page */
+		vst_what_inode(what, vst_ptr(vst_ptr(origin, struct bio, bi_private), struct ext4_io_end, inode), 0);
+	} else if (end_io && end_io == s->sym.buffer) {
+		what->kind = VST_KIND_METADATA;
+	} else if (user && end_io && (end_io == s->sym.wait || end_io == s->sym.wait_old)) {
+		/* page->flags is the first word */
+		if (vst_word(folio, 0) & (1UL << bpf_core_enum_value(enum pageflags, PG_swapcache)))
+			what->kind = VST_KIND_SWAP;
+		else
+			what->kind = VST_KIND_RAW;
+	} else if (!vst_bdev_is_mounted(vst_ptr(origin, struct bio, bi_bdev))) {
+		what->kind = VST_KIND_RAW;
+	} else if (!user && vst_read(origin, struct bio, bi_iter.bi_size) &&
+		   (!folio || !end_io || end_io == s->sym.wait || end_io == s->sym.wait_old ||
+		    end_io == s->sym.bio_chain)) {
+		/*
+		 * A filesystem that clears blocks with a page of zeroes, as ext4lazyinit does for minutes after the
+		 * first mount, or that discards them, without pages.
+		 */
+		what->kind = VST_KIND_METADATA;
+	}
+}
+
+/*
+ * Is a page with this inode the program's buffer (mmap), not what the I/O is about? Yes for tmpfs and the like, which
+ * are on no block device (nor is btrfs, by its superblock); and a filesystem reads into its own pages, so not from
+ * another device.
+ */
+static __always_inline bool vst_page_is_buffer(const struct vst_state *s, __u64 origin, __u64 end_io, __u64 inode)
+{
+	__u64 bdev;
+
+	if ((vst_read(inode, struct inode, i_mode) & S_IFMT) == S_IFBLK)
+		return false;
+	bdev = vst_ptr(vst_ptr(inode, struct inode, i_sb), struct super_block, s_bdev);
+	if (!bdev) /* btrfs is on several devices and names none here */
+		return vst_read(vst_ptr(inode, struct inode, i_sb), struct super_block, s_magic) != BTRFS_SUPER_MAGIC;
+	return end_io && (end_io == s->sym.wait || end_io == s->sym.wait_old) &&
+	       bdev != vst_ptr(origin, struct bio, bi_bdev);
+}
+
+static __always_inline void vst_what_pages(struct vst_what *what, const struct vst_state *s, __u64 bio, __u64 origin,
+					   __u64 end_io, blk_opf_t opf)
+{
+	__u64 folio = vst_bio_folio(bio), mapping = 0, inode;
+	bool user;
+
+	if (folio)
+		mapping = vst_ptr(folio, struct folio, mapping);
+	user = mapping & MAPPING_ANON;
+	if (mapping && !(mapping & MAPPING_FLAGS)) {
+		inode = vst_ptr(mapping, struct address_space, host);
+		if (!vst_page_is_buffer(s, origin, end_io, inode)) {
+			vst_what_inode(what, inode, 0);
+			/* a program's pages of a block device never say so; btrfs was no holder with operations before 6.17 */
+			if (what->kind == VST_KIND_RAW && vst_bio_is_meta(opf))
+				what->kind = VST_KIND_METADATA;
+			what->folio = folio;
+			return;
+		}
+		user = true;
+	}
+	vst_what_memory(what, s, origin, end_io, opf, folio, user);
+}
+
+/* The bio that its submitter made, where this one is a part or a copy of it. */
+static __always_inline __u64 vst_bio_origin(const struct vst_state *s, __u64 bio)
+{
+	__u64 end_io = vst_ptr(bio, struct bio, bi_end_io);
+
+	if (!end_io)
+		return bio;
+	if (end_io == s->sym.dm_clone && bpf_core_field_exists(struct dm_io, orig_bio)) {
+		bio = vst_ptr(bio - bpf_core_field_offset(struct dm_target_io, clone), struct dm_target_io, io);
+		bio = vst_ptr(bio, struct dm_io, orig_bio);
+		end_io = vst_ptr(bio, struct bio, bi_end_io);
+	}
+	if (end_io == s->sym.bio_chain)
+		bio = vst_ptr(bio, struct bio, bi_private);
+	return bio;
+}
+
+static __always_inline void vst_what_decide(struct vst_what *what, const struct vst_state *s, __u64 bio)
+{
+	__u64 origin = vst_bio_origin(s, bio), end_io = vst_ptr(origin, struct bio, bi_end_io);
+	blk_opf_t opf = vst_read(bio, struct bio, bi_opf);
+
+	what->kind = VST_KIND_UNKNOWN;
+	what->size = VST_SIZE_NONE;
+	what->folio = 0;
+	if (vst_what_origin(what, s, origin, end_io, opf))
+		return;
+	if (vst_bio_is_swap(opf))
+		what->kind = VST_KIND_SWAP;
+	else
+		vst_what_pages(what, s, bio, origin, end_io, opf);
+}
+#endif /* VST_KIND_BPF_H */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps. Every probe names them; the agent lets all probes share the first one's. Sizes here are for a host of
+ * 1,000 containers; the agent sets those that depend on the number of CPUs.
+ */
+#ifndef VST_MAPS_BPF_H
+#define VST_MAPS_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "vstor/abi.h"
+
+/*
+ * Who made a page dirty that is charged to another cgroup, by its folio. Forgets the oldest: then a page's memory
+ * cgroup is believed, as everywhere else.
+ */
+struct vst_dirtier {
+	__u64 mapping; /* a folio that was used anew for another file is not meant */
+	__u64 task;    /* vst_task_owner(); 0: whom it is charged to */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct vst_dirtier);
+} vst_dirtiers SEC(".maps");
+
+/* One element: what probes and agent share. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vst_state);
+} vst_state SEC(".maps");
+
+/* key -> row number */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VST_ROWS);
+	__type(key, struct vst_key);
+	__type(value, __u32);
+} vst_rows SEC(".maps");
+
+/* row number -> key, for the agent */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VST_ROWS);
+	__type(key, __u32);
+	__type(value, struct vst_key);
+} vst_row_keys SEC(".maps");
+
+/* row number * CPUs + CPU -> slot number, 0: none yet */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* VST_ROWS * CPUs */
+	__type(key, __u32);
+	__type(value, __u32);
+} vst_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VST_SLOTS);
+	__type(key, __u32);
+	__type(value, struct vst_counters);
+} vst_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VST_SLOTS);
+	__type(key, __u32);
+	__type(value, struct vst_hists);
+} vst_hists SEC(".maps");
+
+/* Numbers that the agent took back, to be given out again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, VST_ROWS);
+	__uint(value_size, sizeof(__u32));
+} vst_free_rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, VST_SLOTS);
+	__uint(value_size, sizeof(__u32));
+} vst_free_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct vst_loss_key);
+	__type(value, struct vst_lost);
+} vst_lost SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} vst_events SEC(".maps");
+
+static __always_inline struct vst_state *vst_state_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&vst_state, &zero);
+}
+static __always_inline __u64 *vst_shared_place(struct vst_state *s, __u64 mapping)
+{
+	return &s->shared[(mapping * 0x9e3779b97f4a7c15ULL) >> 54 & (VST_SHARED - 1)];
+}
+
+/* Is this the mapping of a file that several cgroups wrote to? */
+static __always_inline bool vst_is_shared(struct vst_state *s, __u64 mapping)
+{
+	return *vst_shared_place(s, mapping) == mapping;
+}
+
+static __always_inline void vst_set_shared(struct vst_state *s, __u64 mapping)
+{
+	*vst_shared_place(s, mapping) = mapping;
+}
+#endif /* VST_MAPS_BPF_H */

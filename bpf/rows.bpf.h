@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From a key to its counters. A key has a row number; a row has a slot for each CPU that completed I/O of it, made when
+ * first needed, so that memory follows what is used and no two CPUs write the same line.
+ */
+#ifndef VST_ROWS_BPF_H
+#define VST_ROWS_BPF_H
+
+#include "compat.bpf.h"
+#include "maps.bpf.h"
+#include "vstor/hist.h"
+
+const volatile __u32 vst_cpus = 1;
+
+/*
+ * The last keys of this CPU: a look-up in a hash costs about 30 ns, here 5. An entry is torn if an interrupt writes it
+ * between our stores: its tag, a hash of the key and of the epoch, then does not fit and it counts as empty.
+ */
+#define MEMO_BITS 6
+struct vst_memo {
+	struct {
+		struct vst_key key;
+		__u64 tagged_row; /* tag << 32 | row */
+	} e[1 << MEMO_BITS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vst_memo);
+} vst_memo SEC(".maps");
+
+static __always_inline __u64 vst_key_hash(const struct vst_key *key, __u32 epoch)
+{
+	const __u64 *w = (const __u64 *)key;
+	__u64 h;
+
+	_Static_assert(sizeof(*key) == 24, "three words");
+	h = (w[0] ^ epoch) * 0x9e3779b97f4a7c15ULL;
+	h ^= h >> 29;
+	h = (h ^ w[1]) * 0xbf58476d1ce4e5b9ULL;
+	h ^= h >> 32;
+	h = (h ^ w[2]) * 0x94d049bb133111ebULL;
+	return h ^ h >> 31;
+}
+
+static __always_inline bool vst_key_equal(const struct vst_key *a, const struct vst_key *b)
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+/* A number that was taken back, or the next new one; 0: none left. */
+static __always_inline __u32 vst_number(void *taken_back, __u32 *next, __u32 max)
+{
+	__u32 n = 0;
+
+	if (!bpf_map_pop_elem(taken_back, &n))
+		return n;
+	if (*next >= max)
+		return 0;
+	n = __sync_fetch_and_add(next, 1);
+	return n < max ? n : 0;
+}
+
+/*
+ * What is rare is a global function, here and below: the verifier looks at it once and not again on every path
+ * that leads to it.
+ */
+__noinline __u32 vst_row_new(const struct vst_key *wanted)
+{
+	struct vst_state *s = vst_state_get();
+	struct vst_key *slot, key; /* on the stack: 6.1 takes no other memory as a map's key */
+	__u32 row, *old;
+
+	if (!s || !wanted)
+		return 0;
+	key = *wanted;
+	row = vst_number(&vst_free_rows, &s->next_row, VST_ROWS);
+	slot = row ? bpf_map_lookup_elem(&vst_row_keys, &row) : NULL;
+	if (!slot)
+		return 0;
+	*slot = key;
+	if (!bpf_map_update_elem(&vst_rows, &key, &row, BPF_NOEXIST))
+		return row;
+	/* another CPU was first */
+	bpf_map_push_elem(&vst_free_rows, &row, BPF_ANY);
+	old = bpf_map_lookup_elem(&vst_rows, &key);
+	return old ? *old : 0;
+}
+
+/* The key's row number; 0: the table is full. */
+static __always_inline __u32 vst_row(struct vst_state *s, struct vst_key *key)
+{
+	__u32 zero = 0, row, *found;
+	struct vst_memo *memo = bpf_map_lookup_elem(&vst_memo, &zero);
+	__u64 h, tagged;
+
+	if (!memo)
+		return 0;
+	h = vst_key_hash(key, s->epoch);
+	tagged = memo->e[h >> (64 - MEMO_BITS)].tagged_row;
+	if (tagged >> 32 == (__u32)h && vst_key_equal(&memo->e[h >> (64 - MEMO_BITS)].key, key))
+		return (__u32)tagged;
+	found = bpf_map_lookup_elem(&vst_rows, key);
+	row = found ? *found : vst_row_new(key);
+	if (row) {
+		memo->e[h >> (64 - MEMO_BITS)].tagged_row = 0;
+		barrier();
+		memo->e[h >> (64 - MEMO_BITS)].key = *key;
+		barrier();
+		memo->e[h >> (64 - MEMO_BITS)].tagged_row = h << 32 | row;
+	}
+	return row;
+}
+
+__noinline __u32 vst_slot_new(__u32 row, __u32 *entry)
+{
+	struct vst_state *s = vst_state_get();
+	struct vst_counters *c;
+	__u32 slot;
+
+	if (!s || !entry)
+		return 0;
+	slot = vst_number(&vst_free_slots, &s->next_slot, VST_SLOTS);
+	c = slot ? bpf_map_lookup_elem(&vst_counters, &slot) : NULL;
+	if (!c)
+		return 0;
+	if (__sync_val_compare_and_swap(entry, 0, slot)) /* an interrupt was first */
+		bpf_map_push_elem(&vst_free_slots, &slot, BPF_ANY);
+	else
+		c->row = row; /* from here on the agent reads it */
+	return *entry;
+}
+
+/* This CPU's slot of a row; 0: none left. */
+static __always_inline __u32 vst_slot(__u32 row)
+{
+	__u32 i = row * vst_cpus + bpf_get_smp_processor_id(), *entry;
+
+	if (!row)
+		return 0;
+	entry = bpf_map_lookup_elem(&vst_slots, &i);
+	if (!entry)
+		return 0;
+	return *entry ?: vst_slot_new(row, entry);
+}
+
+__noinline int vst_lose(__u32 dev, __u32 cause, __u64 ios, __u64 bytes)
+{
+	struct vst_loss_key key = { .dev = dev, .cause = cause };
+	struct vst_lost zero = {}, *l = bpf_map_lookup_elem(&vst_lost, &key);
+
+	if (!l) {
+		bpf_map_update_elem(&vst_lost, &key, &zero, BPF_NOEXIST);
+		l = bpf_map_lookup_elem(&vst_lost, &key);
+		if (!l)
+			return 0;
+	}
+	__sync_fetch_and_add(&l->ios, ios);
+	__sync_fetch_and_add(&l->bytes, bytes);
+	return 0;
+}
+
+static __always_inline struct vst_counters *vst_counters_of(__u32 row, __u32 *ret_slot)
+{
+	*ret_slot = vst_slot(row);
+	return *ret_slot ? bpf_map_lookup_elem(&vst_counters, ret_slot) : NULL;
+}
+
+static __always_inline void vst_time(struct vst_counters *c, struct vst_hists *h, enum vst_time t, __u64 ns,
+				     __u32 bucket)
+{
+	if (t != VST_TIME_LATENCY) /* the sum of the other two */
+		vst_add(&c->sum_ns[t], ns);
+	if (ns > c->max_ns[t])
+		c->max_ns[t] = ns;
+	if (bucket < VST_HIST_BUCKETS)
+		vst_add(&h->n[t][bucket], 1);
+}
+
+/* An I/O that waited queue_ns for the device and took device_ns in it. */
+static __always_inline void vst_times(struct vst_counters *c, struct vst_hists *h, __u64 queue_ns, __u64 device_ns)
+{
+	__u32 bucket = vst_hist_index(device_ns);
+
+	vst_time(c, h, VST_TIME_DEVICE, device_ns, bucket);
+	if (!queue_ns) { /* went to the driver directly: most do */
+		vst_time(c, h, VST_TIME_LATENCY, device_ns, bucket);
+		vst_add(&h->n[VST_TIME_QUEUE][0], 1);
+		return;
+	}
+	vst_time(c, h, VST_TIME_LATENCY, queue_ns + device_ns, vst_hist_index(queue_ns + device_ns));
+	vst_time(c, h, VST_TIME_QUEUE, queue_ns, vst_hist_index(queue_ns));
+}
+#endif /* VST_ROWS_BPF_H */

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The rows of a whole request or bio. One bio of one file by one owner, the usual case, is decided at once. A request
+ * that was merged from several bios is walked bio by bio; data of a file that several cgroups write to page by page.
+ */
+#ifndef VST_WALK_BPF_H
+#define VST_WALK_BPF_H
+
+#include "decide.bpf.h"
+
+struct vst_walk {
+	struct vst_io io;
+	__u64 bio;
+	__u32 left; /* bytes that no part has yet */
+	__u32 row;  /* of this bio */
+	/* what that row was decided from: the next bio may need no decision of its own */
+	__u64 mapping;
+	__u64 memcg;
+	__u64 end_io;
+	struct vst_what what;
+	/* page by page */
+	__u32 bio_left; /* 0: not so */
+	__u32 vec_done;
+	__u64 vec;
+	__u64 folio; /* that .row was decided for */
+};
+
+#define STEPS_MAX 4096 /* bios or pages; a request has 1 MiB or so, at most 256 segments or 2,560 sectors by default */
+
+__noinline int vst_give(struct vst_inflight *in, __u32 dev, __u32 row, __u32 bytes)
+{
+	if (!in)
+		return 0;
+#pragma unroll
+	for (int i = 0; i < PARTS; i++) {
+		if (!in->part[i].row || in->part[i].row == row) {
+			in->part[i].row = row;
+			in->part[i].bytes += bytes;
+			return 0;
+		}
+	}
+	in->part[PARTS - 1].bytes += bytes;
+	vst_lose(dev, VST_LOSS_NO_PART, 0, bytes);
+	return 0;
+}
+
+static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *w, struct vst_inflight *in)
+{
+	__u32 shift = s->page_shift & 31;
+	__u32 len = vst_read(w->vec, struct bio_vec, bv_len), off = vst_read(w->vec, struct bio_vec, bv_offset);
+	__u64 page = vst_ptr(w->vec, struct bio_vec, bv_page), folio;
+	__u32 bytes;
+
+	off += w->vec_done;
+	bytes = (1U << shift) - (off & ((1U << shift) - 1));
+	if (bytes > len - w->vec_done)
+		bytes = len - w->vec_done;
+	if (bytes > w->bio_left || !bytes)
+		bytes = w->bio_left;
+	folio = vst_page_folio(page + (__u64)(off >> shift) * bpf_core_type_size(struct page));
+	if (folio != w->folio) {
+		w->folio = folio;
+		w->what.folio = folio;
+		w->row = vst_row_of(s, &w->io, w->bio, &w->what, true);
+	}
+	vst_give(in, w->io.dev, w->row, bytes);
+	w->left -= bytes;
+	w->bio_left -= bytes;
+	w->vec_done += bytes;
+	if (w->vec_done >= len) {
+		w->vec += sizeof(struct bio_vec);
+		w->vec_done = 0;
+	}
+	if (!w->bio_left) {
+		w->bio = vst_ptr(w->bio, struct bio, bi_next);
+		w->row = 0;
+	}
+}
+
+/* True: the bio's pages have to be looked at one by one. */
+static __always_inline bool vst_walk_into(struct vst_state *s, struct vst_walk *w, __u32 bytes)
+{
+	__u32 idx;
+
+	if (w->io.op != VST_OP_WRITE || w->what.kind != VST_KIND_DATA || !w->what.folio ||
+	    !vst_is_shared(s, w->mapping))
+		return false;
+	idx = vst_read(w->bio, struct bio, bi_iter.bi_idx);
+	w->vec = vst_ptr(w->bio, struct bio, bi_io_vec) + idx * sizeof(struct bio_vec);
+	w->vec_done = vst_read(w->bio, struct bio, bi_iter.bi_bvec_done);
+	w->folio = 0;
+	w->bio_left = bytes;
+	return true;
+}
+
+/*
+ * One step; true at the end. A global function: the verifier looks at it once, and knows nothing of the numbers in *w.
+ * Inlined into the loop it would follow them through each step, beyond its limit of a million instructions.
+ */
+__noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight *in)
+{
+	__u64 folio, mapping = 0, memcg = 0, end_io;
+	struct vst_state *s = vst_state_get();
+	__u32 bytes;
+
+	if (!s || !w || !in)
+		return 1;
+	if (w->bio_left) {
+		vst_walk_page(s, w, in);
+		return 0;
+	}
+	if (!w->bio || !w->left)
+		return 1;
+	bytes = vst_read(w->bio, struct bio, bi_iter.bi_size);
+	if (bytes > w->left)
+		bytes = w->left;
+	folio = vst_bio_folio(w->bio);
+	if (folio) {
+		mapping = vst_ptr(folio, struct folio, mapping);
+		memcg = vst_ptr(folio, struct folio, memcg_data);
+	}
+	end_io = vst_ptr(w->bio, struct bio, bi_end_io);
+	if (!w->row || !mapping || (mapping & MAPPING_FLAGS) || mapping != w->mapping || memcg != w->memcg ||
+	    end_io != w->end_io) {
+		vst_what_of_bio(s, &w->io, w->bio, &w->what);
+		w->row = vst_row_of(s, &w->io, w->bio, &w->what, false);
+		w->mapping = mapping;
+		w->memcg = memcg;
+		w->end_io = end_io;
+	}
+	if (bytes && vst_walk_into(s, w, bytes))
+		return 0;
+	vst_give(in, w->io.dev, w->row, bytes);
+	w->left -= bytes;
+	w->bio = vst_ptr(w->bio, struct bio, bi_next);
+	return 0;
+}
+
+struct vst_walk_ctx {
+	struct vst_walk walk;
+	struct vst_inflight *in;
+};
+
+static long vst_walk_on(__u32 i, struct vst_walk_ctx *ctx)
+{
+	int end = vst_walk_step(&ctx->walk, ctx->in);
+
+	barrier_var(end); /* the verifier does not know that it is 0 or 1, the compiler does */
+	return end ? 1 : 0;
+}
+
+/* One bio and no reason to look at its pages. */
+static __always_inline bool vst_decide_at_once(struct vst_state *s, struct vst_inflight *in, const struct vst_io *io,
+					       __u64 bio)
+{
+	struct vst_what what;
+
+	vst_what_of_bio(s, io, bio, &what);
+	if (what.folio && what.kind == VST_KIND_DATA && io->op == VST_OP_WRITE &&
+	    vst_is_shared(s, vst_ptr(what.folio, struct folio, mapping)))
+		return false;
+	in->part[0].row = vst_row_of(s, io, bio, &what, false);
+	return true;
+}
+
+/* Fills in->part. bio: the first one, 0 if there is none; single: it is the only one. */
+static __always_inline void vst_decide(struct vst_state *s, struct vst_inflight *in, const struct vst_io *io, __u64 bio,
+				       bool single, __u32 bytes)
+{
+	struct vst_walk_ctx ctx;
+
+	in->part[0].bytes = bytes;
+	in->part[1].row = 0;
+	if (!bio) {
+		in->part[0].row = vst_row_of_nobody(s, io);
+		return;
+	}
+	if (single && vst_decide_at_once(s, in, io, bio))
+		return;
+	__builtin_memset(&ctx, 0, sizeof(ctx));
+	__builtin_memset(in->part, 0, sizeof(in->part));
+	ctx.in = in;
+	ctx.walk.io = *io;
+	ctx.walk.bio = bio;
+	ctx.walk.left = bytes;
+	bpf_loop(STEPS_MAX, vst_walk_on, &ctx, 0);
+}
+#endif /* VST_WALK_BPF_H */

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <math.h>
+#include "frame.h"
+
+#define CLASSES 6
+
+/* Histograms that a line needs. */
+enum { ALL, READS, WRITES, QUEUE, DEVICE, HISTS };
+
+struct sum {
+	__u64 ios[VST_OP__N], op_bytes[VST_OP__N];
+	struct vst_counts all;
+	__u64 moved, meta_bytes, size_bytes[VST_SIZE__N], class_weight[CLASSES], witness_ios[VST_WITNESS__N];
+	struct {
+		__u64 n[VST_HIST_BUCKETS];
+		double max_us; /* VST_NO_TIME: nothing in it */
+	} hist[HISTS];
+};
+
+static const char *text(struct vst_frame *f, const char *s)
+{
+	f->texts = vst_grow(f->texts, f->ntexts, &f->texts_cap, sizeof(*f->texts));
+	return f->texts[f->ntexts++] = vst_dup(s);
+}
+
+static void add_hist(struct sum *s, int which, const struct vst_times *t)
+{
+	if (!t->buckets.n)
+		return;
+	vst_buckets_add(&t->buckets, s->hist[which].n);
+	s->hist[which].max_us = fmax(s->hist[which].max_us, t->max_us);
+}
+
+static double quantile(const struct sum *s, int which, double q)
+{
+	double max = s->hist[which].max_us;
+
+	return max < 0 ? VST_NO_TIME : vst_dense_quantile(s->hist[which].n, q, max);
+}
+
+static int witness_index(const char *name)
+{
+	for (int i = 0; i < VST_WITNESS__N; i++)
+		if (!strcmp(name, vst_witness_name((unsigned int)i)))
+			return i;
+	return VST_WITNESS_NONE;
+}
+
+static void add(struct sum *s, const struct vst_delta *d)
+{
+	const struct vst_row *row = d->row;
+	/* what is discarded does not move: it must neither lead the list nor thin out the shares */
+	__u64 bytes = row->op_index == VST_OP_DISCARD ? 0 : d->counts.bytes;
+
+#define X(field, w) s->all.field += d->counts.field;
+	VST_COUNTERS(X)
+#undef X
+	s->moved += bytes;
+	if (row->op_index >= 0) {
+		s->ios[row->op_index] += d->counts.ios;
+		s->op_bytes[row->op_index] += d->counts.bytes;
+	}
+	if (row->kind_index == VST_KIND_METADATA || row->kind_index == VST_KIND_JOURNAL)
+		s->meta_bytes += bytes;
+	if (row->size_index >= 0)
+		s->size_bytes[row->size_index] += bytes;
+	s->class_weight[row->class < CLASSES ? row->class : 0] += bytes + d->counts.ios;
+	s->witness_ios[witness_index(row->witness)] += d->counts.ios + !d->counts.ios;
+	add_hist(s, ALL, &d->counts.times[VST_TIME_LATENCY]);
+	if (row->op_index == VST_OP_READ)
+		add_hist(s, READS, &d->counts.times[VST_TIME_LATENCY]);
+	if (row->op_index == VST_OP_WRITE)
+		add_hist(s, WRITES, &d->counts.times[VST_TIME_LATENCY]);
+	add_hist(s, QUEUE, &d->counts.times[VST_TIME_QUEUE]);
+	add_hist(s, DEVICE, &d->counts.times[VST_TIME_DEVICE]);
+}
+
+static unsigned int most(const __u64 *n, unsigned int len)
+{
+	unsigned int best = 0;
+
+	for (unsigned int i = 1; i < len; i++)
+		if (n[i] > n[best])
+			best = i;
+	return best;
+}
+
+static void fill_line(struct vst_line *l, const struct sum *s, double interval)
+{
+	double second = interval > 0 ? 1 / interval : 0, percent = s->moved ? 100.0 / (double)s->moved : 0;
+
+	for (int i = 0; i < VST_OP__N; i++) {
+		l->ops[i] = (double)s->ios[i] * second;
+		l->op_bytes[i] = (double)s->op_bytes[i] * second;
+	}
+#define X(field, w) l->field = (double)s->all.field * second;
+	VST_COUNTERS(X)
+#undef X
+	l->bytes = (double)s->moved * second;
+	l->meta_percent = (double)s->meta_bytes * percent;
+	for (int i = 0; i < VST_SIZE__N; i++)
+		l->size_percent[i] = (double)s->size_bytes[i] * percent;
+	l->p50 = quantile(s, ALL, 0.5);
+	l->p99 = quantile(s, ALL, 0.99);
+	l->max = s->hist[ALL].max_us;
+	l->read_p99 = quantile(s, READS, 0.99);
+	l->write_p99 = quantile(s, WRITES, 0.99);
+	l->queue_p99 = quantile(s, QUEUE, 0.99);
+	l->device_p99 = quantile(s, DEVICE, 0.99);
+	l->class = most(s->class_weight, CLASSES);
+	l->witness = vst_witness_name(most(s->witness_ios, VST_WITNESS__N));
+}
+
+static int by_container(const struct vst_row *x, const struct vst_row *y)
+{
+	int d = strcmp(x->container, y->container);
+
+	return d ? d : strcmp(x->device, y->device);
+}
+
+static int by_kind(const struct vst_row *x, const struct vst_row *y)
+{
+	int d = by_container(x, y);
+
+	d = d ? d : strcmp(x->kind, y->kind);
+	return d ? d : strcmp(x->size, y->size);
+}
+
+static int compare_kind(const void *a, const void *b)
+{
+	return by_kind((*(const struct vst_delta *const *)a)->row, (*(const struct vst_delta *const *)b)->row);
+}
+
+static int compare_device(const void *a, const void *b)
+{
+	const struct vst_row *x = (*(const struct vst_delta *const *)a)->row;
+	const struct vst_row *y = (*(const struct vst_delta *const *)b)->row;
+
+	return strcmp(x->device, y->device);
+}
+
+static int compare_bytes(const void *a, const void *b)
+{
+	const struct vst_line *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	return x->ios < y->ios ? 1 : x->ios > y->ios ? -1 : 0;
+}
+
+static int compare_totals(const void *a, const void *b)
+{
+	const struct vst_total *x = a, *y = b;
+	double dx = x->op_bytes[VST_OP_READ] + x->op_bytes[VST_OP_WRITE];
+	double dy = y->op_bytes[VST_OP_READ] + y->op_bytes[VST_OP_WRITE];
+
+	return dx < dy ? 1 : dx > dy ? -1 : strcmp(x->device, y->device);
+}
+
+/* One line of d[0..n). Returns its index: the array may move with the next. */
+static size_t add_line(struct vst_frame *f, const struct vst_delta **d, size_t n)
+{
+	struct sum *s = vst_alloc(sizeof(*s));
+	struct vst_line *l;
+
+	f->lines = vst_grow(f->lines, f->nlines, &f->lines_cap, sizeof(*f->lines));
+	l = &f->lines[f->nlines++];
+	memset(l, 0, sizeof(*l));
+	for (int i = 0; i < HISTS; i++)
+		s->hist[i].max_us = VST_NO_TIME;
+	for (size_t i = 0; i < n; i++)
+		add(s, d[i]);
+	fill_line(l, s, f->interval);
+	free(s);
+	return f->nlines - 1;
+}
+
+/* The lines of the container and device of d[0..n), which come sorted. */
+static void add_group(struct vst_frame *f, const struct vst_delta **d, size_t n)
+{
+	const struct vst_row *row = d[0]->row;
+	size_t parent = add_line(f, d, n), from, to, at;
+	struct vst_line *p = &f->lines[parent], *child;
+
+	p->container = text(f, row->container);
+	p->cgroup = text(f, row->cgroup);
+	p->device = text(f, row->device);
+	p->layer = text(f, row->layer);
+	for (from = 0; from < n; from = to) {
+		for (to = from + 1; to < n && !by_kind(d[from]->row, d[to]->row); to++)
+			;
+		at = add_line(f, d + from, to - from); /* the array may move */
+		child = &f->lines[at];
+		p = &f->lines[parent];
+		child->container = p->container;
+		child->cgroup = p->cgroup;
+		child->device = p->device;
+		child->layer = p->layer;
+		child->kind = text(f, d[from]->row->kind);
+		child->size = text(f, d[from]->row->size);
+		p->children++;
+	}
+	qsort(p + 1, p->children, sizeof(*p), compare_bytes);
+}
+
+static void add_total(struct vst_frame *f, const struct vst_delta **d, size_t n)
+{
+	size_t i = add_line(f, d, n); /* for its sums only */
+	const struct vst_line *l = &f->lines[i];
+	struct vst_total *t;
+
+	f->totals = vst_grow(f->totals, f->ntotals, &f->totals_cap, sizeof(*f->totals));
+	t = &f->totals[f->ntotals++];
+	*t = (struct vst_total){ .device = text(f, d[0]->row->device), .p99 = l->p99 };
+	memcpy(t->ops, l->ops, sizeof(t->ops));
+	memcpy(t->op_bytes, l->op_bytes, sizeof(t->op_bytes));
+	f->nlines--;
+}
+
+/* What a cause counts. no_event, missed and no_part (bytes) do not count I/Os: what follows from them has a cause of its own. */
+enum loss { LOSS_OTHER, LOSS_TIMES, LOSS_IO };
+
+static enum loss loss_of(const char *cause)
+{
+	static const unsigned char of[VST_LOSS__N] = {
+		[VST_LOSS_NO_START] = LOSS_TIMES,
+		[VST_LOSS_NO_STATE] = LOSS_IO,
+		[VST_LOSS_NO_END] = LOSS_TIMES,
+		[VST_LOSS_NO_CELL] = LOSS_IO,
+	};
+
+	for (unsigned int i = 0; i < VST_LOSS__N; i++)
+		if (!strcmp(cause, vst_loss_name(i)))
+			return (enum loss)of[i];
+	return LOSS_IO; /* newer than this program: rather a word too much */
+}
+
+static void take_lost(struct vst_frame *f, json_t *lost, const json_t *before)
+{
+	enum loss loss, worst = LOSS_OTHER;
+	double now, most = 0;
+	const char *cause;
+	json_t *n;
+
+	json_object_foreach(lost, cause, n)
+	{
+		loss = loss_of(cause);
+		if (loss == LOSS_OTHER)
+			continue;
+		f->lost += json_number_value(n);
+		now = before ? json_number_value(n) - json_number_value(json_object_get(before, cause)) : 0;
+		if (now <= 0)
+			continue;
+		f->lost_now += now;
+		if (loss < worst || (loss == worst && now <= most))
+			continue;
+		worst = loss;
+		most = now;
+		f->lost_cause = text(f, cause);
+	}
+	f->lost_io = worst == LOSS_IO;
+}
+
+static void take_self(struct vst_frame *f, const json_t *self, const json_t *before)
+{
+	f->cpu_percent = json_number_value(json_object_get(self, "cpu_percent"));
+	f->rss_bytes = json_number_value(json_object_get(self, "rss_bytes"));
+	f->event_ns = json_number_value(json_object_get(self, "event_ns"));
+	f->tick_us = json_number_value(json_object_get(self, "tick_us"));
+	f->containers = json_number_value(json_object_get(self, "containers"));
+	take_lost(f, json_object_get(self, "lost"), json_object_get(before, "lost"));
+}
+
+struct vst_frame *vst_frame_new(const struct vst_rows *rows)
+{
+	struct vst_frame *f = vst_alloc(sizeof(*f));
+	const struct vst_delta *deltas, **d;
+	size_t n, from, to, leaf = 0;
+
+	deltas = vst_rows_deltas(rows, &n);
+	d = vst_alloc(n * sizeof(*d));
+	f->time = vst_rows_snapshot(rows)->time;
+	f->interval = vst_rows_interval(rows);
+	take_self(f, vst_rows_snapshot(rows)->self, vst_rows_before(rows)->self);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(deltas[i].row->layer, vst_layer_name(VST_LAYER_LEAF)))
+			d[leaf++] = &deltas[i];
+	qsort(d, leaf, sizeof(*d), compare_device);
+	for (from = 0; from < leaf; from = to) {
+		for (to = from + 1; to < leaf && !strcmp(d[from]->row->device, d[to]->row->device); to++)
+			;
+		add_total(f, d + from, to - from);
+	}
+	if (f->ntotals)
+		qsort(f->totals, f->ntotals, sizeof(*f->totals), compare_totals);
+	for (size_t i = 0; i < n; i++)
+		d[i] = &deltas[i];
+	qsort(d, n, sizeof(*d), compare_kind);
+	for (from = 0; from < n; from = to) {
+		for (to = from + 1; to < n && !by_container(d[from]->row, d[to]->row); to++)
+			;
+		add_group(f, d + from, to - from);
+	}
+	free(d);
+	return f;
+}
+
+void vst_frame_free(struct vst_frame *f)
+{
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->ntexts; i++)
+		free(f->texts[i]);
+	free(f->texts);
+	free(f->totals);
+	free(f->lines);
+	free(f);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* vstorctl io: a line per row that did something. */
+#include <math.h>
+#include <stddef.h>
+#include <time.h>
+#include "format.h"
+#include "sampler.h"
+#include "table.h"
+
+enum { OPT_TOTAL = 16 };
+
+const struct vst_option vst_io_options[] = {
+	{ 'd', "delay", "SECONDS", "length of an interval (default 1)" },
+	{ 'n', "samples", "N", "how many intervals (default 1; 0: until interrupted)" },
+	{ OPT_TOTAL, "total", NULL, "at once, everything since the agent started" },
+	{ 0 },
+};
+
+static const char *const times_names[] = {
+#define X(e, f) #f "_us",
+	VST_TIMES(X)
+#undef X
+};
+
+/* What is shown of a histogram, in microseconds. */
+static const struct stat {
+	const char *name;
+	double quantile; /* 0: the longest */
+} stats[] = { { "p50", 0.5 }, { "p99", 0.99 }, { "max", 0 } };
+
+#define STATS (sizeof(stats) / sizeof(stats[0]))
+
+static double stat_us(const struct vst_times *t, const struct stat *s)
+{
+	return !t->buckets.n ? VST_NO_TIME : s->quantile > 0 ? vst_times_quantile(t, s->quantile) : t->max_us;
+}
+
+static json_t *times_json(const struct vst_times *t)
+{
+	json_t *obj = json_object();
+
+	for (size_t i = 0; i < STATS; i++)
+		json_object_set_new(obj, stats[i].name, json_real(round(fmax(stat_us(t, &stats[i]), 0) * 1e3) / 1e3));
+	return obj;
+}
+
+static void print_json(const struct vst_sampler *s, const struct vst_delta *d)
+{
+	const struct vst_snapshot *at = vst_rows_snapshot(s->rows);
+	const struct vst_row *row = d->row;
+	json_t *o = json_object();
+
+	json_object_set_new(o, "schema", json_integer(1));
+	json_object_set_new(o, "time", json_real(at->time));
+	json_object_set_new(o, "interval", json_real(round(vst_rows_interval(s->rows) * 1e6) / 1e6));
+	json_object_set_new(o, "container", json_string(row->container));
+	json_object_set_new(o, "cgroup", json_string(row->cgroup));
+	json_object_set_new(o, "device", json_string(row->device));
+	json_object_set_new(o, "layer", json_string(row->layer));
+	json_object_set_new(o, "op", json_string(row->op));
+	json_object_set_new(o, "kind", json_string(row->kind));
+	json_object_set_new(o, "size", json_string(row->size));
+	json_object_set_new(o, "patterns", row->patterns ? json_incref(row->patterns) : json_array());
+	json_object_set_new(o, "class", json_integer(row->class));
+	json_object_set_new(o, "witness", json_string(row->witness));
+#define X(f, t) json_object_set_new(o, #f, json_integer((json_int_t)d->counts.f));
+	VST_COUNTERS(X)
+#undef X
+	for (int t = 0; t < VST_TIME__N; t++)
+		json_object_set_new(o, times_names[t], times_json(&d->counts.times[t]));
+	vst_json_line(o);
+}
+
+/*
+ * What goes first on a narrow terminal: 1 has to survive at 80 columns. A counter that is new in VST_COUNTERS is seldom
+ * more telling than the times.
+ */
+#define IS(f, counter) (offsetof(struct vst_counts, f) == offsetof(struct vst_counts, counter))
+#define COUNTER_PRIORITY(f) (IS(f, ios) || IS(f, bytes) ? 1 : IS(f, errors) ? 2 : 8)
+
+static const struct vst_table_column columns[] = { { "CONTAINER", VST_COL_NAME, 0 },
+						   { "DEVICE", 0, 0 },
+						   { "LAYER", 0, 9 },
+						   { "OP", 0, 0 },
+						   { "KIND", 0, 0 },
+						   { "SIZE", 0, 0 },
+						   { "PATTERNS", VST_COL_SPARSE, 6 },
+						   { "CLASS", VST_COL_RIGHT, 7 },
+						   { "WITNESS", 0, 5 },
+#define X(f, t) { #f, VST_COL_RIGHT | VST_COL_SPARSE, COUNTER_PRIORITY(f) },
+						   VST_COUNTERS(X)
+#undef X
+							   { "IO/s", VST_COL_RIGHT, 10 },
+						   { "B/s", VST_COL_RIGHT, 4 },
+#define X(e, f)                                                                                                        \
+	{ #f " p50", VST_COL_RIGHT | VST_COL_SPARSE, 11 },                                                             \
+		{ #f " p99", VST_COL_RIGHT | VST_COL_SPARSE, VST_TIME_##e == VST_TIME_LATENCY ? 1 : 3 },               \
+		{ #f " max", VST_COL_RIGHT | VST_COL_SPARSE, 12 },
+						   VST_TIMES(X)
+#undef X
+};
+
+static void add_patterns(struct vst_table *t, json_t *patterns)
+{
+	char text[256] = "";
+	size_t i, len = 0;
+	json_t *p;
+
+	json_array_foreach(patterns, i, p) if (json_is_string(p) && len < sizeof(text)) len +=
+		(size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? "," : "", json_string_value(p));
+	vst_table_add_name(t, text);
+}
+
+static void add_row(struct vst_table *t, const struct vst_delta *d, double interval)
+{
+	const struct vst_row *row = d->row;
+	char buf[VST_CELL];
+
+	vst_table_add_name(t, row->container);
+	vst_table_add_name(t, row->device);
+	vst_table_add_name(t, row->layer);
+	vst_table_add_name(t, row->op);
+	vst_table_add_name(t, row->kind);
+	vst_table_add_name(t, row->size);
+	add_patterns(t, row->patterns);
+	snprintf(buf, sizeof(buf), "%u", row->class);
+	vst_table_add(t, buf);
+	vst_table_add_name(t, row->witness);
+#define X(f, w)                                                                                                        \
+	if (!strcmp(#f, "bytes"))                                                                                      \
+		vst_format_bytes(buf, (double)d->counts.f, VST_UNITS_HUMAN);                                           \
+	else                                                                                                           \
+		vst_format_count(buf, (double)d->counts.f, VST_UNITS_HUMAN);                                           \
+	vst_table_add(t, buf);
+	VST_COUNTERS(X)
+#undef X
+	vst_format_count(buf, interval > 0 ? (double)d->counts.ios / interval : 0, VST_UNITS_HUMAN);
+	vst_table_add(t, buf);
+	vst_format_bytes(buf, interval > 0 ? (double)d->counts.bytes / interval : 0, VST_UNITS_HUMAN);
+	vst_table_add(t, buf);
+	for (int i = 0; i < VST_TIME__N; i++) {
+		for (size_t k = 0; k < STATS; k++) {
+			vst_format_us(buf, stat_us(&d->counts.times[i], &stats[k]), VST_UNITS_HUMAN);
+			vst_table_add(t, buf);
+		}
+	}
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct vst_delta *x = *(const struct vst_delta *const *)a, *y = *(const struct vst_delta *const *)b;
+
+	if (x->counts.bytes != y->counts.bytes)
+		return x->counts.bytes < y->counts.bytes ? 1 : -1;
+	if (x->counts.ios != y->counts.ios)
+		return x->counts.ios < y->counts.ios ? 1 : -1;
+	return x->row->id < y->row->id ? -1 : x->row->id > y->row->id;
+}
+
+static void print_table(const struct vst_sampler *s, const struct vst_delta **sorted, size_t n)
+{
+	struct vst_table *t = vst_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	time_t at = (time_t)vst_rows_snapshot(s->rows)->time;
+	double interval = vst_rows_interval(s->rows);
+	char clock[32] = "?";
+	struct tm tm;
+
+	if (localtime_r(&at, &tm))
+		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%s, interval %.2f s%s\n", clock, interval, n ? "" : ": no I/O");
+	for (size_t i = 0; i < n; i++)
+		add_row(t, sorted[i], interval);
+	if (n)
+		vst_table_print(t);
+	vst_table_free(t);
+}
+
+static void print_sample(const struct vst_ctl *ctl, const struct vst_sampler *s)
+{
+	const struct vst_delta **sorted, *d;
+	size_t n;
+
+	d = vst_rows_deltas(s->rows, &n);
+	sorted = vst_alloc(n * sizeof(*sorted));
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &d[i];
+	qsort(sorted, n, sizeof(*sorted), by_bytes);
+	if (ctl->json)
+		for (size_t i = 0; i < n; i++)
+			print_json(s, sorted[i]);
+	else
+		print_table(s, sorted, n);
+	free(sorted);
+}
+
+int vst_cmd_io(const struct vst_ctl *ctl, int argc, char **argv)
+{
+	unsigned long samples = 1;
+	struct vst_sampler s;
+	double delay = 1;
+	int rc;
+
+	if (vst_opt_seconds(ctl, "io", 'd', &delay) || vst_opt_count(ctl, "io", 'n', &samples))
+		return VST_EXIT_USAGE;
+	if (ctl->opt[OPT_TOTAL] && (ctl->opt['d'] || ctl->opt['n']))
+		return vst_usage("io", "--total is one answer at once: it has no -d or -n");
+	vst_signals_catch(false);
+	vst_sampler_open(&s, ctl->socket, delay);
+	rc = vst_sampler_first(&s);
+	if (!rc && ctl->opt[OPT_TOTAL])
+		print_sample(ctl, &s);
+	for (unsigned long i = 0; !rc && !ctl->opt[OPT_TOTAL] && (!samples || i < samples); i++) {
+		rc = vst_sampler_next(&s);
+		if (rc)
+			break;
+		if (i && !ctl->json)
+			putchar('\n');
+		print_sample(ctl, &s);
+		if (vst_output_lost())
+			break;
+	}
+	vst_sampler_close(&s);
+	return rc;
+}

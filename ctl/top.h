@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* `top` between its parts: what is known (top.c), how it looks (top_screen.c), what keys do (top_keys.c). */
+#ifndef VSTOR_CTL_TOP_H
+#define VSTOR_CTL_TOP_H
+
+#include "client.h"
+#include "cost.h"
+#include "view.h"
+
+enum vst_top_mode { VST_TOP_TABLE, VST_TOP_HELP, VST_TOP_FILTER, VST_TOP_DELAY };
+
+struct vst_top {
+	const char *socket;
+	struct vst_look look;
+	double delay;		 /* seconds from frame to frame */
+	struct vst_frame *frame; /* NULL: none yet */
+	bool paused;		 /* frame stays */
+	double asked;		 /* when the request under way began, vst_now() time; 0: there is none */
+	struct vst_cost cost;
+	bool asking_cost;  /* that is what the request under way is for */
+	char trouble[512]; /* "": the agent answers */
+	double heard;	   /* when the agent last answered, vst_now() time */
+	enum vst_top_mode mode;
+	char input[sizeof(((struct vst_look *)0)->filter)]; /* being typed */
+	const char *hint;				    /* about the last key; NULL: nothing */
+	size_t scroll;					    /* lines above the first that is shown */
+	size_t page;					    /* lines that are shown */
+	bool quit;
+};
+
+/* Take over the terminal. 0, or an exit code having said why. */
+int vst_screen_open(void);
+/* Give it back as it was. */
+void vst_screen_close(void);
+void vst_screen_draw(struct vst_top *top);
+/* The terminal has another size. */
+void vst_screen_resize(void);
+/* All keys that are waiting; top->quit if it is to end. */
+void vst_screen_keys(struct vst_top *top);
+/* The keys, for help. The i-th line, NULL: no more. */
+const char *vst_screen_key_help(size_t i);
+#endif /* VSTOR_CTL_TOP_H */

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How `top` looks on a terminal. */
+#include <curses.h>
+#include <math.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "top.h"
+
+#define TOTALS_SHOWN 3
+
+enum { PAIR_BAD = 1 };
+
+static SCREEN *screen;
+static bool colors;
+
+/* text in line y, cut to the screen. */
+static void put_line(int y, const char *text, attr_t attributes)
+{
+	char *cut;
+
+	if (y >= LINES)
+		return;
+	attrset(attributes);
+	cut = vst_clip(text, COLS);
+	mvaddstr(y, 0, cut);
+	clrtoeol();
+	attrset(A_NORMAL);
+	free(cut);
+}
+
+static attr_t bad(void)
+{
+	return A_BOLD | (colors ? COLOR_PAIR(PAIR_BAD) : 0);
+}
+
+static int draw_header(const struct vst_top *top)
+{
+	static const struct vst_frame none;
+	const struct vst_frame *f = top->frame ? top->frame : &none;
+	unsigned int totals = LINES >= 20 ? TOTALS_SHOWN : 1;
+	int y = 0;
+	char *text;
+
+	for (unsigned int i = 0; i < 2 + totals && (text = vst_view_header(&top->look, f, top->delay, i)); i++) {
+		if (i == 1 && !top->frame)
+			put_line(y++, "collecting the first interval ...", A_NORMAL);
+		else
+			put_line(y++, text, i == 1 && f->lost_io ? bad() : i ? A_NORMAL : A_BOLD);
+		free(text);
+	}
+	if (f->ntotals > totals) {
+		char more[64];
+
+		snprintf(more, sizeof(more), "and %zu more devices", f->ntotals - totals);
+		put_line(y++, more, A_DIM);
+	}
+	return y;
+}
+
+static void draw_titles(const struct vst_top *top, const struct vst_layout *layout, int y)
+{
+	char *title;
+
+	attrset(A_REVERSE);
+	mvhline(y, 0, ' ', COLS);
+	move(y, 0);
+	for (int i = 0; i < layout->n; i++) {
+		title = vst_view_title(&top->look, layout, i);
+		attrset(A_REVERSE | (layout->column[i] == top->look.sort ? A_BOLD | A_UNDERLINE : 0));
+		addstr(title);
+		attrset(A_REVERSE);
+		if (i + 1 < layout->n)
+			addch(' ');
+		free(title);
+	}
+	attrset(A_NORMAL);
+}
+
+static void draw_row(const struct vst_top *top, const struct vst_layout *layout, int y, const struct vst_line *line)
+{
+	char *cell;
+
+	attrset(line->kind ? A_DIM : A_NORMAL);
+	move(y, 0);
+	for (int i = 0; i < layout->n; i++) {
+		cell = vst_view_cell(&top->look, layout, i, line);
+		addstr(cell);
+		if (i + 1 < layout->n)
+			addch(' ');
+		free(cell);
+	}
+	attrset(A_NORMAL);
+}
+
+static void draw_table(struct vst_top *top, int y)
+{
+	int rows = LINES - y - 2; /* the titles; the last line */
+	const struct vst_line **lines = NULL;
+	struct vst_layout layout;
+	size_t n = 0;
+
+	top->page = rows > 1 ? (size_t)rows : 1;
+	if (top->frame)
+		lines = vst_view_lines(&top->look, top->frame, &n);
+	if (top->scroll + top->page > n)
+		top->scroll = n > top->page ? n - top->page : 0;
+	vst_view_layout(&layout, &top->look, COLS, lines, n);
+	if (y < LINES - 1)
+		draw_titles(top, &layout, y);
+	for (int i = 0; i < rows && top->scroll + (size_t)i < n; i++)
+		draw_row(top, &layout, y + 1 + i, lines[top->scroll + (size_t)i]);
+	if (top->frame && !n && rows > 0)
+		put_line(y + 1, *top->look.filter ? "no I/O of a name with this text in it" : "no I/O in this interval",
+			 A_DIM);
+	free(lines);
+}
+
+/* Every line of the help in turn; NULL at the end. The caller frees. */
+static char *help_line(const struct vst_top *top, size_t i)
+{
+	const struct vst_view *view = top->look.view;
+	const char *key;
+	char buf[160];
+	size_t nkeys = 0;
+
+	while (vst_screen_key_help(nkeys))
+		nkeys++;
+	key = i < nkeys ? vst_screen_key_help(i) : NULL;
+	if (key)
+		return vst_dup(key);
+	i -= nkeys;
+	if (i >= 1 + (size_t)view->ncolumns)
+		return NULL;
+	if (!i)
+		return vst_dup("--- columns, the wider the terminal the more ---");
+	snprintf(buf, sizeof(buf), "%-14s %s", view->columns[i - 1].title, view->columns[i - 1].help);
+	return vst_dup(buf);
+}
+
+static void draw_help(struct vst_top *top)
+{
+	size_t n = 0;
+	char *line;
+
+	top->page = LINES > 2 ? (size_t)LINES - 2 : 1;
+	while ((line = help_line(top, n))) {
+		free(line);
+		n++;
+	}
+	if (top->scroll + top->page > n)
+		top->scroll = n > top->page ? n - top->page : 0;
+	put_line(0, "vstorctl top: help (arrows scroll, any other key goes back)", A_BOLD);
+	for (size_t i = 0; i < top->page && (line = help_line(top, top->scroll + i)); i++) {
+		put_line(1 + (int)i, line, A_NORMAL);
+		free(line);
+	}
+}
+
+/* The last line: what is being typed, what is wrong, or what can be done. */
+static void draw_bottom(const struct vst_top *top)
+{
+	char text[1024], *escaped;
+	double waited = top->asked > 0 ? vst_now() - top->asked : 0;
+
+	if (top->mode == VST_TOP_FILTER || top->mode == VST_TOP_DELAY) {
+		escaped = vst_escape(top->input);
+		snprintf(text, sizeof(text), "%s%s_",
+			 top->mode == VST_TOP_FILTER ? "filter (Enter: keep, Esc: all): " : "seconds: ", escaped);
+		free(escaped);
+		put_line(LINES - 1, text, A_BOLD);
+	} else if (top->mode == VST_TOP_TABLE && waited > 1.5 && !*top->trouble) {
+		snprintf(text, sizeof(text), "the agent has not answered for %.0f s; what is shown is older", waited);
+		put_line(LINES - 1, text, bad());
+	} else if (top->mode == VST_TOP_TABLE && top->hint) {
+		put_line(LINES - 1, top->hint, A_BOLD);
+	} else if (top->mode == VST_TOP_TABLE) {
+		put_line(LINES - 1, "q quit  / filter  < > sort  r reverse  t kinds  u units  p pause  h help", A_DIM);
+	}
+}
+
+/* A sentence over as many lines as it needs, at most 3. Returns the next line. */
+static int put_wrapped(int y, const char *text, attr_t attributes)
+{
+	size_t width = COLS > 10 ? (size_t)COLS : 10;
+
+	for (int lines = 0; *text && lines < 3; lines++) {
+		size_t n = strlen(text), cut = n;
+		char line[1024];
+
+		if (n > width)
+			for (cut = width; cut > width / 2 && text[cut] != ' '; cut--)
+				;
+		snprintf(line, sizeof(line), "%.*s", (int)cut, text);
+		put_line(y++, line, attributes);
+		text += cut + (text[cut] == ' ');
+	}
+	return y;
+}
+
+static int draw_trouble(const struct vst_top *top, int y)
+{
+	char text[768];
+
+	if (*top->trouble) {
+		snprintf(text, sizeof(text), "NO DATA for %.0f s: %s. Trying on; what is shown is old.",
+			 vst_now() - top->heard, top->trouble);
+		y = put_wrapped(y, text, bad());
+	}
+	if (top->paused)
+		put_line(y++, "PAUSED: what is shown stays; p goes on", A_BOLD);
+	return y;
+}
+
+void vst_screen_draw(struct vst_top *top)
+{
+	werase(stdscr);
+	if (top->mode == VST_TOP_HELP)
+		draw_help(top);
+	else
+		draw_table(top, draw_trouble(top, draw_header(top)));
+	draw_bottom(top);
+	refresh();
+}
+
+void vst_screen_resize(void)
+{
+	struct winsize size;
+
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_row && size.ws_col)
+		resizeterm(size.ws_row, size.ws_col);
+	clearok(curscr, TRUE);
+}
+
+int vst_screen_open(void)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	screen = newterm(NULL, stdout, stdin);
+	if (!screen) {
+		vst_error("the terminal '%s' (TERM) is not known here: set TERM, or use 'vstorctl top -b'",
+			  term ? term : "");
+		return VST_EXIT_UNSUPPORTED;
+	}
+	set_term(screen);
+	cbreak();
+	noecho();
+	nonl();
+	keypad(stdscr, TRUE);
+	nodelay(stdscr, TRUE);
+	set_escdelay(25);
+	curs_set(0);
+	colors = !(no_color && *no_color) && has_colors() && start_color() == OK;
+	if (colors) {
+		use_default_colors();
+		init_pair(PAIR_BAD, COLOR_RED, -1);
+	}
+	return 0;
+}
+
+void vst_screen_close(void)
+{
+	curs_set(1);
+	endwin();
+	delscreen(screen);
+	screen = NULL;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A view of `top` is a table of columns; a column is one row of it, and header, sorting, help, --sort and --json
+ * follow from that row. Pure: frames go in, texts come out.
+ */
+#ifndef VSTOR_CTL_VIEW_H
+#define VSTOR_CTL_VIEW_H
+
+#include "format.h"
+#include "frame.h"
+
+enum vst_column_type {
+	VST_COLUMN_TEXT,
+	VST_COLUMN_COUNT,
+	VST_COLUMN_BYTES,
+	VST_COLUMN_US,
+	VST_COLUMN_PERCENT,
+	VST_COLUMN_NUMBER
+};
+
+struct vst_column {
+	const char *title; /* --sort takes it too */
+	const char *json;
+	enum vst_column_type type;
+	size_t offset; /* in struct vst_line: a double, or a text */
+	int width;     /* with human units */
+	int priority;  /* the highest go first when the terminal is narrow; 0 never does */
+	const char *help;
+};
+
+struct vst_view {
+	const char *name;
+	const struct vst_column *columns; /* the first is a name and takes the room that is left */
+	int ncolumns;
+	int sort; /* the column to begin with */
+};
+
+extern const struct vst_view vst_view_io;
+
+#define VST_VIEW_COLUMNS 40
+
+/* Which columns fit, and how wide they are. */
+struct vst_layout {
+	int n;
+	int column[VST_VIEW_COLUMNS], width[VST_VIEW_COLUMNS];
+};
+
+/* How the user wants it. */
+struct vst_look {
+	const struct vst_view *view;
+	enum vst_units units;
+	int sort;
+	bool reverse;
+	bool kinds;	  /* with the lines per kind and size */
+	bool quiet;	  /* with the lines that completed nothing: their counters are seldom in sight */
+	char filter[128]; /* "": everything */
+};
+
+/* The column of that title, case ignored; -1: there is none. */
+int vst_view_find(const struct vst_view *view, const char *title);
+
+/* width 0: no limit, then the first column is as wide as the longest name of the shown lines. */
+void vst_view_layout(struct vst_layout *ret, const struct vst_look *look, int width, const struct vst_line **shown,
+		     size_t n);
+
+/* The lines to show, sorted and filtered; the array is the caller's to free. */
+const struct vst_line **vst_view_lines(const struct vst_look *look, const struct vst_frame *f, size_t *n);
+
+/* The title of, and a line's text in, column i of the layout, exactly as wide as that is. The caller frees. */
+char *vst_view_title(const struct vst_look *look, const struct vst_layout *layout, int i);
+char *vst_view_cell(const struct vst_look *look, const struct vst_layout *layout, int i, const struct vst_line *line);
+
+/* A line of --json. New reference. */
+json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, const struct vst_line *line);
+
+/* The lines above the table: 0 the time and the look, 1 the agent, 2.. the devices. NULL: no more. The caller frees. */
+char *vst_view_header(const struct vst_look *look, const struct vst_frame *f, double delay, unsigned int i);
+#endif /* VSTOR_CTL_VIEW_H */

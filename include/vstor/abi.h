@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What crosses the border between bpf/ and agent/: keys, counters, events and the histogram's buckets.
+ * Times are nanoseconds of CLOCK_MONOTONIC.
+ */
+#ifndef VSTOR_ABI_H
+#define VSTOR_ABI_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+#include "classes.h"
+#include "symbols.h"
+
+/* --- histogram: 8 buckets an octave, so that a bucket's middle is within 6.25 % of what fell into it --- */
+#define VST_HIST_SUB_BITS 3
+#define VST_HIST_MIN_BITS 10 /* bucket 0: less than 2^10 ns */
+#define VST_HIST_BUCKETS 192 /* the last one: 13.9 s and longer */
+
+/*
+ * Counters of a row. X(field, "what it counts"): every one is a __u64 that only grows; the agent and every sink
+ * show the whole list.
+ */
+#define VST_COUNTERS(X)                                                                                                \
+	X(ios, "requests completed (bios, on a stacked device)")                                                       \
+	X(bytes, "bytes completed")                                                                                    \
+	X(merges, "bios and requests merged into another request")                                                     \
+	X(errors, "requests completed with an error")                                                                  \
+	X(requeues, "requests that the driver gave back to the queue")
+
+/* Times of a row, one histogram each. X(ENUM, field) */
+#define VST_TIMES(X)                                                                                                   \
+	X(LATENCY, latency)                                                                                            \
+	X(QUEUE, queue)                                                                                                \
+	X(DEVICE, device)
+
+enum vst_time {
+#define X(e, f) VST_TIME_##e,
+	VST_TIMES(X)
+#undef X
+		VST_TIME__N
+};
+
+#define VST_SHARED 1024
+#define VST_ROWS 8192
+#define VST_SLOTS 16384
+#define VST_INFLIGHT_BITS 14 /* sets of 4 requests */
+
+/* A row: who did what to which device. All bytes count in comparisons, so pad stays 0. */
+struct vst_key {
+	__u64 owner;  /* cgroup id within .hier; 0 with witness none */
+	__u32 dev;    /* (major << 20 | minor) of the disk */
+	__u8 hier;    /* enum vst_hierarchy */
+	__u8 witness; /* enum vst_witness */
+	__u8 op;      /* enum vst_op */
+	__u8 kind;    /* enum vst_kind */
+	__u8 size;    /* enum vst_size */
+	__u8 layer;   /* enum vst_layer */
+	__u8 pad[6];
+};
+
+/*
+ * One row's counters on one CPU ("slot"). Written by that CPU alone. A row has a slot on each CPU that completed
+ * an I/O of it; slot 0 is not used.
+ */
+struct vst_counters {
+#define X(f, d) __u64 f;
+	VST_COUNTERS(X)
+#undef X
+	__u64 max_ns[VST_TIME__N]; /* longest since the row was made */
+	__u64 sum_ns[VST_TIME__N]; /* latency is not kept: it is the sum of the others */
+	__u32 row;		   /* index of the row this slot belongs to; 0: free */
+	__u32 pad[5];
+};
+
+struct vst_hists {
+	__u32 n[VST_TIME__N][VST_HIST_BUCKETS]; /* wraps: read as differences */
+};
+
+/* I/O known by device and cause only. */
+struct vst_loss_key {
+	__u32 dev;
+	__u32 cause; /* enum vst_loss */
+};
+
+struct vst_lost {
+	__u64 ios;
+	__u64 bytes;
+};
+
+/*
+ * What the probes and the agent share, in the one element of the map "state". The agent sets it up and goes on to write
+ * .sym and .epoch, the probes the rest.
+ */
+struct vst_state {
+	struct {
+#define X(f, s, w) __u64 f;
+		VST_SYMBOLS(X)
+#undef X
+	} sym;		 /* addresses; 0: not there */
+	__u64 attach_ns; /* requests allocated before were not seen at their submission */
+	__u32 epoch;	 /* raised when a row is taken back: whatever remembers a row's number has to forget it */
+	__u32 next_row;	 /* rows 1 .. next_row - 1 were given out at least once */
+	__u32 next_slot; /* likewise */
+	__u32 events_lost;
+	__u32 page_shift;
+	/*
+	 * Files to which more than one cgroup wrote, by a hash of their mapping: their pages are looked at one by one.
+	 * A file takes the place of another, which is marked again with its next page.
+	 */
+	__u64 shared[VST_SHARED];
+};
+
+/* --- rare events: the ring carries only these --- */
+enum vst_event_type {
+	VST_EVENT_CGROUP_MKDIR = 1,
+	VST_EVENT_CGROUP_RMDIR,
+};
+
+#define VST_EVENT_PATH 1024 /* the kernel's own limit for this tracepoint */
+struct vst_event_cgroup {
+	__u32 type; /* enum vst_event_type */
+	__u32 hier; /* enum vst_hierarchy */
+	__u64 id;
+	char path[VST_EVENT_PATH]; /* from the hierarchy's root, ends with a NUL */
+};
+#endif /* VSTOR_ABI_H */

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * insns OBJECT...: loads BPF objects and prints, for each program, how many instructions the kernel's verifier walked
+ * until it was content: "block rq_issue 8123". It refuses at a million, and takes its time whenever the agent starts.
+ * The objects' constants stay as compiled, so that the figures do not depend on how this host is set up.
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+static int complain(const char *what, const char *name, int err)
+{
+	char why[128];
+
+	libbpf_strerror(err, why, sizeof(why));
+	fprintf(stderr, "insns: %s %s: %s\n", what, name, why);
+	return err;
+}
+
+static int print_program(const char *object, const struct bpf_program *prog)
+{
+	const char *name = bpf_program__name(prog);
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int err;
+
+	err = bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len);
+	if (!err && !info.verified_insns)
+		err = -ENODATA;
+	if (err)
+		return complain("the kernel does not tell of", name, err);
+	printf("%s %s %u\n", object, strncmp(name, "vst_", 4) ? name : name + 4, info.verified_insns);
+	return 0;
+}
+
+static int print_object(char *path)
+{
+	struct bpf_object *obj = bpf_object__open_file(path, NULL);
+	struct bpf_program *prog;
+	char *name = basename(path);
+	int err;
+
+	if (!obj)
+		return complain("cannot open", path, -errno);
+	name[strcspn(name, ".")] = 0;
+	err = bpf_object__load(obj); /* libbpf prints the verifier's log if it refuses */
+	if (err)
+		complain("this kernel does not load", name, err);
+	bpf_object__for_each_program(prog, obj)
+	{
+		if (!err)
+			err = print_program(name, prog);
+	}
+	bpf_object__close(obj);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	int failed = argc < 2;
+
+	if (failed)
+		fprintf(stderr, "usage: insns OBJECT...\n");
+	for (int i = 1; i < argc; i++)
+		failed |= !!print_object(argv[i]);
+	return failed;
+}

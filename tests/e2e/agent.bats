@@ -1,0 +1,178 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# The real agent on this kernel: start, stop, what people can do wrong, what hostile clients do.
+bats_require_minimum_version 1.5.0
+load lib
+
+setup() {
+	agent_setup
+}
+
+teardown() {
+	agent_teardown
+}
+
+ends() { # CODE REGEX
+	echo "exit $status: $output"
+	[ "$status" -eq "$1" ] && grep -Eq -e "$2" <<<"$output"
+}
+
+@test "starts, answers, stops and leaves nothing behind" {
+	agent_start
+	ids=$(programs_of "$agent")
+	[ "$(wc -w <<<"$ids")" -ge 9 ]
+	run get /v1/status
+	[ "$(jq -r .mode <<<"$output")" = observe ]
+	[ "$(jq -r '[.probes[] | select(.state == "missing")] | length' <<<"$output")" = 0 ]
+	agent_stop TERM
+	[ ! -e "$sock" ]
+	[ "$(ls -A "$dir")" = log ]
+	gone() { for id in $ids; do ! bpftool prog show id "$id" >/dev/null 2>&1 || return 1; done; }
+	until_true gone
+}
+
+@test "an interrupt stops it with exit code 0 too" {
+	agent_start
+	agent_stop INT
+	grep -q 'stopped' "$dir/log"
+}
+
+@test "an unknown option and a stray word are usage errors" {
+	run "$VSTORD" --nonsense
+	ends 2 "nonsense"
+	run "$VSTORD" now
+	ends 2 "unexpected 'now'"
+	run "$VSTORD" --interval 0
+	ends 2 "not a number of seconds from 0.1 to 60"
+	run "$VSTORD" --interval 1x
+	ends 2 "not a number"
+	run "$VSTORD" --socket
+	ends 2 "requires an argument"
+}
+
+@test "help and version need nothing" {
+	run "$VSTORD" --help
+	ends 0 "Usage: vstord"
+	run "$VSTORD" --version
+	ends 0 "vstord [0-9]"
+}
+
+@test "a second instance is refused and the first one goes on" {
+	agent_start
+	run "$VSTORD" --socket "$sock"
+	ends 1 "another vstord.*serves"
+	run get /v1/status
+	[ "$(jq -r .pid <<<"$output")" = "$agent" ]
+}
+
+@test "a socket that cannot be made is explained" {
+	run "$VSTORD" --socket "$dir/no/such/dir/s.sock"
+	ends 1 "cannot make the directory"
+	run "$VSTORD" --socket "/proc/s.sock"
+	ends 1 "cannot listen at /proc/s.sock"
+	run "$VSTORD" --socket "$dir/$(printf 'x%.0s' {1..200})"
+	ends 1 "too long"
+}
+
+@test "somebody's file at the socket's path is not removed" {
+	echo precious >"$sock"
+	run "$VSTORD" --socket "$sock"
+	ends 1 "is not a socket"
+	[ "$(cat "$sock")" = precious ]
+}
+
+@test "another program's live socket is left alone" {
+	socat "UNIX-LISTEN:$sock,fork" /dev/null 3>&- &
+	other=$!
+	until_true test -S "$sock"
+	inode=$(stat -c %i "$sock")
+	run "$VSTORD" --socket "$sock"
+	ends 1 "serves $sock"
+	[ "$(stat -c %i "$sock")" = "$inode" ]
+	kill "$other"
+}
+
+@test "without permission it says so and ends with 4" {
+	run setpriv --reuid 65534 --clear-groups --inh-caps=-all --bounding-set=-all "$VSTORD" --socket "$dir/nobody.sock"
+	ends 4 "permi|CAP_BPF"
+}
+
+@test "killed and started again: nothing in the way, nothing left" {
+	agent_start
+	kill -9 "$agent"
+	wait "$agent" || true
+	agent=
+	[ -S "$sock" ]
+	agent_start
+	run get /v1/status
+	[ "$(jq -r .pid <<<"$output")" = "$agent" ]
+	agent_stop
+	[ ! -e "$sock" ]
+}
+
+@test "garbage on the socket does it no harm" {
+	agent_start
+	head -c 100000 /dev/urandom | timeout 5 socat -u - "UNIX-CONNECT:$sock" 2>/dev/null || true
+	printf 'GET / HTTP/9.9\r\n\r\n' | timeout 5 socat - "UNIX-CONNECT:$sock" >/dev/null || true
+	printf '\0\0\0\0' | timeout 5 socat -u - "UNIX-CONNECT:$sock" 2>/dev/null || true
+	kill -0 "$agent"
+	run get /v1/status
+	[ "$(jq -r .schema <<<"$output")" = 1 ]
+}
+
+@test "oversized requests are refused" {
+	agent_start
+	long=$(printf 'x%.0s' {1..60000})
+	run get "/v1/$long" -o /dev/null -w '%{http_code}'
+	[ "$output" = 414 ] || [ "$output" = 431 ]
+	run get /v1/status -H "X-Long: $long" -o /dev/null -w '%{http_code}'
+	[ "$output" = 431 ] || [ "$output" = 413 ]
+	head -c 5000000 /dev/zero >"$dir/body"
+	run get /v1/status -X GET --data-binary "@$dir/body" -o /dev/null
+	run get /v1/status
+	[ "$(jq -r .schema <<<"$output")" = 1 ]
+}
+
+@test "what is not there, and what may not be asked" {
+	agent_start
+	run get /v1/nothing -w '\n%{http_code}'
+	[ "${lines[1]}" = 404 ]
+	jq -e .error <<<"${lines[0]}"
+	run get /v1/status -X POST -w '\n%{http_code}'
+	[ "${lines[1]}" = 405 ]
+	run get '/v1/io?since=abc' -w '\n%{http_code}'
+	[ "${lines[1]}" = 400 ]
+	run get '/v1/io?since=-1' -w '\n%{http_code}'
+	[ "${lines[1]}" = 400 ]
+}
+
+@test "clients that hang do not keep others from an answer" {
+	agent_start
+	for _ in 1 2 3 4 5 6 7 8; do
+		sleep 60 | socat - "UNIX-CONNECT:$sock" >/dev/null 2>&1 3>&- &
+	done
+	for _ in 1 2 3 4 5; do
+		ctl status --json | jq -e '.schema == 1' >/dev/null
+	done
+	jobs -p | grep -v "^$agent$" | xargs -r kill 2>/dev/null || true
+}
+
+@test "more hanging clients than it has room for: the silent ones are dropped in time" {
+	agent_start
+	for _ in $(seq 1 80); do
+		sleep 60 | socat - "UNIX-CONNECT:$sock" >/dev/null 2>&1 3>&- &
+	done
+	answered() { [ "$(get /v1/status 2>/dev/null | jq -r .schema 2>/dev/null)" = 1 ]; }
+	until_true answered
+	jobs -p | grep -v "^$agent$" | xargs -r kill 2>/dev/null || true
+}
+
+@test "its memory does not grow with requests" {
+	agent_start
+	for _ in $(seq 1 50); do get /v1/io >/dev/null; done
+	before=$(awk '/VmRSS/ {print $2}' "/proc/$agent/status")
+	for _ in $(seq 1 300); do get /v1/io >/dev/null; done
+	after=$(awk '/VmRSS/ {print $2}' "/proc/$agent/status")
+	echo "VmRSS $before kB, after 300 requests $after kB"
+	[ "$after" -le $((before + 512)) ]
+}

@@ -1,0 +1,194 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Containers that come and go beside the agent: named, counted, not held up, forgotten in time; and names that hurt.
+bats_require_minimum_version 1.5.0
+load lib
+load containers
+
+setup() {
+	agent_setup
+	containers_setup
+}
+
+teardown() {
+	agent_teardown
+	containers_teardown
+}
+
+row_field() { # FIELD OF-CONTAINER
+	ctl io --total --json | jq -s --arg c "$2" --arg f "$1" '[.[] | select(.container == $c) | .[$f]] | add // 0'
+}
+
+ps_line() { # NAME
+	get /v1/ps | jq -c --arg c "$1" 'select(.container == $c) | {id: .id[:4], state, restarts, ios, bytes}'
+}
+
+ps_is() { # NAME LINE...
+	[ "$(ps_line "$1")" = "$(printf '%s\n' "${@:2}")" ] || { ps_line "$1"; return 1; }
+}
+
+self() { # FIELD
+	get /v1/status | jq ".self.$1"
+}
+
+@test "1,000 containers come and go beside the agent: none held up, all named and counted, their places taken back" {
+	device_make 256
+	churn off --count 300
+	agent_start
+	rss=$(agent_kib)
+	churn on --count 1000 --watch "$agent"
+	[ "$(jq .rmdir.busy "$dir/off")" = 0 ]
+	[ "$(jq .rmdir.busy "$dir/on")" = 0 ]
+	[ "$(jq -c .descriptors_held "$dir/on")" = "[]" ]
+	[ "$(jq .descriptors_looked_at "$dir/on")" -ge 50 ]
+	within 30 containers_counted on
+	echo "# $(cat "$dir/checked")" >&3
+	[ "$(jq .named "$dir/checked")" -ge 990 ]
+	loop_holds
+	holds_none() { ! ls -l "/proc/$agent/fd" | grep -E ' (/sys/fs/cgroup|/var/lib|/run/containerd)'; }
+	until_true holds_none
+	grown=$(($(agent_kib) - rss))
+	echo "# the agent grew by $grown KiB; it keeps the 1,000 for 10 minutes" >&3
+	[ "$grown" -le 3072 ]
+	# ... but not their places in the kernel's tables: they go 10 s after the end, and 30 s in which nobody gets them
+	rows=$(self rows) slots=$(self slots)
+	[ "$rows" -ge 1800 ] && [ "$slots" -ge 1800 ]
+	taken_back() { [ "$(self rows)" -le $((rows - 1800)) ] && [ "$(self slots)" -le $((slots - 1800)) ]; }
+	within 90 taken_back
+	containers_check on
+	jq -e '.counted >= 990' "$dir/checked"
+	churn again --count 300 --seed "$seed.again"
+	within 30 containers_counted again
+	echo "# $(self rows) rows, $(self slots) slots in use, $(self containers) containers known, $(agent_kib) KiB" >&3
+}
+
+@test "a container started anew is one line of ps, with what all its runs did" {
+	device_make 16
+	agent_start
+	container_new aaaa db
+	in_container aaaa dd if="$loop" of=/dev/null bs=4k count=2 iflag=direct status=none
+	until_true ps_is db '{"id":"aaaa","state":"running","restarts":0,"ios":2,"bytes":8192}'
+	container_new dddd new
+	begin=$EPOCHREALTIME
+	until_true ps_is new '{"id":"dddd","state":"running","restarts":0,"ios":0,"bytes":0}'
+	echo "# a new container is known after $(awk "BEGIN { printf \"%.2f\", $EPOCHREALTIME - $begin }") s" >&3
+	container_end aaaa
+	until_true ps_is db '{"id":"aaaa","state":"exited","restarts":0,"ios":2,"bytes":8192}'
+	# docker rm, docker run
+	container_new bbbb db
+	in_container bbbb dd if="$loop" of=/dev/null bs=4k count=3 iflag=direct status=none
+	until_true ps_is db '{"id":"bbbb","state":"running","restarts":1,"ios":5,"bytes":20480}'
+	# docker restart
+	container_end bbbb
+	container_new bbbb db
+	in_container bbbb dd if="$loop" of=/dev/null bs=8k count=1 iflag=direct status=none
+	until_true ps_is db '{"id":"bbbb","state":"running","restarts":2,"ios":6,"bytes":28672}'
+	[ "$(get /v1/ps | jq 'select(.container == "db") | .age < 20')" = true ]
+	# what runs at the same time stays apart
+	container_new cccc db
+	until_true ps_is db '{"id":"bbbb","state":"running","restarts":2,"ios":6,"bytes":28672}' \
+		'{"id":"cccc","state":"running","restarts":0,"ios":0,"bytes":0}'
+	# in rows the identity is the cgroup, and the name finds all of them
+	[ "$(row_field ios db)" = 6 ]
+	[ "$(ctl io --total --json | jq -r 'select(.container == "db") | .cgroup' | sort -u | wc -l)" = 2 ]
+}
+
+@test "events that were lost leave no ghosts and nobody without a name" {
+	agent_start
+	container_new aaaa before
+	until_true ps_is before '{"id":"aaaa","state":"running","restarts":0,"ios":0,"bytes":0}'
+	kill -STOP "$agent"
+	tree=${trees[0]}
+	filler=$tree/vstor-e2e-$$
+	mkdir "$filler"
+	cgroups+=("$filler")
+	for _ in 1 2; do # more events than the ring has room for
+		mkdir "$filler"/{1..600}
+		rmdir "$filler"/{1..600}
+	done
+	container_end aaaa
+	container_new bbbb after
+	kill -CONT "$agent"
+	until_true ps_is before '{"id":"aaaa","state":"exited","restarts":0,"ios":0,"bytes":0}'
+	until_true ps_is after '{"id":"bbbb","state":"running","restarts":0,"ios":0,"bytes":0}'
+	[ "$(self lost.no_event)" -gt 0 ]
+	echo "# $(self lost.no_event) events lost" >&3
+}
+
+# Every output is UTF-8 without control characters, every line of JSON is JSON.
+outputs_are_clean() {
+	ctl ps --json >"$dir/json"
+	ctl io --total --json >>"$dir/json"
+	ctl top --json -n 1 -d 0.1 >>"$dir/json"
+	get /v1/ps >>"$dir/json"
+	get /v1/io >>"$dir/json"
+	ctl ps >"$dir/text"
+	ctl io --total >>"$dir/text"
+	ctl top -b -n 1 -d 0.1 >>"$dir/text"
+	python3 - "$dir/json" "$dir/text" <<-'END'
+		import json, sys, unicodedata
+		for line in open(sys.argv[1], "rb").read().decode("utf-8", "strict").splitlines():
+		    json.loads(line)
+		text = open(sys.argv[2], "rb").read().decode("utf-8", "strict")
+		bad = {c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs")}
+		sys.exit(f"in the text: {bad!r}" if bad else 0)
+	END
+}
+
+@test "cgroups with names that hurt do no harm" {
+	device_make 16
+	names=($'\e]0;title\a\e[31mred\e[0m' $'\xff\xfe\x80\xc0\xaf' "$(printf 'x%.0s' {1..255})" '"quote\' $'tab\tcr\rbs\b' \
+		$'\u202egnp.exe' '{"schema":1}' $'c1\u009b31m' '.hidden' '...' '%s%n%p' ' ' $'\x7f' '-rf')
+	for when in found told; do # by the scan at the start, and by an event
+		for name in "${names[@]}"; do
+			cgroup_new "/vstor-e2e-$when/$name"
+			in_cgroup "/vstor-e2e-$when/$name" dd if="$loop" of=/dev/null bs=4k count=1 iflag=direct status=none
+		done
+		[ "$when" = told ] || agent_start
+	done
+	# deeper than an event has room for
+	deep=/vstor-e2e-deep
+	for i in 1 2 3 4 5 6; do deep=$deep/$(printf "$i%.0s" {1..250}); done
+	cgroup_new "$deep"
+	in_cgroup "$deep" dd if="$loop" of=/dev/null bs=4k count=1 iflag=direct status=none
+	# whatever is below a container's cgroup is the container's
+	container_new aaaa inside
+	cgroup_new "/docker/$(long aaaa)/"$'\e[2J'
+	in_cgroup "/docker/$(long aaaa)/"$'\e[2J' dd if="$loop" of=/dev/null bs=4k count=1 iflag=direct status=none
+	outputs_are_clean
+	ctl io --total --json | jq -r 'select(.cgroup | startswith("/vstor-e2e-told/")) | .container' | sort -u >"$dir/told"
+	cat -A "$dir/told"
+	[ "$(wc -l <"$dir/told")" -ge ${#names[@]} ]
+	[ "$(row_field ios inside)" = 1 ]
+	loop_holds
+}
+
+@test "runtime files that hurt do no harm" {
+	device_make 16
+	agent_start
+	container_new 1111 $'\e[31mred\e[0m\n\a'
+	container_new 2222 "$(printf 'long%.0s' {1..1024})"
+	container_new 3333 $'\xff\xfe name'
+	container_new 4444 broken
+	echo '{"Name":"/broken' >"$root/var/lib/docker/containers/$(long 4444)/config.v2.json"
+	container_files 5555 huge
+	truncate -s 100M "$root/var/lib/docker/containers/$(long 5555)/config.v2.json"
+	container_files 6666 link
+	ln -sf /dev/zero "$root/var/lib/docker/containers/$(long 6666)/config.v2.json"
+	container_files 7777 fifo
+	rm "$root/var/lib/docker/containers/$(long 7777)/config.v2.json"
+	mkfifo "$root/var/lib/docker/containers/$(long 7777)/config.v2.json"
+	container_files 8888 nested
+	{ printf '[%.0s' {1..60000}; } >"$root/var/lib/docker/containers/$(long 8888)/config.v2.json"
+	before=$(agent_kib)
+	for id in 5555 6666 7777 8888; do cgroup_new "/docker/$(long $id)"; done
+	for id in 1111 2222 3333 4444 5555 6666 7777 8888; do
+		in_container $id dd if="$loop" of=/dev/null bs=4k count=1 iflag=direct status=none
+	done
+	outputs_are_clean
+	[ "$(ctl io --total --json | jq -c 'select(.cgroup | startswith("/docker/")) | .container' | sort -u | wc -l)" = 8 ]
+	for id in 5555 6666 7777 8888; do # by its id, then
+		[ "$(row_field ios "docker/$(long $id | cut -c1-12)")" = 1 ]
+	done
+	[ $(($(agent_kib) - before)) -le 4096 ]
+}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Containers without a runtime, for tests with a real agent; after lib.bash. shellcheck shell=bash
+
+# What must be there for them, and an agent that finds runtimes' files below $root: in its own mount namespace, so that
+# nothing of this machine's is touched.
+containers_setup() {
+	root=$dir/root
+	seed=$$.$BATS_TEST_NUMBER
+	cgroups=()
+	churns=()
+	mapfile -t trees < <(awk '$3 == "cgroup2" { print $2 }
+		$3 == "cgroup" && $4 ~ /(^|,)(blkio|memory)(,|$)/ { print $2 }' /proc/mounts)
+	[ ${#trees[@]} -gt 0 ] || skip "no cgroup file system is mounted"
+	[ -w "${trees[0]}" ] || skip "${trees[0]} cannot be written to"
+	command -v python3 >/dev/null || skip "not installed: python3"
+	mkdir -p "$root/var/lib/docker/containers" "$root/run"
+	cat >"$dir/vstord" <<-END
+		#!/bin/sh
+		exec unshare --mount --propagation private sh -c \\
+			'mount --bind "$root/var/lib" /var/lib && mount --bind "$root/run" /run && exec "$VSTORD" "\$@"' vstord "\$@"
+	END
+	chmod +x "$dir/vstord"
+	VSTORD=$dir/vstord
+}
+
+containers_teardown() {
+	local i tries
+	for i in "${churns[@]}"; do
+		containers_py clean /dev/null --seed "$i" --count 1000 || true
+	done
+	for ((i = ${#cgroups[@]} - 1; i >= 0; i--)); do
+		for ((tries = 0; tries < 400; tries++)); do
+			[ -d "${cgroups[i]}" ] || break
+			xargs -r kill -9 <"${cgroups[i]}/cgroup.procs" 2>/dev/null
+			rmdir "${cgroups[i]}" 2>/dev/null && break
+			sleep 0.05
+		done
+	done
+}
+
+containers_py() { # COMMAND FILE OPTION...
+	local t args=()
+	for t in "${trees[@]}"; do args+=(--tree "$t"); done
+	python3 "$BATS_TEST_DIRNAME/containers.py" "$@" --root "$root" "${args[@]}"
+}
+
+churn() { # NAME OPTION...
+	churns+=("$seed" "$seed.again")
+	containers_py run "$dir/$1" --device "$loop" --seed "$seed" "${@:2}" >"$dir/out" 3>&-
+	echo "# agent $1: $(cat "$dir/out")" >&3
+}
+
+containers_check() { # NAME
+	ctl io --total --json >"$dir/rows"
+	containers_py check "$dir/$1" "$dir/rows" >"$dir/checked" 2>"$dir/wrong"
+	cat "$dir/wrong" "$dir/checked"
+}
+
+# A loop device whose partitions were looked for: the first to open it would do that, and it may be a container.
+device_make() { # MB
+	loop_make "$1"
+	head -c 4096 "$loop" >/dev/null
+}
+
+# Like until_true, for what takes its time.
+within() { # SECONDS COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || { echo "never came true: $*" >&2; return 1; }
+		sleep 0.2
+	done
+}
+
+# Reads with as many requests at once as the device has, on every CPU.
+requests_use() {
+	fio --name=use --filename="$loop" --rw=randread --bs=4k --direct=1 --ioengine=libaio --iodepth=256 --numjobs=2 \
+		--number_ios=2000 --size=16M >/dev/null 3>&-
+}
+
+# All are counted: each its own, or, for at most 1 %, what the kernel itself charged to the parent cgroup. An I/O whose
+# end the kernel did not tell is counted when its request is used again: so use them all.
+containers_counted() { # NAME
+	requests_use
+	containers_check "$1"
+	jq -e '.counted >= .containers * 0.99 and .ios_missing == .ios_of_parents' "$dir/checked" >/dev/null
+}
+
+# The books of our device balance; those of others wait for what they do next.
+loop_holds() {
+	ctl check --json | jq -se --arg d "${loop#/dev/}" 'any(.[]; .device == $d and .holds)' >/dev/null
+}
+
+agent_kib() {
+	awk '/VmRSS/ { print $2 }' "/proc/$agent/status"
+}
+
+# --- single ones; an id is 4 hex digits here, 16 times over ---
+
+long() { # ID
+	printf "$1%.0s" {1..16}
+}
+
+cgroup_new() { # PATH: and those above it
+	local t part d
+	local -a parts
+	IFS=/ read -ra parts -d '' < <(printf '%s/\0' "${1#/}") || true
+	for t in "${trees[@]}"; do
+		d=$t
+		for part in "${parts[@]}"; do
+			! grep -qsw io "$d/cgroup.controllers" || echo +io +memory >"$d/cgroup.subtree_control"
+			d=$d/$part
+			[ ! -d "$d" ] || continue
+			mkdir "$d"
+			cgroups+=("$d")
+		done
+	done
+}
+
+in_cgroup() { # PATH COMMAND...
+	local path=$1
+	shift
+	(for t in "${trees[@]}"; do echo $BASHPID >"$t$path/cgroup.procs" || exit; done && exec "$@")
+}
+
+container_files() { # ID NAME
+	local d
+	d=$root/var/lib/docker/containers/$(long "$1")
+	mkdir -p "$d"
+	python3 -c 'import os, sys, json
+text = json.dumps({"Name": "/@", "Config": {"Image": "test"}}).encode()
+name = os.fsencode(sys.argv[1])
+escaped = b"".join(b"\\u%04x" % c if c < 32 else bytes([c]) for c in name)
+os.write(1, text.replace(b"@", escaped))' "$2" >"$d/config.v2.json"
+}
+
+container_new() { # ID NAME
+	container_files "$1" "$2"
+	cgroup_new "/docker/$(long "$1")"
+}
+
+in_container() { # ID COMMAND...
+	in_cgroup "/docker/$(long "$1")" "${@:2}"
+}
+
+container_end() { # ID
+	local t
+	for t in "${trees[@]}"; do rmdir "$t/docker/$(long "$1")"; done
+}

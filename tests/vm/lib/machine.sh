@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The guest as a machine: its initrd, its disks, its QEMU, and how it ended.
+
+readonly E_QEMU=121 E_KERNEL=122 E_HANG=123 E_TIME=124
+readonly BOOT_LIMIT=${VSTOR_GUEST_BOOT_LIMIT:-300} # seconds; it takes 5 to 20 on a free machine, but not all are free
+readonly CRASH='Kernel panic|Oops: |kernel BUG at|BUG: |general protection fault'
+
+RUN_DIR=
+CHILDREN=()
+
+# Also of runs that were killed: their lock is gone with them.
+machine_clean() {
+	local d
+	[ ${#CHILDREN[@]} = 0 ] || kill "${CHILDREN[@]}" 2>/dev/null || true
+	wait
+	for d in "$RUN_DIR" "$CACHE"/run.*; do
+		[ -d "$d" ] || continue
+		[ "$d" != "$RUN_DIR" ] || exec 7<&-
+		exec 6<"$d"
+		! flock -n 6 || rm -rf "$d"
+		exec 6<&-
+	done
+}
+
+machine_initrd() { # KERNEL-DIRECTORY OUTPUT
+	local d f name
+	d=$(mktemp -d "$RUN_DIR/initrd.XXXX")
+	mkdir -p "$d"/{bin,m,proc,sys,dev,lower,rw,newroot}
+	cp "$(command -v busybox)" "$d/bin/busybox"
+	ln -s busybox "$d/bin/sh"
+	for f in mount mkdir insmod poweroff cp switch_root; do ln -s busybox "$d/bin/$f"; done
+	cp "$VM/lib/early-init" "$d/init"
+	cp "$VM/lib/init" "$d/vm-init"
+	chmod +x "$d/init"
+	for f in virtio_pci 9pnet_virtio 9p overlay; do
+		modprobe -d "$1" -S "$(<"$1/release")" --show-depends "$f"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r f; do
+		name=$(basename "$f")
+		case $f in # busybox loads no compressed module
+		*.xz) name=${name%.xz}; xz -dc "$f" >"$d/m/$name" ;;
+		*.zst) name=${name%.zst}; zstd -qdc "$f" >"$d/m/$name" ;;
+		*) cp "$f" "$d/m/$name" ;;
+		esac
+		echo "$name" >>"$d/m/order"
+	done
+	(cd "$d" && find . | cpio -o -H newc --quiet) >"$2"
+	rm -r "$d"
+}
+
+DISK_ARGS=()
+declare -A DISK_COUNT=([fast]=0 [slow]=0)
+
+machine_disk() { # fast|slow SIZE [IOPS]
+	local serial=$1${DISK_COUNT[$1]}
+	[[ "$2 ${3-1}" =~ ^[1-9][0-9]*[KMG]\ [1-9][0-9]*$ ]] || die 2 "not a disk: '$1 ${3+$3:}$2' (like 512M, 300:1G)"
+	DISK_COUNT[$1]=$((DISK_COUNT[$1] + 1))
+	truncate -s "$2" "$RUN_DIR/$serial"
+	# unsafe: the guest's flushes are requests as on any disk, and wait for nothing here
+	DISK_ARGS+=(-drive "if=none,id=$serial,file=$RUN_DIR/$serial,format=raw,cache=unsafe,aio=threads,discard=unmap${3+,throttling.iops-total=$3}"
+		-device "virtio-blk-pci,drive=$serial,serial=$serial")
+}
+
+# The three file systems that it shares: this root, the kernel's directory, and a directory to talk through.
+machine_qemu_args() { # KERNEL-DIRECTORY MB
+	local images=("$1"/boot/vmlinuz-*)
+	# thread=single: with a thread a CPU the 6.12 kernel once ran into the int3 of code that it was patching
+	QEMU_ARGS=(-M q35 -accel "tcg,thread=single,tb-size=512" -cpu max -smp 2 -m "$2" -nodefaults -display none -no-reboot
+		-serial "file:$RUN_DIR/console" -kernel "${images[0]}" -initrd "$RUN_DIR/initrd"
+		-append "console=ttyS0 panic=-1 oops=panic nowatchdog mitigations=off nokaslr tsc=reliable cgroup_no_v1=all psi=1"
+		-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
+		-device "virtio-9p-pci,fsdev=root,mount_tag=root"
+		-fsdev "local,id=kernel,path=$1,security_model=none,readonly=on"
+		-device "virtio-9p-pci,fsdev=kernel,mount_tag=kernel"
+		-fsdev "local,id=host,path=$RUN_DIR/host,security_model=none"
+		-device "virtio-9p-pci,fsdev=host,mount_tag=host"
+		-device virtio-serial-pci -chardev "file,id=out,path=/dev/fd/3" -device "virtserialport,chardev=out,name=out"
+		"${DISK_ARGS[@]}")
+}
+
+# Says how it ended, and exits with the status that tells it.
+machine_verdict() { # STATUS-OF-QEMU LIMIT
+	local status=none
+	[ ! -e "$RUN_DIR/host/status" ] || status=$(<"$RUN_DIR/host/status")
+	if grep -qE "$CRASH" "$RUN_DIR/console"; then
+		say "the kernel crashed. Its console, from there on:"
+		awk -v re="$CRASH" '$0 ~ re { on = 1 } on { print "  " $0 }' "$RUN_DIR/console" | head -60 >&2
+		exit $E_KERNEL
+	fi
+	grep -E 'WARNING: |detected stalls' "$RUN_DIR/console" | sed 's/^/guest: note: the kernel said: /' | head -5 >&2 || true
+	case $status in
+	none) ;;
+	late)
+		say "the command was ended after its limit of $2 s (-t). The console's end:"
+		tail -40 "$RUN_DIR/console" | sed 's/^/  /' >&2
+		exit $E_TIME
+		;;
+	*) exit "$status" ;;
+	esac
+	[ ! -s "$RUN_DIR/stderr" ] || sed 's/^/guest: qemu: /' "$RUN_DIR/stderr" >&2
+	if [ "$1" = 124 ] && [ ! -e "$RUN_DIR/host/booted" ]; then
+		say "the guest did not boot within $BOOT_LIMIT s. The console's end:"
+	elif [ "$1" = 124 ]; then
+		say "the guest hung: nothing of it came back within its limit of $2 s (-t) and $BOOT_LIMIT s more. The console's end:"
+	else
+		say "qemu ended (status $1) before the command did. The console's end:"
+	fi
+	tail -20 "$RUN_DIR/console" 2>/dev/null | sed 's/^/  /' >&2
+	[ "$1" != 124 ] || exit $E_HANG
+	exit $E_QEMU
+}
+
+machine_run() {
+	local series="" mb=2048 limit=300 verbose="" disks=() kernel d status=0
+	while [ $# -gt 0 ]; do
+		case $1 in
+		-h | --help) usage; exit 0 ;;
+		-v) verbose=1; shift; continue ;;
+		--) shift; break ;;
+		-?*) [ $# -gt 1 ] || die 2 "option $1 needs a value" ;;&
+		-k) series=$2 ;;
+		-m) mb=$2 ;;
+		-t) limit=$2 ;;
+		--fast-disk) disks+=("fast:$2") ;;
+		--slow-disk) disks+=("slow:$2") ;;
+		-*) die 2 "no option '$1': see guest --help" ;;
+		*) break ;;
+		esac
+		shift 2
+	done
+	[ -n "$series" ] || die 2 "which kernel? -k $KERNELS"
+	kernel_known "$series"
+	[[ $mb =~ ^[1-9][0-9]*$ && $limit =~ ^[1-9][0-9]*$ ]] || die 2 "-m and -t take a number above 0"
+	[ $# -gt 0 ] || die 2 "no command to run: see guest --help"
+	need qemu-system-x86_64 busybox cpio xz zstd modprobe setpriv flock
+	kernel=$(kernel_cached "$series")
+	[ -n "$kernel" ] || die "$E_MISSING" "no $series kernel in $CACHE: run '$0 kernels' (package linux-image-$series.*-amd64)"
+	exec 9<"$kernel"
+	flock -s 9
+
+	trap machine_clean EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	RUN_DIR=$(mktemp -d "$CACHE/run.XXXXXXXX")
+	exec 7<"$RUN_DIR"
+	flock 7
+	for d in "${disks[@]}"; do
+		case $d in
+		slow:*:*) machine_disk slow "${d##*:}" "$(cut -d: -f2 <<<"$d")" ;;
+		slow:*) die 2 "--slow-disk takes IOPS:SIZE" ;;
+		fast:*) machine_disk fast "${d#fast:}" ;;
+		esac
+	done
+	mkdir "$RUN_DIR/host"
+	printf '%s\0' "$@" >"$RUN_DIR/host/command"
+	echo "$PWD" >"$RUN_DIR/host/cwd"
+	echo "$limit" >"$RUN_DIR/host/limit"
+	echo "$series" >"$RUN_DIR/host/kernel"
+	machine_initrd "$kernel" "$RUN_DIR/initrd"
+	machine_qemu_args "$kernel" "$mb"
+	machine_start "$limit" || status=$?
+	machine_verdict $status "$limit"
+}
+
+# qemu's life hangs on timeout's, and that on ours.
+machine_start() { # LIMIT
+	local qemu out status=0
+	: >"$RUN_DIR/console"
+	mkfifo "$RUN_DIR/out"
+	cat "$RUN_DIR/out" 7<&- 9<&- &
+	out=$!
+	setpriv --pdeathsig KILL timeout -k 10 $((BOOT_LIMIT + $1)) \
+		setpriv --pdeathsig KILL qemu-system-x86_64 "${QEMU_ARGS[@]}" \
+		</dev/null 3>"$RUN_DIR/out" 2>"$RUN_DIR/stderr" &
+	qemu=$!
+	CHILDREN=("$qemu" "$out")
+	if [ -n "$verbose" ]; then
+		tail -n +1 -f --pid="$qemu" "$RUN_DIR/console" >&2 7<&- 9<&- &
+		CHILDREN+=($!)
+	fi
+	wait "$qemu" || status=$?
+	wait "$out" || true
+	CHILDREN=()
+	return $status
+}

@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# desc: buffered writes are charged to the container that wrote them: file system x overlay x controllers
+# needs: fast-disk 1G
+# needs: fast-disk 512M
+# needs: time 3000
+# needs: package jq bpftool xfsprogs btrfs-progs e2fsprogs
+# shellcheck source=SCRIPTDIR/../lib/test.sh
+. "$(dirname "$0")/../lib/test.sh"
+# shellcheck source=SCRIPTDIR/../lib/agent.sh
+. "$(dirname "$0")/../lib/agent.sh"
+# shellcheck source=SCRIPTDIR/../lib/owner.sh
+. "$(dirname "$0")/../lib/owner.sh"
+
+owner_begin
+owner_file_system ext4 "io io-pod memory none" "io memory none"
+owner_file_system xfs "io memory none" "io memory none"
+owner_file_system btrfs "io memory none" "io memory none"
+owner_tables
+owner_judge
+agent_stop

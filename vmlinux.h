@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel's types, as far as the probes look into them. Written by hand and small on purpose: every offset is
+ * relocated at load time against the running kernel's BTF (CO-RE), so only the names matter, members that the
+ * kernel keeps in anonymous unions may stand flat here, and what differs between kernels is in bpf/compat.bpf.h.
+ */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef _Bool bool;
+typedef long long loff_t;
+typedef u32 dev_t;
+typedef u32 blk_opf_t;
+typedef u32 req_flags_t;
+typedef u8 blk_status_t;
+typedef u64 sector_t;
+
+enum {
+	false = 0,
+	true = 1,
+};
+
+#define NULL ((void *)0)
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_QUEUE = 22,
+	BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+enum {
+	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+	BPF_F_MMAPABLE = 1024,
+};
+
+/* --- cgroups --- */
+struct kernfs_node {
+	const char *name;
+	u64 id;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup_root {
+	int hierarchy_id;
+	unsigned int subsys_mask;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct cgroup_root *root;
+	struct kernfs_node *kn;
+	int level;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[16];
+	struct cgroup *dfl_cgrp;
+};
+
+enum cgroup_subsys_id {
+	io_cgrp_id = 0,
+	memory_cgrp_id = 1,
+};
+
+struct task_struct {
+	unsigned int flags;
+	struct css_set *cgroups;
+	char comm[16];
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+};
+
+struct obj_cgroup {
+	struct mem_cgroup *memcg;
+};
+
+struct blkcg {
+	struct cgroup_subsys_state css;
+};
+
+struct blkcg_gq {
+	struct blkcg *blkcg;
+};
+
+/* --- files and pages --- */
+struct super_block {
+	dev_t s_dev;
+	unsigned long s_magic;
+	struct block_device *s_bdev;
+};
+
+struct bdi_writeback {
+	struct cgroup_subsys_state *memcg_css;
+};
+
+struct inode {
+	unsigned short i_mode;
+	struct bdi_writeback *i_wb;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	loff_t i_size;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct kiocb {
+	struct file *ki_filp;
+	loff_t ki_pos;
+	void *ki_complete;
+};
+
+struct address_space {
+	struct inode *host;
+};
+
+struct page {
+	unsigned long flags;
+	unsigned long compound_head;
+};
+
+struct folio {
+	unsigned long flags;
+	struct address_space *mapping;
+	unsigned long memcg_data;
+};
+
+enum pageflags {
+	PG_swapcache = 9,
+};
+
+struct buffer_head {
+	void *b_end_io;
+};
+
+struct iov_iter {
+	unsigned long count;
+};
+
+struct iomap_dio {
+	struct kiocb *iocb;
+	loff_t size;
+	struct {
+		struct iov_iter *iter;
+	} submit;
+};
+
+struct dio {
+	struct inode *inode;
+};
+
+struct ext4_io_end {
+	struct inode *inode;
+};
+
+struct btrfs_key {
+	u64 objectid;
+};
+
+struct btrfs_root {
+	struct btrfs_key root_key;
+};
+
+struct btrfs_inode {
+	struct btrfs_root *root;
+	struct inode vfs_inode;
+};
+
+/* --- block --- */
+struct bvec_iter {
+	sector_t bi_sector;
+	unsigned int bi_size;
+	unsigned int bi_idx;
+	unsigned int bi_bvec_done;
+};
+
+struct bio_vec {
+	struct page *bv_page;
+	unsigned int bv_len;
+	unsigned int bv_offset;
+};
+
+struct bio {
+	struct bio *bi_next;
+	struct block_device *bi_bdev;
+	blk_opf_t bi_opf;
+	unsigned short bi_flags;
+	blk_status_t bi_status;
+	struct bvec_iter bi_iter;
+	void *bi_end_io;
+	void *bi_private;
+	struct blkcg_gq *bi_blkg;
+	struct bio_vec *bi_io_vec;
+};
+
+struct btrfs_dio_private {
+	struct inode *inode;
+};
+
+struct btrfs_bio {
+	struct btrfs_inode *inode;
+	void *end_io;
+	void *private;
+	struct bio bio;
+};
+
+struct btrfs_io_context {
+	struct bio *orig_bio;
+};
+
+struct btrfs_io_stripe {
+	struct btrfs_io_context *bioc;
+};
+
+struct dm_io {
+	struct bio *orig_bio;
+};
+
+struct dm_target_io {
+	struct dm_io *io;
+	struct bio clone;
+};
+
+struct gendisk {
+	struct request_queue *queue;
+	int major;
+	int first_minor;
+};
+
+struct block_device {
+	struct gendisk *bd_disk;
+	struct request_queue *bd_queue;
+	void *bd_holder;
+	const void *bd_holder_ops;
+};
+
+struct bdev_inode {
+	struct block_device bdev;
+	struct inode vfs_inode;
+};
+
+struct request_queue {
+	const void *mq_ops;
+	struct gendisk *disk;
+};
+
+enum mq_rq_state {
+	MQ_RQ_IDLE = 0,
+};
+
+struct request {
+	struct request_queue *q;
+	enum mq_rq_state state;
+	blk_opf_t cmd_flags;
+	req_flags_t rq_flags;
+	unsigned int __data_len;
+	struct bio *bio;
+	struct bio *biotail;
+	u64 start_time_ns;
+};
+
+enum req_flag_bits {
+	__REQ_META = 12,
+	__REQ_PREFLUSH = 18,
+	__REQ_SWAP = 24,
+	__REQ_ATOMIC = 27,
+};
+
+enum special_kfunc_type {
+	KF_bpf_rdonly_cast = 10,
+};
+
+enum rqf_flags {
+	__RQF_FLUSH_SEQ = 1,
+};
+
+/* A large kernel structure of nothing but words, through which any memory can be read as such (compat.bpf.h). */
+struct vm_event_state {
+	unsigned long event[1];
+};
+
+#pragma clang attribute pop
+#endif /* __VMLINUX_H__ */
