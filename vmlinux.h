@@ -260,6 +260,7 @@ struct block_device {
 	struct request_queue *bd_queue;
 	void *bd_holder;
 	const void *bd_holder_ops;
+	dev_t bd_dev;
 };
 
 struct bdev_inode {

@@ -98,12 +98,12 @@ struct vst_probes {
 
 static void symbols_read(struct vst_state *state)
 {
-	static const char *const names[] = {
-#define X(f, s, w) s,
+	static const char *const names[VST_ORIGIN__N] = {
+#define X(f, s, w) [VST_ORIGIN_##f] = s,
 		VST_SYMBOLS(X)
 #undef X
 	};
-	__u64 addr[sizeof(names) / sizeof(names[0])] = { 0 };
+	__u64 addr[VST_ORIGIN__N] = { 0 };
 	char line[512], name[256];
 	unsigned long long a;
 	size_t i;
@@ -119,15 +119,20 @@ static void symbols_read(struct vst_state *state)
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%llx %*c %255s", &a, name) != 2)
 			continue;
-		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (i = 1; i < VST_ORIGIN__N; i++)
 			if (name[0] == names[i][0] && !strcmp(name, names[i]))
 				addr[i] = a;
 	}
 	fclose(f);
-	i = 0;
-#define X(f, s, w) state->sym.f = addr[i++];
-	VST_SYMBOLS(X)
-#undef X
+	for (i = 1; i < VST_ORIGIN__N && !addr[i]; i++)
+		;
+	if (i == VST_ORIGIN__N)
+		vst_warn("the kernel hides the addresses of its functions; direct I/O, the journal and swap may be "
+			 "shown as "
+			 "kind unknown until kernel.kptr_restrict is 0 or 1 and vstord is started anew");
+	if (!vst_origins_set(&state->origins, addr))
+		vst_warn("no table of the kernel's functions could be made; direct I/O, the journal and swap may be "
+			 "shown as kind unknown");
 }
 
 void vst_probes_symbols(struct vst_probes *p)

@@ -121,13 +121,11 @@ static void device_name(const struct vst_agent *a, __u32 dev, char *buf, size_t 
 static void render_time(struct vst_out *o, const char *key, const struct vst_row *row, enum vst_time t)
 {
 	const struct vst_sparse *h = &row->hist[t];
-	/* what was queued at all has a queue time; latency is the sum of both */
-	__u64 sum = t == VST_TIME_LATENCY ? row->sum_ns[VST_TIME_QUEUE] + row->sum_ns[VST_TIME_DEVICE] : row->sum_ns[t];
 	unsigned int i;
 
 	vst_out_key(o, key);
 	vst_out_raw(o, "{");
-	vst_out_kdouble(o, "sum_us", (double)sum / 1e3, 1);
+	vst_out_kdouble(o, "sum_us", (double)row->sum_ns[t] / 1e3, 1);
 	vst_out_kdouble(o, "max_us", (double)row->max_ns[t] / 1e3, 3);
 	vst_out_key(o, "buckets");
 	vst_out_raw(o, "[");

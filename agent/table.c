@@ -127,11 +127,15 @@ static void row_counters(struct vst_table *t, struct vst_row *row, const struct 
 	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
 		counters_add(counter, &m->counters[slot]);
 		for (i = 0; i < VST_TIME__N; i++) {
-			sum[i] += m->counters[slot].sum_ns[i];
-			if (m->counters[slot].max_ns[i] > row->max_ns[i])
-				row->max_ns[i] = m->counters[slot].max_ns[i];
+			sum[i] += m->counters[slot].time[i].sum_ns;
+			if (m->counters[slot].time[i].max_ns > row->max_ns[i])
+				row->max_ns[i] = m->counters[slot].time[i].max_ns;
 		}
 	}
+	/* what went to the driver directly has its latency in the device time alone */
+	sum[VST_TIME_LATENCY] = sum[VST_TIME_QUEUE] + sum[VST_TIME_DEVICE];
+	if (row->max_ns[VST_TIME_LATENCY] < row->max_ns[VST_TIME_DEVICE])
+		row->max_ns[VST_TIME_LATENCY] = row->max_ns[VST_TIME_DEVICE];
 	more.ios = counter[VST_COUNTER_ios] - row->counter[VST_COUNTER_ios];
 	more.bytes = counter[VST_COUNTER_bytes] - row->counter[VST_COUNTER_bytes];
 	row->container->ios += more.ios;
@@ -150,7 +154,7 @@ static void row_counters(struct vst_table *t, struct vst_row *row, const struct 
 
 /*
  * The map's buckets are 32 bits wide and may wrap; ours go on. now: sums over the slots, of which the lower 32 bits are
- * right.
+ * right. They are read while they are written, so one that is computed from others may seem to fall for a moment.
  */
 static void row_hist(struct vst_row *row, enum vst_time t, const __u32 *now)
 {
@@ -158,10 +162,12 @@ static void row_hist(struct vst_row *row, enum vst_time t, const __u32 *now)
 	struct vst_bucket all[VST_HIST_BUCKETS], *copy;
 	unsigned int i, old = 0, n = 0;
 	__u64 before;
+	__s32 more;
 
 	for (i = 0; i < VST_HIST_BUCKETS; i++) {
 		before = old < h->n && h->bucket[old].index == i ? h->bucket[old++].n : 0;
-		before += (__u32)(now[i] - (__u32)before);
+		more = (__s32)(now[i] - (__u32)before);
+		before += more > 0 ? more : 0;
 		if (before)
 			all[n++] = (struct vst_bucket){ .index = i, .n = before };
 	}
@@ -179,7 +185,7 @@ static void row_hist(struct vst_row *row, enum vst_time t, const __u32 *now)
 /* The row's histograms on all CPUs, added up; slots that follow each other are read in one go. */
 static int row_hists(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
 {
-	__u32 sum[VST_TIME__N][VST_HIST_BUCKETS] = { 0 }, keys[BATCH], slot, first, before, next, count, i;
+	__u32 sum[VST_TIME__N][VST_HIST_BUCKETS] = { 0 }, keys[BATCH], slot, first, before, next, count, i, direct = 0;
 	int time, bucket;
 
 	for (slot = t->slot_first[row->number]; slot; slot = next) {
@@ -197,6 +203,10 @@ static int row_hists(struct vst_table *t, struct vst_row *row, const struct vst_
 				for (bucket = 0; bucket < VST_HIST_BUCKETS; bucket++)
 					sum[time][bucket] += t->scratch[i].n[time][bucket];
 	}
+	/* what went to the driver directly did not wait: the shortest queue time */
+	for (bucket = 0; bucket < VST_HIST_BUCKETS; bucket++)
+		direct += sum[VST_TIME_LATENCY][bucket] - sum[VST_TIME_QUEUE][bucket];
+	sum[VST_TIME_QUEUE][0] += direct;
 	for (time = 0; time < VST_TIME__N; time++)
 		row_hist(row, time, sum[time]);
 	return 0;
@@ -345,13 +355,11 @@ void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, str
 	const struct vst_maps *m = vst_probes_maps(probes);
 	bool crowded = t->n_rows > VST_ROWS * 3 / 4 || t->n_slots > VST_SLOTS * 3 / 4;
 	struct vst_row *row, **at;
-	bool retired = false;
 
 	for (at = &t->rows; (row = *at);) {
 		if (row->number && !row->retired_at && row_is_over(row, owners, crowded, now)) {
 			bpf_map_delete_elem(m->rows_fd, &row->key);
 			row->retired_at = now;
-			retired = true;
 		} else if (row->number && row->retired_at && now - row->retired_at > QUARANTINE) {
 			row_take_back(t, row, m);
 		} else if (!row->number && (row->container->crowded_out || now - row->changed_at > VST_KEEP_DEAD)) {
@@ -361,6 +369,6 @@ void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, str
 		}
 		at = &row->next;
 	}
-	if (retired)
-		__atomic_add_fetch(&m->state->epoch, 1, __ATOMIC_RELEASE);
+	/* also where no row was retired: it bounds how long the probes believe what they remember */
+	__atomic_add_fetch(&m->state->epoch, 1, __ATOMIC_RELEASE);
 }

@@ -27,6 +27,7 @@ on_exit() {
 	remove_cgroups
 	[ -z "${LOOP-}" ] || losetup -d "$LOOP"
 	[ -z "${IMAGE-}" ] || rm -f "$IMAGE"
+	[ -z "${TRACEFS-}" ] || umount "$TRACEFS"
 	[ -z "${TMP-}" ] || rm -rf "$TMP"
 }
 
@@ -57,6 +58,13 @@ make_disk() {
 	echo none >"/sys/block/$DISK/queue/scheduler"
 }
 
+# bpftrace finds tracepoints by their files, which are not mounted everywhere.
+mount_tracefs() {
+	[ ! -d /sys/kernel/tracing/events ] || return 0
+	mount -t tracefs tracefs /sys/kernel/tracing || complain "cannot mount tracefs, which bpftrace needs"
+	TRACEFS=/sys/kernel/tracing
+}
+
 set_up() {
 	local tool
 	[ "$(id -u)" = 0 ] || complain "only root may load BPF programs: run it as root"
@@ -68,6 +76,7 @@ set_up() {
 	trap on_exit EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
+	mount_tracefs
 	build_helpers
 	make_disk
 }

@@ -35,13 +35,14 @@ int BPF_PROG(vst_rq_insert, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
 	struct vst_inflight *in;
+	bool fresh;
 
 	if (!s || is_passthrough(rq->cmd_flags))
 		return 0;
-	in = vst_inflight_claim(vst_identity(rq, s));
-	if (!in || in->issued_ns == REQUEUED)
+	in = vst_inflight_claim(vst_identity(rq, s), &fresh);
+	if (!in || (!fresh && in->issued_ns == REQUEUED))
 		return 0;
-	if (in->issued_ns)
+	if (!fresh && in->issued_ns)
 		vst_close(in, dev_of(rq));
 	in->queued_ns = bpf_ktime_get_ns();
 	in->task = vst_task_owner();
@@ -53,26 +54,31 @@ int BPF_PROG(vst_rq_issue, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
 	blk_opf_t flags = rq->cmd_flags;
-	__u64 bio = rq_ptr(rq, bio);
+	struct vst_io io = { .task = TASK_IS_CURRENT, .layer = VST_LAYER_LEAF };
 	struct vst_inflight *in;
-	struct vst_io io = {};
+	bool fresh;
 
 	if (!s || is_passthrough(flags))
 		return 0;
-	in = vst_inflight_claim(vst_identity(rq, s));
+	in = vst_inflight_claim(vst_identity(rq, s), &fresh);
 	if (!in) /* its completion counts it, as no_state */
 		return 0;
-	if (in->issued_ns == REQUEUED) {
-		in->issued_ns = bpf_ktime_get_ns();
-		return 0;
+	if (!fresh) {
+		if (in->issued_ns == REQUEUED) {
+			in->issued_ns = bpf_ktime_get_ns();
+			return 0;
+		}
+		if (in->issued_ns)
+			vst_close(in, dev_of(rq));
+		if (in->queued_ns)
+			io.task = in->task;
 	}
-	io.dev = dev_of(rq);
-	if (in->issued_ns)
-		vst_close(in, io.dev);
 	io.op = vst_op_of(flags);
-	io.layer = VST_LAYER_LEAF;
-	io.task = in->queued_ns ? in->task : TASK_IS_CURRENT;
-	vst_decide(s, in, &io, bio, bio == rq_ptr(rq, biotail), rq->__data_len);
+	io.bio = rq_ptr(rq, bio);
+	if (io.bio)
+		vst_decide(s, in, &io, io.bio == rq_ptr(rq, biotail), rq->__data_len);
+	else
+		vst_decide_nobody(in, dev_of(rq), io.op, rq->__data_len);
 	in->issued_ns = bpf_ktime_get_ns();
 	return 0;
 }
@@ -108,11 +114,11 @@ static __always_inline int merged(__u64 bio)
 
 	if (!s)
 		return 0;
-	io.dev = vst_dev_of(vst_ptr(vst_ptr(bio, struct bio, bi_bdev), struct block_device, bd_disk));
+	io.bio = bio;
 	io.op = vst_op_of(vst_read(bio, struct bio, bi_opf));
 	io.layer = VST_LAYER_LEAF;
 	io.task = TASK_IS_CURRENT;
-	c = vst_counters_of(vst_row_of_bio(s, &io, bio), &slot);
+	c = vst_counters_of(vst_row_of_bio(s, &io), &slot);
 	if (c) /* three programs count merges */
 		__sync_fetch_and_add(&c->merges, 1);
 	return 0;
@@ -152,28 +158,24 @@ int BPF_PROG(vst_rq_merge, struct request *rq)
  */
 __noinline int vst_complete_unknown(__u64 rq, blk_opf_t flags, bool last, __u32 bytes, bool error)
 {
-	__u64 bio = rq_ptr(rq, bio);
+	struct vst_io io = { .bio = rq_ptr(rq, bio), .op = vst_op_of(flags), .layer = VST_LAYER_LEAF };
+	__u32 dev = dev_of((const struct request *)rq), row;
 	struct vst_state *s = vst_state_get();
-	struct vst_io io = {};
-	__u32 row;
 
 	if (!s)
 		return 0;
-	io.dev = dev_of((const struct request *)rq);
-	io.op = vst_op_of(flags);
-	io.layer = VST_LAYER_LEAF;
-	if (!bytes && bio && io.op == VST_OP_WRITE) {
+	if (!bytes && io.bio && io.op == VST_OP_WRITE) {
 		/* the owner was written into the bio at its submission; no task is asked here */
 		io.op = VST_OP_FLUSH;
-		row = vst_row_of_bio(s, &io, bio);
+		row = vst_row_of_bio(s, &io);
 	} else {
 		bool before = rq_get(rq, start_time_ns) < s->attach_ns;
 
-		row = vst_row_of_nobody(s, &io);
-		vst_lose(io.dev, before ? VST_LOSS_NO_START : VST_LOSS_NO_STATE, last, bytes);
+		row = vst_row_of_nobody(dev, io.op, io.layer);
+		vst_lose(dev, before ? VST_LOSS_NO_START : VST_LOSS_NO_STATE, last, bytes);
 	}
 	if (!vst_count(row, last, bytes, error, NULL))
-		vst_lose(io.dev, VST_LOSS_NO_CELL, last, bytes);
+		vst_lose(dev, VST_LOSS_NO_CELL, last, bytes);
 	return 0;
 }
 

@@ -47,6 +47,10 @@ static __always_inline int send(__u32 type, const struct cgroup *cgrp, const cha
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(vst_cgroup_mkdir, struct cgroup *cgrp, const char *path)
 {
+	struct vst_state *s = vst_state_get();
+
+	if (s) /* it may have the address of one that is gone */
+		__sync_fetch_and_add(&s->epoch, 1);
 	return send(VST_EVENT_CGROUP_MKDIR, cgrp, path);
 }
 

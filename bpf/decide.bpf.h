@@ -33,50 +33,89 @@ static __always_inline __u32 vst_dev_of(__u64 disk)
 	return vst_read(disk, struct gendisk, major) << 20 | vst_read(disk, struct gendisk, first_minor);
 }
 
+static __always_inline __u32 vst_dev_of_bio(__u64 bio)
+{
+	return vst_dev_of(vst_ptr(vst_ptr(bio, struct bio, bi_bdev), struct block_device, bd_disk));
+}
+
 struct vst_io {
-	__u32 dev;
+	__u64 bio;
+	__u64 task;  /* its submitter, packed, or TASK_IS_CURRENT */
+	__u64 folio; /* whose memory cgroup may know the owner; 0: none */
 	__u8 op;
 	__u8 layer;
-	__u64 task;
+	struct vst_what what;
 };
 
 /* The row of what is nobody's: a device's own flushes, and what was not seen at its submission. */
-static __always_inline __u32 vst_row_of_nobody(struct vst_state *s, const struct vst_io *io)
+static __always_inline __u32 vst_row_of_nobody(__u32 dev, __u8 op, __u8 layer)
 {
-	struct vst_key key = { .dev = io->dev, .op = io->op, .layer = io->layer };
+	struct vst_key key = { .dev = dev, .op = op, .layer = layer };
 
-	return vst_row(s, &key);
+	return vst_row(&key);
 }
 
-static __always_inline void vst_what_of_bio(struct vst_state *s, const struct vst_io *io, __u64 bio,
-					    struct vst_what *what)
+static __always_inline void vst_what_of(struct vst_state *s, struct vst_io *io)
 {
-	__builtin_memset(what, 0, sizeof(*what));
+	__builtin_memset(&io->what, 0, sizeof(io->what));
 	if (io->op != VST_OP_FLUSH) /* a flush is of no file */
-		vst_what_decide(what, s, bio);
+		vst_what_decide(&io->what, s, io->bio);
+	io->folio = io->op == VST_OP_WRITE && io->what.kind == VST_KIND_DATA ? io->what.folio : 0;
 }
 
-static __always_inline __u32 vst_row_of(struct vst_state *s, const struct vst_io *io, __u64 bio,
-					const struct vst_what *what, bool shared)
+static __always_inline __u64 vst_clues_of(struct vst_clues *c, struct vst_state *s, const struct vst_io *io,
+					  bool shared)
 {
-	struct vst_key key = { .dev = io->dev, .op = io->op, .layer = io->layer };
-	struct vst_who who;
+	/* of the partition: as good as the disk's, and next to what the block layer just used */
+	c->what = vst_read(vst_ptr(io->bio, struct bio, bi_bdev), struct block_device, bd_dev) | (__u64)io->op << 32 |
+		  (__u64)io->layer << 40 | (__u64)io->what.kind << 48 | (__u64)io->what.size << 56;
+	vst_who_clues(c, s, io->bio, io->folio, shared, io->task);
+	return vst_clues_hash(c, s->epoch);
+}
 
-	vst_who_decide(&who, bio, what, io->op == VST_OP_WRITE, shared, io->task);
+__noinline __u32 vst_row_decide(const struct vst_io *io, bool shared)
+{
+	struct vst_state *s = vst_state_get();
+	struct vst_key key = {};
+	struct vst_clues clues;
+	struct vst_who who;
+	__u64 hash;
+	__u32 row;
+
+	if (!s || !io)
+		return 0;
+	hash = vst_clues_of(&clues, s, io, shared);
+	if (!vst_who_decide(&who, &clues, s)) {
+		hash = vst_clues_of(&clues, s, io, shared);
+		vst_who_decide(&who, &clues, s);
+	}
 	key.owner = who.id;
+	key.dev = vst_dev_of_bio(io->bio);
 	key.hier = who.hier;
 	key.witness = who.witness;
-	key.kind = what->kind;
-	key.size = what->size;
-	return vst_row(s, &key);
+	key.op = io->op;
+	key.kind = io->what.kind;
+	key.size = io->what.size;
+	key.layer = io->layer;
+	row = vst_row(&key);
+	if (row)
+		vst_remember(hash, row);
+	return row;
 }
 
-static __always_inline __u32 vst_row_of_bio(struct vst_state *s, const struct vst_io *io, __u64 bio)
+/* The row of io->what. */
+static __always_inline __u32 vst_row_of(struct vst_state *s, const struct vst_io *io, bool shared)
 {
-	struct vst_what what;
+	struct vst_clues clues;
+	__u32 row = vst_recall(vst_clues_of(&clues, s, io, shared));
 
-	vst_what_of_bio(s, io, bio, &what);
-	return vst_row_of(s, io, bio, &what, false);
+	return row ?: vst_row_decide(io, shared);
+}
+
+static __always_inline __u32 vst_row_of_bio(struct vst_state *s, struct vst_io *io)
+{
+	vst_what_of(s, io);
+	return vst_row_of(s, io, false);
 }
 
 /* --- completion --- */

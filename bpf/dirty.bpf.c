@@ -4,6 +4,7 @@
  * writing by that; this probe notes where it is another's task that writes to it, and which files have pages of
  * several. Runs once each time a clean page becomes dirty; for a page of one's own that is a comparison.
  */
+#include "kind.bpf.h"
 #include "owner.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -43,7 +44,7 @@ int BPF_PROG(vst_dirty_folio, struct folio *page, struct address_space *mapping)
 	d.mapping = vst_address(mapping);
 	inode = vst_ptr(d.mapping, struct address_space, host);
 	mine = memory_cgroup_of(task);
-	charged = vst_folio_cgroup(folio);
+	charged = vst_memcg_cgroup(vst_folio_memcg(folio));
 	if (mine == charged) {
 		/* it may have been another's before; that file is marked then */
 		if (vst_is_shared(s, d.mapping)) {

@@ -74,56 +74,60 @@ static __always_inline struct vst_inflight *vst_inflight_find(__u64 addr)
 	return NULL;
 }
 
-/* Returns what .addr was; the entry is now this address's, and empty, if it was as expected. */
-static __always_inline __u64 vst_inflight_take(struct vst_inflight *in, __u64 expected, __u64 addr)
+/*
+ * The first time, or its home is another's: anywhere in the set. The place that was used last longest ago, so that its
+ * request is hardly being issued at this moment: that one takes its home without an atomic operation, and one of the
+ * two I/Os would be counted in the other's row.
+ */
+static __noinline struct vst_inflight *vst_inflight_settle(struct vst_set *set, __u64 addr)
 {
-	__u64 was = __sync_val_compare_and_swap(&in->addr, expected, addr | IN_FLIGHT);
+	struct vst_inflight *in, *best = NULL;
+	__u64 was = 0;
 
-	if (was == expected) {
-		in->queued_ns = 0;
-		in->issued_ns = 0;
-	}
-	return was;
-}
-
-/* The first time, or its home is another's: anywhere in the set. */
-static __always_inline struct vst_inflight *vst_inflight_settle(struct vst_set *set, __u32 home, __u64 addr)
-{
-	__u64 was;
-
-#pragma unroll
-	for (int i = 0; i < WAYS; i++)
-		if (set->way[i].addr == (addr | IN_FLIGHT))
-			return &set->way[i];
 #pragma unroll
 	for (int i = 0; i < WAYS; i++) {
-		struct vst_inflight *in = &set->way[(home + i) & (WAYS - 1)];
-
-		was = in->addr;
-		if (!(was & IN_FLIGHT) && vst_inflight_take(in, was, addr) == was)
+		in = &set->way[i];
+		if ((in->addr & ~IN_FLIGHT) == addr)
 			return in;
+		if (!(in->addr & IN_FLIGHT) && (!best || in->issued_ns < best->issued_ns)) {
+			best = in;
+			was = in->addr;
+		}
 	}
-	return NULL;
+	if (!best || __sync_val_compare_and_swap(&best->addr, was, addr) != was)
+		return NULL;
+	return best;
 }
 
 /*
- * The entry of this address, made if need be (then it is empty but for .addr); NULL: its set is full. An entry of a
- * request whose end was missed stays until that request is used again, so each address has one entry at most.
+ * The entry of this address, made if need be; NULL: its set is full. *ret_fresh: it was not in flight, and is empty now.
+ * An entry of a request whose end was missed stays until that request is used again, so each address has one entry
+ * at most. Only its request writes to an entry, so no atomic operation is needed, which would wait for a cache line
+ * that the CPU of the last completion has.
  */
-static __always_inline struct vst_inflight *vst_inflight_claim(__u64 addr)
+static __always_inline struct vst_inflight *vst_inflight_claim(__u64 addr, bool *ret_fresh)
 {
 	__u32 home;
 	struct vst_set *set = vst_set_of(addr, &home);
 	struct vst_inflight *in;
-	__u64 was;
 
+	*ret_fresh = false;
 	if (!set)
 		return NULL;
 	in = &set->way[home];
-	was = vst_inflight_take(in, addr, addr);
-	if (was == addr || was == (addr | IN_FLIGHT))
+	if ((in->addr & ~IN_FLIGHT) != addr) {
+		in = vst_inflight_settle(set, addr);
+		if (!in)
+			return NULL;
+	}
+	if (in->addr & IN_FLIGHT)
 		return in;
-	return vst_inflight_settle(set, home, addr);
+	in->queued_ns = 0;
+	in->issued_ns = 0;
+	barrier(); /* the sweep looks at what is in flight */
+	*(volatile __u64 *)&in->addr = addr | IN_FLIGHT;
+	*ret_fresh = true;
+	return in;
 }
 
 static __always_inline void vst_inflight_free(struct vst_inflight *in)

@@ -13,7 +13,6 @@
 #define S_IFMT 0170000
 #define S_IFBLK 0060000
 #define S_IFREG 0100000
-#define PF_KTHREAD 0x00200000
 #define BTRFS_SUPER_MAGIC 0x9123683E
 
 #define MAPPING_FLAGS 3UL /* low bits of folio->mapping: anonymous, movable */
@@ -24,6 +23,11 @@ struct vst_what {
 	__u8 size;
 	__u64 folio; /* page cache folio of the first page, or 0: whose memory cgroup may know the owner */
 };
+
+static __always_inline enum vst_origin vst_origin_of(const struct vst_state *s, __u64 function)
+{
+	return vst_origin_find(&s->origins, function);
+}
 
 static __always_inline __u8 vst_size_of(__u64 bytes)
 {
@@ -86,7 +90,7 @@ static __always_inline void vst_what_iomap_dio(struct vst_what *what, __u64 dio,
 /* Before 6.3 (690834e47cf7) there is no btrfs_bio.inode: the page tells, but not of direct I/O. */
 static __always_inline bool vst_what_btrfs_old(struct vst_what *what, const struct vst_state *s, __u64 bbio)
 {
-	if (vst_ptr(bbio, struct btrfs_bio, end_io) != s->sym.btrfs_dio)
+	if (vst_origin_of(s, vst_ptr(bbio, struct btrfs_bio, end_io)) != VST_ORIGIN_btrfs_dio)
 		return false;
 	bbio = vst_ptr(bbio, struct btrfs_bio, private);
 	vst_what_inode(what, vst_ptr(bbio, struct btrfs_dio_private, inode), 0);
@@ -118,50 +122,53 @@ static __always_inline bool vst_what_btrfs(struct vst_what *what, const struct v
 	return true;
 }
 
-/* By completion function. False: it does not say. */
-static __always_inline bool vst_what_origin(struct vst_what *what, const struct vst_state *s, __u64 bio, __u64 end_io,
-					    blk_opf_t opf)
+/* Whoever submitted the bio tells by its completion function; false: it does not, its pages have to. */
+static __always_inline bool vst_what_submitter(struct vst_what *what, const struct vst_state *s, __u64 bio,
+					       enum vst_origin origin, blk_opf_t opf)
 {
-	if (!end_io)
-		return false;
-	if (end_io == s->sym.iomap_dio) {
-		vst_what_iomap_dio(what, vst_ptr(bio, struct bio, bi_private), opf);
-		return true;
-	}
-	if (end_io == s->sym.blkdev_dio || end_io == s->sym.blkdev_dio_aio) {
-		what->kind = VST_KIND_RAW;
-		return true;
-	}
-	if (end_io == s->sym.btrfs || end_io == s->sym.btrfs_orig)
+	switch (origin) {
+	case VST_ORIGIN_btrfs:
+	case VST_ORIGIN_btrfs_orig:
 		return vst_what_btrfs(what, s, bio, opf);
-	if (bpf_core_field_exists(struct btrfs_io_stripe, bioc) && end_io == s->sym.btrfs_clone) {
+	case VST_ORIGIN_btrfs_clone:
+		if (!bpf_core_field_exists(struct btrfs_io_stripe, bioc))
+			return false;
 		bio = vst_ptr(bio, struct bio, bi_private);
 		bio = vst_ptr(bio, struct btrfs_io_stripe, bioc);
 		return vst_what_btrfs(what, s, vst_ptr(bio, struct btrfs_io_context, orig_bio), opf);
-	}
-	if (end_io == s->sym.xfs_buf) {
+	case VST_ORIGIN_xfs_buf:
 		what->kind = VST_KIND_METADATA;
 		return true;
-	}
-	if (end_io == s->sym.xlog) {
+	case VST_ORIGIN_xlog:
 		what->kind = VST_KIND_JOURNAL;
 		return true;
-	}
-	if (end_io == s->sym.buffer &&
-	    vst_ptr(vst_ptr(bio, struct bio, bi_private), struct buffer_head, b_end_io) == s->sym.jbd2) {
+	case VST_ORIGIN_buffer:
+		bio = vst_ptr(bio, struct bio, bi_private);
+		if (vst_origin_of(s, vst_ptr(bio, struct buffer_head, b_end_io)) != VST_ORIGIN_jbd2)
+			return false;
 		what->kind = VST_KIND_JOURNAL;
 		return true;
-	}
-	if (end_io == s->sym.swap_write || end_io == s->sym.swap_read) {
+	case VST_ORIGIN_swap_write:
+	case VST_ORIGIN_swap_read:
 		what->kind = VST_KIND_SWAP;
 		return true;
-	}
-	if (bpf_core_field_exists(struct dio, inode) &&
-	    (end_io == s->sym.legacy_dio || end_io == s->sym.legacy_dio_aio)) {
+	case VST_ORIGIN_legacy_dio:
+	case VST_ORIGIN_legacy_dio_aio:
+		if (!bpf_core_field_exists(struct dio, inode))
+			return false;
 		vst_what_inode(what, vst_ptr(vst_ptr(bio, struct bio, bi_private), struct dio, inode), 0);
 		return true;
+	default:
+		return false;
 	}
-	return false;
+}
+
+/* The same for who is not met on every disk: out of the way of the others. */
+__noinline int vst_what_rare(struct vst_what *what, __u64 bio, __u32 origin, blk_opf_t opf)
+{
+	struct vst_state *s = vst_state_get();
+
+	return s && what && vst_what_submitter(what, s, bio, origin, opf);
 }
 
 static __always_inline __u64 vst_page_folio(__u64 page)
@@ -183,37 +190,40 @@ static __always_inline __u64 vst_bio_folio(__u64 bio)
 	return page ? vst_page_folio(page) : 0;
 }
 
-/*
- * No file behind the page: the kernel's memory or a program's. `origin` is the bio that its submitter made, `user` that
- * the page is a program's.
- */
-static __always_inline void vst_what_memory(struct vst_what *what, const struct vst_state *s, __u64 origin,
-					    __u64 end_io, blk_opf_t opf, __u64 folio, bool user)
+static __always_inline bool vst_is_wait(enum vst_origin origin)
 {
+	return origin == VST_ORIGIN_wait || origin == VST_ORIGIN_wait_old;
+}
+
+/*
+ * No file behind the page: the kernel's memory or a program's. `bio` is the one that its submitter made, `user` that the
+ * page is a program's.
+ */
+__noinline int vst_what_memory(struct vst_what *what, __u64 bio, __u32 origin, __u64 folio, bool user)
+{
+	blk_opf_t opf = vst_read(bio, struct bio, bi_opf);
+
+	if (!what)
+		return 0;
 	if (vst_bio_is_meta(opf)) {
 		what->kind = VST_KIND_METADATA;
-	} else if (bpf_core_field_exists(struct ext4_io_end, inode) && end_io && end_io == s->sym.ext4_write) {
+	} else if (bpf_core_field_exists(struct ext4_io_end, inode) && origin == VST_ORIGIN_ext4_write) {
 		/* encrypted: the page is a bounce page */
-		vst_what_inode(what, vst_ptr(vst_ptr(origin, struct bio, bi_private), struct ext4_io_end, inode), 0);
-	} else if (end_io && end_io == s->sym.buffer) {
+		vst_what_inode(what, vst_ptr(vst_ptr(bio, struct bio, bi_private), struct ext4_io_end, inode), 0);
+	} else if (origin == VST_ORIGIN_buffer) {
 		what->kind = VST_KIND_METADATA;
-	} else if (user && end_io && (end_io == s->sym.wait || end_io == s->sym.wait_old)) {
-		/* page->flags is the first word */
-		if (vst_word(folio, 0) & (1UL << bpf_core_enum_value(enum pageflags, PG_swapcache)))
-			what->kind = VST_KIND_SWAP;
-		else
-			what->kind = VST_KIND_RAW;
-	} else if (!vst_bdev_is_mounted(vst_ptr(origin, struct bio, bi_bdev))) {
+	} else if (!vst_bdev_is_mounted(vst_ptr(bio, struct bio, bi_bdev))) {
 		what->kind = VST_KIND_RAW;
-	} else if (!user && vst_read(origin, struct bio, bi_iter.bi_size) &&
-		   (!folio || !end_io || end_io == s->sym.wait || end_io == s->sym.wait_old ||
-		    end_io == s->sym.bio_chain)) {
+	} else if (!user && vst_read(bio, struct bio, bi_iter.bi_size) &&
+		   (!folio || !vst_ptr(bio, struct bio, bi_end_io) || vst_is_wait(origin) ||
+		    origin == VST_ORIGIN_bio_chain)) {
 		/*
 		 * A filesystem that clears blocks with a page of zeroes, as ext4lazyinit does for minutes after the
 		 * first mount, or that discards them, without pages.
 		 */
 		what->kind = VST_KIND_METADATA;
 	}
+	return 0;
 }
 
 /*
@@ -221,21 +231,22 @@ static __always_inline void vst_what_memory(struct vst_what *what, const struct 
  * are on no block device (nor is btrfs, by its superblock); and a filesystem reads into its own pages, so not from
  * another device.
  */
-static __always_inline bool vst_page_is_buffer(const struct vst_state *s, __u64 origin, __u64 end_io, __u64 inode)
+static __always_inline bool vst_page_is_buffer(__u64 bio, enum vst_origin origin, __u64 inode)
 {
-	__u64 bdev;
+	__u64 sb, bdev;
 
 	if ((vst_read(inode, struct inode, i_mode) & S_IFMT) == S_IFBLK)
 		return false;
-	bdev = vst_ptr(vst_ptr(inode, struct inode, i_sb), struct super_block, s_bdev);
+	sb = vst_ptr(inode, struct inode, i_sb);
+	bdev = vst_ptr(sb, struct super_block, s_bdev);
 	if (!bdev) /* btrfs is on several devices and names none here */
-		return vst_read(vst_ptr(inode, struct inode, i_sb), struct super_block, s_magic) != BTRFS_SUPER_MAGIC;
-	return end_io && (end_io == s->sym.wait || end_io == s->sym.wait_old) &&
-	       bdev != vst_ptr(origin, struct bio, bi_bdev);
+		return vst_read(sb, struct super_block, s_magic) != BTRFS_SUPER_MAGIC;
+	return vst_is_wait(origin) && bdev != vst_ptr(bio, struct bio, bi_bdev);
 }
 
-static __always_inline void vst_what_pages(struct vst_what *what, const struct vst_state *s, __u64 bio, __u64 origin,
-					   __u64 end_io, blk_opf_t opf)
+/* `submitted` is the bio that its submitter made, of which `bio` may be a part or a copy. */
+static __always_inline void vst_what_pages(struct vst_what *what, __u64 bio, __u64 submitted, enum vst_origin origin,
+					   blk_opf_t opf)
 {
 	__u64 folio = vst_bio_folio(bio), mapping = 0, inode;
 	bool user;
@@ -245,7 +256,7 @@ static __always_inline void vst_what_pages(struct vst_what *what, const struct v
 	user = mapping & MAPPING_ANON;
 	if (mapping && !(mapping & MAPPING_FLAGS)) {
 		inode = vst_ptr(mapping, struct address_space, host);
-		if (!vst_page_is_buffer(s, origin, end_io, inode)) {
+		if (!vst_page_is_buffer(submitted, origin, inode)) {
 			vst_what_inode(what, inode, 0);
 			/* a program's pages of a block device never say so; btrfs was no holder with operations before 6.17 */
 			if (what->kind == VST_KIND_RAW && vst_bio_is_meta(opf))
@@ -255,39 +266,68 @@ static __always_inline void vst_what_pages(struct vst_what *what, const struct v
 		}
 		user = true;
 	}
-	vst_what_memory(what, s, origin, end_io, opf, folio, user);
+	if (user && vst_is_wait(origin) && !vst_bio_is_meta(opf)) {
+		/* direct, of one program's buffer; page->flags is the first word */
+		if (vst_word(folio, 0) & (1UL << bpf_core_enum_value(enum pageflags, PG_swapcache)))
+			what->kind = VST_KIND_SWAP;
+		else
+			what->kind = VST_KIND_RAW;
+		return;
+	}
+	vst_what_memory(what, submitted, origin, folio, user);
 }
 
 /* The bio that its submitter made, where this one is a part or a copy of it. */
-static __always_inline __u64 vst_bio_origin(const struct vst_state *s, __u64 bio)
+__noinline __u64 vst_bio_submitted(__u64 bio)
 {
 	__u64 end_io = vst_ptr(bio, struct bio, bi_end_io);
+	struct vst_state *s = vst_state_get();
 
-	if (!end_io)
+	if (!s)
 		return bio;
-	if (end_io == s->sym.dm_clone && bpf_core_field_exists(struct dm_io, orig_bio)) {
+	if (vst_origin_of(s, end_io) == VST_ORIGIN_dm_clone && bpf_core_field_exists(struct dm_io, orig_bio)) {
 		bio = vst_ptr(bio - bpf_core_field_offset(struct dm_target_io, clone), struct dm_target_io, io);
 		bio = vst_ptr(bio, struct dm_io, orig_bio);
 		end_io = vst_ptr(bio, struct bio, bi_end_io);
 	}
-	if (end_io == s->sym.bio_chain)
+	if (vst_origin_of(s, end_io) == VST_ORIGIN_bio_chain)
 		bio = vst_ptr(bio, struct bio, bi_private);
 	return bio;
 }
 
 static __always_inline void vst_what_decide(struct vst_what *what, const struct vst_state *s, __u64 bio)
 {
-	__u64 origin = vst_bio_origin(s, bio), end_io = vst_ptr(origin, struct bio, bi_end_io);
+	enum vst_origin origin = vst_origin_of(s, vst_ptr(bio, struct bio, bi_end_io));
 	blk_opf_t opf = vst_read(bio, struct bio, bi_opf);
+	__u64 submitted = bio;
 
 	what->kind = VST_KIND_UNKNOWN;
 	what->size = VST_SIZE_NONE;
 	what->folio = 0;
-	if (vst_what_origin(what, s, origin, end_io, opf))
+	if (origin == VST_ORIGIN_dm_clone || origin == VST_ORIGIN_bio_chain) {
+		submitted = vst_bio_submitted(bio);
+		origin = vst_origin_of(s, vst_ptr(submitted, struct bio, bi_end_io));
+	}
+	switch (origin) {
+	case VST_ORIGIN_iomap_dio:
+		vst_what_iomap_dio(what, vst_ptr(submitted, struct bio, bi_private), opf);
 		return;
+	case VST_ORIGIN_blkdev_dio:
+	case VST_ORIGIN_blkdev_dio_aio:
+		what->kind = VST_KIND_RAW;
+		return;
+	case VST_ORIGIN_NONE:
+	case VST_ORIGIN_wait:
+	case VST_ORIGIN_wait_old:
+	case VST_ORIGIN_ext4_write:
+		break;
+	default:
+		if (vst_what_rare(what, submitted, origin, opf))
+			return;
+	}
 	if (vst_bio_is_swap(opf))
 		what->kind = VST_KIND_SWAP;
 	else
-		vst_what_pages(what, s, bio, origin, end_io, opf);
+		vst_what_pages(what, bio, submitted, origin, opf);
 }
 #endif /* VST_KIND_BPF_H */

@@ -7,12 +7,13 @@
 #define VST_OWNER_BPF_H
 
 #include "compat.bpf.h"
-#include "kind.bpf.h"
 #include "maps.bpf.h"
+#include "rows.bpf.h"
 
 const volatile __u8 vst_blkio_hier; /* enum vst_hierarchy, as this host is set up */
 const volatile __u8 vst_memory_hier;
 
+#define PF_KTHREAD 0x00200000
 #define ROOT_CGROUP_ID 1 /* kernfs gives its root the first id (fs/kernfs/dir.c, kernfs_create_root) */
 #define MEMCG_DATA_OBJCGS 1UL
 #define MEMCG_DATA_KMEM 2UL
@@ -42,96 +43,140 @@ static __always_inline __u64 vst_task_cgroups(__u64 task)
 	return (__u64)vst_read(task, struct task_struct, cgroups);
 }
 
+/*
+ * The two cgroups of the current task that may own it, as addresses; *ret_memory is 0 where version 2 is all there is.
+ * False: a kernel thread.
+ */
+static __always_inline bool vst_task_find(__u64 *ret_cgroup, __u64 *ret_memory)
+{
+	__u64 task = bpf_get_current_task(), set, css;
+
+	if (vst_read(task, struct task_struct, flags) & PF_KTHREAD)
+		return false;
+	set = vst_task_cgroups(task);
+	*ret_cgroup = vst_ptr(set, struct css_set, dfl_cgrp);
+	*ret_memory = 0;
+	/* hybrid hosts: systemd and some runtimes put a task into version 1 memory cgroups only */
+	if (vst_memory_hier != VST_HIER_UNIFIED) {
+		css = vst_word(set, bpf_core_field_offset(struct css_set, subsys) + 8 * vst_memory_subsys());
+		*ret_memory = vst_ptr(css, struct cgroup_subsys_state, cgroup);
+	}
+	return true;
+}
+
 static __always_inline __u64 vst_task_owner(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 set, id;
+	__u64 cgroup, memory, id;
 
-	if (task->flags & PF_KTHREAD)
+	if (!vst_task_find(&cgroup, &memory))
 		return 0;
-	set = vst_task_cgroups(vst_address(task));
-	id = vst_cgroup_id(vst_ptr(set, struct css_set, dfl_cgrp));
-	/* hybrid hosts: systemd and some runtimes put a task into version 1 memory cgroups only */
-	if (id == ROOT_CGROUP_ID && vst_memory_hier != VST_HIER_UNIFIED) {
-		__u64 css = vst_word(set, bpf_core_field_offset(struct css_set, subsys) + 8 * vst_memory_subsys());
+	id = vst_cgroup_id(cgroup);
+	if (id == ROOT_CGROUP_ID && memory) {
+		__u64 other = vst_cgroup_id(memory);
 
-		id = vst_cgroup_id(vst_ptr(css, struct cgroup_subsys_state, cgroup));
-		if (id != ROOT_CGROUP_ID)
-			return vst_task_pack(id, vst_memory_hier);
-		id = ROOT_CGROUP_ID;
+		if (other != ROOT_CGROUP_ID)
+			return vst_task_pack(other, vst_memory_hier);
 	}
 	return vst_task_pack(id, VST_HIER_UNIFIED);
 }
 
-/* The memory cgroup that a page cache folio is charged to, as a struct cgroup; 0: none. */
-static __always_inline __u64 vst_folio_cgroup(__u64 folio)
+/* The memory cgroup that a page cache folio is charged to; 0: none. */
+static __always_inline __u64 vst_folio_memcg(__u64 folio)
 {
 	__u64 memcg = vst_ptr(folio, struct folio, memcg_data);
 
-	if (!memcg || (memcg & (MEMCG_DATA_OBJCGS | MEMCG_DATA_KMEM)))
-		return 0;
-	return vst_ptr(memcg, struct mem_cgroup, css.cgroup);
+	return memcg & (MEMCG_DATA_OBJCGS | MEMCG_DATA_KMEM) ? 0 : memcg;
 }
 
-static __always_inline void vst_who_memcg(struct vst_who *who, __u64 folio)
+static __always_inline __u64 vst_memcg_cgroup(__u64 memcg)
 {
-	__u64 cgrp = vst_folio_cgroup(folio), id;
-
-	if (!cgrp)
-		return;
-	id = vst_cgroup_id(cgrp);
-	/* the same cgroup as the block layer's: two witnesses agree, keep the first */
-	if (id == who->id && who->hier == vst_memory_hier)
-		return;
-	who->id = id;
-	who->hier = vst_memory_hier;
-	who->witness = VST_WITNESS_MEMCG;
+	return memcg ? vst_ptr(memcg, struct mem_cgroup, css.cgroup) : 0;
 }
 
-/* True: somebody else than the cgroup that the folio is charged to made it dirty, and this is who. */
-static __always_inline bool vst_who_dirtier(struct vst_who *who, __u64 folio)
+/* Who made the folio dirty, if it was somebody else than the cgroup that it is charged to: packed; 0: nobody else. */
+static __always_inline __u64 vst_folio_dirtier(__u64 folio)
 {
 	struct vst_dirtier *d = bpf_map_lookup_elem(&vst_dirtiers, &folio);
 
-	if (!d || !d->task || d->mapping != vst_ptr(folio, struct folio, mapping))
-		return false;
-	who->id = d->task >> 2;
-	who->hier = d->task & 3;
-	who->witness = VST_WITNESS_TASK;
-	return true;
+	return d && d->mapping == vst_ptr(folio, struct folio, mapping) ? d->task : 0;
 }
 
 /*
- * `write`: the folio's memory cgroup is asked for page cache data that is written. It made the page dirty, or at
- * least made the page, while the block layer charges the cgroup that dirtied most of the inode. `shared`: the file is
- * one of those where even that is not sure. For reads and metadata the block layer knows the task that asked.
+ * What the owner is decided from. The folio's memory cgroup is asked for page cache data that is written: it made the
+ * page dirty, or at least made the page, while the block layer charges the cgroup that dirtied most of the inode.
+ * `shared`: the file is one of those where even that is not sure. For reads and metadata the block layer knows the task that
+ * asked. Only what is charged to nobody or to the root, where the kernel puts what it cannot charge, is the task's.
  */
-static __always_inline void vst_who_decide(struct vst_who *who, __u64 bio, const struct vst_what *what, bool write,
-					   bool shared, __u64 task)
+#define CLUE_OWNER 1   /* in .task_memory: .task is an owner, packed; no address is that small */
+#define CLUE_DIRTIER 2 /* the same, and it is sure */
+
+static __always_inline void vst_who_clues(struct vst_clues *c, const struct vst_state *s, __u64 bio, __u64 folio,
+					  bool shared, __u64 task)
 {
-	__u64 blkg = vst_ptr(bio, struct bio, bi_blkg), cgrp;
+	__u64 blkg = vst_ptr(bio, struct bio, bi_blkg);
+
+	c->blkcg = blkg ? vst_ptr(blkg, struct blkcg_gq, blkcg) : 0;
+	c->memcg = 0;
+	c->task = 0;
+	c->task_memory = 0;
+	if (folio && shared)
+		c->task = vst_folio_dirtier(folio);
+	if (c->task) {
+		c->task_memory = CLUE_DIRTIER;
+		return;
+	}
+	if (folio)
+		c->memcg = vst_folio_memcg(folio);
+	if (c->blkcg && c->blkcg != s->root_blkcg)
+		return;
+	if (task != TASK_IS_CURRENT) {
+		c->task = task;
+		c->task_memory = CLUE_OWNER;
+	} else {
+		vst_task_find(&c->task, &c->task_memory);
+	}
+}
+
+static __always_inline void vst_who_is(struct vst_who *who, __u64 packed)
+{
+	who->id = packed >> 2;
+	who->hier = packed & 3;
+	who->witness = packed ? VST_WITNESS_TASK : VST_WITNESS_NONE;
+}
+
+/* Follows the clues. False: the task is needed and not among them, because it was not known yet what the root is. */
+static __always_inline bool vst_who_decide(struct vst_who *who, const struct vst_clues *c, struct vst_state *s)
+{
+	__u64 id;
 
 	who->id = 0;
 	who->hier = 0;
 	who->witness = VST_WITNESS_NONE;
-	if (blkg) {
-		cgrp = vst_ptr(vst_ptr(blkg, struct blkcg_gq, blkcg), struct blkcg, css.cgroup);
-		who->id = vst_cgroup_id(cgrp);
+	if (c->task_memory == CLUE_DIRTIER) {
+		vst_who_is(who, c->task);
+		return true;
+	}
+	if (c->blkcg) {
+		who->id = vst_cgroup_id(vst_ptr(c->blkcg, struct blkcg, css.cgroup));
 		who->hier = vst_blkio_hier;
 		who->witness = VST_WITNESS_BLKCG;
 	}
-	if (write && what->folio && what->kind == VST_KIND_DATA) {
-		if (shared && vst_who_dirtier(who, what->folio))
-			return;
-		vst_who_memcg(who, what->folio);
+	if (c->memcg) {
+		id = vst_cgroup_id(vst_memcg_cgroup(c->memcg));
+		/* the same cgroup as the block layer's: two witnesses agree, keep the first */
+		if (id != who->id || who->hier != vst_memory_hier) {
+			who->id = id;
+			who->hier = vst_memory_hier;
+			who->witness = VST_WITNESS_MEMCG;
+		}
 	}
 	if (who->id > ROOT_CGROUP_ID || who->witness == VST_WITNESS_MEMCG)
-		return;
-	/* charged to the root: that is where the kernel puts what it cannot charge */
-	if (task == TASK_IS_CURRENT)
-		task = vst_task_owner();
-	who->id = task >> 2;
-	who->hier = task & 3;
-	who->witness = task ? VST_WITNESS_TASK : VST_WITNESS_NONE;
+		return true;
+	if (c->blkcg && c->blkcg != s->root_blkcg) {
+		s->root_blkcg = c->blkcg;
+		return false;
+	}
+	vst_who_is(who, c->task_memory == CLUE_OWNER ? c->task : c->task ? vst_task_owner() : 0);
+	return true;
 }
 #endif /* VST_OWNER_BPF_H */

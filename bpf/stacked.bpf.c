@@ -21,17 +21,18 @@ int BPF_PROG(vst_bio_queue, struct bio *bio)
 	struct vst_state *s = vst_state_get();
 	struct vst_inflight *in;
 	struct vst_io io = {};
+	bool fresh;
 
 	if (!s || !is_stacked(disk))
 		return 0;
-	in = vst_inflight_claim(vst_identity(bio, s));
+	in = vst_inflight_claim(vst_identity(bio, s), &fresh);
 	if (!in) {
 		vst_lose(vst_dev_of(disk), VST_LOSS_NO_CELL, 1, bytes);
 		return 0;
 	}
-	io.dev = vst_dev_of(disk);
-	if (in->issued_ns)
-		vst_close(in, io.dev);
+	if (!fresh && in->issued_ns)
+		vst_close(in, vst_dev_of(disk));
+	io.bio = vst_address(bio);
 	io.op = vst_op_of(vst_read(bio, struct bio, bi_opf));
 	io.layer = VST_LAYER_STACKED;
 	io.task = TASK_IS_CURRENT;
@@ -39,8 +40,8 @@ int BPF_PROG(vst_bio_queue, struct bio *bio)
 		io.op = VST_OP_FLUSH;
 	in->queued_ns = 0;
 	in->bytes = bytes;
-	in->dev = io.dev;
-	vst_decide(s, in, &io, vst_address(bio), true, in->bytes);
+	in->dev = vst_dev_of(disk);
+	vst_decide(s, in, &io, true, in->bytes);
 	in->issued_ns = bpf_ktime_get_ns();
 	return 0;
 }

@@ -9,15 +9,13 @@
 #include "decide.bpf.h"
 
 struct vst_walk {
-	struct vst_io io;
-	__u64 bio;
-	__u32 left; /* bytes that no part has yet */
-	__u32 row;  /* of this bio */
-	/* what that row was decided from: the next bio may need no decision of its own */
+	struct vst_io io; /* of the bio that the walk has come to, and .what its .row was decided from */
+	__u32 left;	  /* bytes that no part has yet */
+	__u32 row;	  /* of this bio */
+	/* of the last bio that was decided: the next one may need no decision of its own */
 	__u64 mapping;
 	__u64 memcg;
 	__u64 end_io;
-	struct vst_what what;
 	/* page by page */
 	__u32 bio_left; /* 0: not so */
 	__u32 vec_done;
@@ -27,7 +25,7 @@ struct vst_walk {
 
 #define STEPS_MAX 4096 /* bios or pages; a request has 1 MiB or so, at most 256 segments or 2,560 sectors by default */
 
-__noinline int vst_give(struct vst_inflight *in, __u32 dev, __u32 row, __u32 bytes)
+__noinline int vst_give(struct vst_inflight *in, __u64 bio, __u32 row, __u32 bytes)
 {
 	if (!in)
 		return 0;
@@ -40,7 +38,7 @@ __noinline int vst_give(struct vst_inflight *in, __u32 dev, __u32 row, __u32 byt
 		}
 	}
 	in->part[PARTS - 1].bytes += bytes;
-	vst_lose(dev, VST_LOSS_NO_PART, 0, bytes);
+	vst_lose(vst_dev_of_bio(bio), VST_LOSS_NO_PART, 0, bytes);
 	return 0;
 }
 
@@ -60,10 +58,10 @@ static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *
 	folio = vst_page_folio(page + (__u64)(off >> shift) * bpf_core_type_size(struct page));
 	if (folio != w->folio) {
 		w->folio = folio;
-		w->what.folio = folio;
-		w->row = vst_row_of(s, &w->io, w->bio, &w->what, true);
+		w->io.folio = folio;
+		w->row = vst_row_of(s, &w->io, true);
 	}
-	vst_give(in, w->io.dev, w->row, bytes);
+	vst_give(in, w->io.bio, w->row, bytes);
 	w->left -= bytes;
 	w->bio_left -= bytes;
 	w->vec_done += bytes;
@@ -72,7 +70,7 @@ static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *
 		w->vec_done = 0;
 	}
 	if (!w->bio_left) {
-		w->bio = vst_ptr(w->bio, struct bio, bi_next);
+		w->io.bio = vst_ptr(w->io.bio, struct bio, bi_next);
 		w->row = 0;
 	}
 }
@@ -80,14 +78,14 @@ static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *
 /* True: the bio's pages have to be looked at one by one. */
 static __always_inline bool vst_walk_into(struct vst_state *s, struct vst_walk *w, __u32 bytes)
 {
+	__u64 bio = w->io.bio;
 	__u32 idx;
 
-	if (w->io.op != VST_OP_WRITE || w->what.kind != VST_KIND_DATA || !w->what.folio ||
-	    !vst_is_shared(s, w->mapping))
+	if (!w->io.folio || !vst_is_shared(s, w->mapping))
 		return false;
-	idx = vst_read(w->bio, struct bio, bi_iter.bi_idx);
-	w->vec = vst_ptr(w->bio, struct bio, bi_io_vec) + idx * sizeof(struct bio_vec);
-	w->vec_done = vst_read(w->bio, struct bio, bi_iter.bi_bvec_done);
+	idx = vst_read(bio, struct bio, bi_iter.bi_idx);
+	w->vec = vst_ptr(bio, struct bio, bi_io_vec) + idx * sizeof(struct bio_vec);
+	w->vec_done = vst_read(bio, struct bio, bi_iter.bi_bvec_done);
 	w->folio = 0;
 	w->bio_left = bytes;
 	return true;
@@ -109,30 +107,29 @@ __noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight *in)
 		vst_walk_page(s, w, in);
 		return 0;
 	}
-	if (!w->bio || !w->left)
+	if (!w->io.bio || !w->left)
 		return 1;
-	bytes = vst_read(w->bio, struct bio, bi_iter.bi_size);
+	bytes = vst_read(w->io.bio, struct bio, bi_iter.bi_size);
 	if (bytes > w->left)
 		bytes = w->left;
-	folio = vst_bio_folio(w->bio);
+	folio = vst_bio_folio(w->io.bio);
 	if (folio) {
 		mapping = vst_ptr(folio, struct folio, mapping);
 		memcg = vst_ptr(folio, struct folio, memcg_data);
 	}
-	end_io = vst_ptr(w->bio, struct bio, bi_end_io);
+	end_io = vst_ptr(w->io.bio, struct bio, bi_end_io);
 	if (!w->row || !mapping || (mapping & MAPPING_FLAGS) || mapping != w->mapping || memcg != w->memcg ||
 	    end_io != w->end_io) {
-		vst_what_of_bio(s, &w->io, w->bio, &w->what);
-		w->row = vst_row_of(s, &w->io, w->bio, &w->what, false);
+		w->row = vst_row_of_bio(s, &w->io);
 		w->mapping = mapping;
 		w->memcg = memcg;
 		w->end_io = end_io;
 	}
 	if (bytes && vst_walk_into(s, w, bytes))
 		return 0;
-	vst_give(in, w->io.dev, w->row, bytes);
+	vst_give(in, w->io.bio, w->row, bytes);
 	w->left -= bytes;
-	w->bio = vst_ptr(w->bio, struct bio, bi_next);
+	w->io.bio = vst_ptr(w->io.bio, struct bio, bi_next);
 	return 0;
 }
 
@@ -149,40 +146,46 @@ static long vst_walk_on(__u32 i, struct vst_walk_ctx *ctx)
 	return end ? 1 : 0;
 }
 
-/* One bio and no reason to look at its pages. */
-static __always_inline bool vst_decide_at_once(struct vst_state *s, struct vst_inflight *in, const struct vst_io *io,
-					       __u64 bio)
-{
-	struct vst_what what;
-
-	vst_what_of_bio(s, io, bio, &what);
-	if (what.folio && what.kind == VST_KIND_DATA && io->op == VST_OP_WRITE &&
-	    vst_is_shared(s, vst_ptr(what.folio, struct folio, mapping)))
-		return false;
-	in->part[0].row = vst_row_of(s, io, bio, &what, false);
-	return true;
-}
-
-/* Fills in->part. bio: the first one, 0 if there is none; single: it is the only one. */
-static __always_inline void vst_decide(struct vst_state *s, struct vst_inflight *in, const struct vst_io *io, __u64 bio,
-				       bool single, __u32 bytes)
+/* A request of several bios, or a bio whose pages have to be looked at. */
+__noinline int vst_walk(struct vst_inflight *in, const struct vst_io *io, __u32 bytes)
 {
 	struct vst_walk_ctx ctx;
 
-	in->part[0].bytes = bytes;
-	in->part[1].row = 0;
-	if (!bio) {
-		in->part[0].row = vst_row_of_nobody(s, io);
-		return;
-	}
-	if (single && vst_decide_at_once(s, in, io, bio))
-		return;
+	if (!in || !io)
+		return 0;
 	__builtin_memset(&ctx, 0, sizeof(ctx));
 	__builtin_memset(in->part, 0, sizeof(in->part));
 	ctx.in = in;
 	ctx.walk.io = *io;
-	ctx.walk.bio = bio;
 	ctx.walk.left = bytes;
 	bpf_loop(STEPS_MAX, vst_walk_on, &ctx, 0);
+	return 0;
+}
+
+/* A request without bios: a device's own. */
+__noinline int vst_decide_nobody(struct vst_inflight *in, __u32 dev, __u8 op, __u32 bytes)
+{
+	if (!in)
+		return 0;
+	in->part[0].row = vst_row_of_nobody(dev, op, VST_LAYER_LEAF);
+	in->part[0].bytes = bytes;
+	in->part[1].row = 0;
+	return 0;
+}
+
+/* Fills in->part. single: io->bio is the only one. */
+static __always_inline void vst_decide(struct vst_state *s, struct vst_inflight *in, struct vst_io *io, bool single,
+				       __u32 bytes)
+{
+	if (single) {
+		vst_what_of(s, io);
+		if (!io->folio || !vst_is_shared(s, vst_ptr(io->folio, struct folio, mapping))) {
+			in->part[0].bytes = bytes;
+			in->part[0].row = vst_row_of(s, io, false);
+			in->part[1].row = 0;
+			return;
+		}
+	}
+	vst_walk(in, io, bytes);
 }
 #endif /* VST_WALK_BPF_H */

@@ -19,7 +19,11 @@ struct vst_rows {
 	char path[64];
 };
 
-static const char *const times_wire[] = { "latency", "queue", "device_time" };
+static const char *const times_wire[] = {
+	[VST_TIME_DEVICE] = "device_time",
+	[VST_TIME_LATENCY] = "latency",
+	[VST_TIME_QUEUE] = "queue",
+};
 _Static_assert(sizeof(times_wire) / sizeof(times_wire[0]) == VST_TIME__N, "one name for each of VST_TIMES");
 
 static int index_of(const char *name, const char *(*names)(unsigned int))

@@ -30,9 +30,9 @@
 
 /* Times of a row, one histogram each. X(ENUM, field) */
 #define VST_TIMES(X)                                                                                                   \
+	X(DEVICE, device)                                                                                              \
 	X(LATENCY, latency)                                                                                            \
-	X(QUEUE, queue)                                                                                                \
-	X(DEVICE, device)
+	X(QUEUE, queue)
 
 enum vst_time {
 #define X(e, f) VST_TIME_##e,
@@ -61,20 +61,23 @@ struct vst_key {
 
 /*
  * One row's counters on one CPU ("slot"). Written by that CPU alone. A row has a slot on each CPU that completed
- * an I/O of it; slot 0 is not used.
+ * an I/O of it; slot 0 is not used. What went to the driver directly has no queue time and its latency is its device time,
+ * so that fewer places have to be written: what is left out, the agent adds when it reads them.
  */
 struct vst_counters {
 #define X(f, d) __u64 f;
 	VST_COUNTERS(X)
 #undef X
-	__u64 max_ns[VST_TIME__N]; /* longest since the row was made */
-	__u64 sum_ns[VST_TIME__N]; /* latency is not kept: it is the sum of the others */
-	__u32 row;		   /* index of the row this slot belongs to; 0: free */
-	__u32 pad[5];
+	struct {
+		__u64 sum_ns;
+		__u64 max_ns; /* longest since the row was made */
+	} time[VST_TIME__N];  /* all but DEVICE: of those alone that waited in the queue */
+	__u32 row;	      /* index of the row this slot belongs to; 0: free */
+	__u32 pad[9];
 };
 
 struct vst_hists {
-	__u32 n[VST_TIME__N][VST_HIST_BUCKETS]; /* wraps: read as differences */
+	__u32 n[VST_TIME__N][VST_HIST_BUCKETS]; /* wraps: read as differences. QUEUE: of those alone that waited */
 };
 
 /* I/O known by device and cause only. */
@@ -90,20 +93,19 @@ struct vst_lost {
 
 /*
  * What the probes and the agent share, in the one element of the map "state". The agent sets it up and goes on to write
- * .sym and .epoch, the probes the rest.
+ * .origins and .epoch, the probes the rest.
  */
 struct vst_state {
-	struct {
-#define X(f, s, w) __u64 f;
-		VST_SYMBOLS(X)
-#undef X
-	} sym;		 /* addresses; 0: not there */
-	__u64 attach_ns; /* requests allocated before were not seen at their submission */
-	__u32 epoch;	 /* raised when a row is taken back: whatever remembers a row's number has to forget it */
+	/* read at each submission */
+	__u32 epoch; /* what was remembered at another one is forgotten: see struct vst_clues */
+	__u32 page_shift;
+	__u64 root_blkcg; /* its address, when the first I/O has told; what is charged to it is nobody's yet */
+	__u64 attach_ns;  /* requests allocated before were not seen at their submission */
+	struct vst_origins origins;
+	/* written, but rarely */
 	__u32 next_row;	 /* rows 1 .. next_row - 1 were given out at least once */
 	__u32 next_slot; /* likewise */
 	__u32 events_lost;
-	__u32 page_shift;
 	/*
 	 * Files to which more than one cgroup wrote, by a hash of their mapping: their pages are looked at one by one.
 	 * A file takes the place of another, which is marked again with its next page.

@@ -2,12 +2,16 @@
 /*
  * Kernel functions whose address tells what an I/O is: the completion function of a bio or a buffer names the code
  * that submitted it. The agent looks them up in /proc/kallsyms; one that is missing (another kernel, a module
- * that is not loaded) has address 0 and matches nothing.
+ * that is not loaded) matches nothing.
  *
  * X(field, "symbol", "what it tells")
  */
 #ifndef VSTOR_SYMBOLS_H
 #define VSTOR_SYMBOLS_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
 
 #define VST_SYMBOLS(X)                                                                                                 \
 	X(bio_chain, "bio_chain_endio", "a part of a bio that was split: its parent tells")                            \
@@ -31,4 +35,69 @@
 	X(btrfs_clone, "btrfs_clone_write_end_io", "btrfs, mirrored")                                                  \
 	X(btrfs_dio, "btrfs_end_dio_bio", "direct I/O on btrfs (before 6.3)")
 
+enum vst_origin {
+	VST_ORIGIN_NONE, /* none of them */
+#define X(f, s, w) VST_ORIGIN_##f,
+	VST_SYMBOLS(X)
+#undef X
+		VST_ORIGIN__N
+};
+
+/*
+ * From an address to its enum with one look: a table in which each has a place of its own, found by a multiplication.
+ * An entry is the address, shifted left by 8 (the highest byte is 0xff in every kernel address), and the enum; 0: free.
+ */
+#define VST_ORIGIN_BITS 8
+struct vst_origins {
+	__u64 factor;
+	__u64 entry[1 << VST_ORIGIN_BITS];
+};
+
+static inline __attribute__((always_inline)) __u32 vst_origin_place(__u64 factor, __u64 addr)
+{
+	return (addr * factor) >> (64 - VST_ORIGIN_BITS);
+}
+
+static inline __attribute__((always_inline)) enum vst_origin vst_origin_find(const struct vst_origins *o, __u64 addr)
+{
+	__u64 code = o->entry[vst_origin_place(o->factor, addr)] ^ addr << 8;
+
+	return code < VST_ORIGIN__N ? (enum vst_origin)code : VST_ORIGIN_NONE;
+}
+
+#ifndef __bpf__
+/*
+ * Puts in the addresses, by enum, 0 for one that is missing. Those that were found before keep their places unless there
+ * is a collision, so that a probe that looks meanwhile finds them. False: no factor was found that fits, and
+ * *o is as before; of a thousand that are tried, a few hundred do.
+ */
+static inline int vst_origins_set(struct vst_origins *o, const __u64 addr[VST_ORIGIN__N])
+{
+	__u64 factor = o->factor ? o->factor : 0x9e3779b97f4a7c15ULL;
+	__u8 taken[1 << VST_ORIGIN_BITS];
+	int i, n, tries;
+
+	for (tries = 0; tries < 1000; tries++, factor = factor * 6364136223846793005ULL + 1442695040888963407ULL) {
+		for (i = 0; i < 1 << VST_ORIGIN_BITS; i++)
+			taken[i] = 0;
+		for (n = 1; n < VST_ORIGIN__N; n++)
+			if (addr[n] && taken[vst_origin_place(factor, addr[n])]++)
+				break;
+		if (n == VST_ORIGIN__N)
+			break;
+	}
+	if (tries == 1000)
+		return 0;
+	o->factor = factor;
+	for (i = 0; i < 1 << VST_ORIGIN_BITS; i++) {
+		__u64 entry = 0;
+
+		for (n = 1; n < VST_ORIGIN__N; n++)
+			if (addr[n] && vst_origin_place(factor, addr[n]) == (__u32)i)
+				entry = addr[n] << 8 | (__u64)n;
+		o->entry[i] = entry;
+	}
+	return 1;
+}
+#endif /* !__bpf__ */
 #endif /* VSTOR_SYMBOLS_H */

@@ -31,6 +31,7 @@ static size_t n_symbols;
 /* The functions by whose address the product knows an I/O, and all that may be a bio's completion, for the reader. */
 static int symbols_read(struct vst_state *state)
 {
+	__u64 known[VST_ORIGIN__N] = { 0 };
 	unsigned long long addr;
 	char line[512], name[256];
 	FILE *f = fopen("/proc/kallsyms", "re");
@@ -42,7 +43,7 @@ static int symbols_read(struct vst_state *state)
 			continue;
 #define X(field, symbol, why)                                                                                          \
 	if (!strcmp(name, symbol))                                                                                     \
-		state->sym.field = addr;
+		known[VST_ORIGIN_##field] = addr;
 		VST_SYMBOLS(X)
 #undef X
 		if (!strstr(name, "end") || strncmp(name, "__pfx", 5) == 0)
@@ -58,7 +59,7 @@ static int symbols_read(struct vst_state *state)
 		snprintf(symbols[n_symbols++].name, sizeof(symbols->name), "%.63s", name);
 	}
 	fclose(f);
-	return 0;
+	return vst_origins_set(&state->origins, known) ? 0 : -EINVAL;
 }
 
 static const char *symbol_of(unsigned long long addr)
