@@ -145,6 +145,7 @@ struct address_space {
 struct page {
 	unsigned long flags;
 	unsigned long compound_head;
+	unsigned int page_type;
 };
 
 struct folio {
@@ -154,6 +155,7 @@ struct folio {
 };
 
 enum pageflags {
+	PG_slab = 8,
 	PG_swapcache = 9,
 };
 
@@ -192,6 +194,39 @@ struct btrfs_root {
 struct btrfs_inode {
 	struct btrfs_root *root;
 	struct inode vfs_inode;
+};
+
+/* --- locks --- */
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+struct mutex {
+	atomic_long_t owner;
+};
+
+struct rw_semaphore {
+	atomic_long_t owner;
+};
+
+struct kmem_cache_order_objects {
+	unsigned int x;
+};
+
+struct kmem_cache {
+	unsigned int size;
+	struct kmem_cache_order_objects oo;
+	struct kmem_cache_order_objects min;
+	const char *name;
+	unsigned int red_left_pad;
+};
+
+struct slab {
+	struct kmem_cache *slab_cache;
+};
+
+enum pagetype {
+	PGTY_slab = 0xf5,
 };
 
 /* --- block --- */

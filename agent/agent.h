@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "agent/devices.h"
+#include "agent/locks.h"
 #include "agent/owners.h"
 #include "agent/probes.h"
 #include "agent/self.h"
@@ -15,6 +16,7 @@ struct vst_agent {
 	struct vst_probes *probes;
 	struct vst_owners *owners;
 	struct vst_table *table;
+	struct vst_locks *locks;
 	struct vst_devices devices;
 	struct vst_self self;
 	char instance[17]; /* differs with each start */

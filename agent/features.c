@@ -110,6 +110,8 @@ static const struct vst_feature_row rows[] = {
 	PROBE("block_bio_complete", 2, false, "Stacked devices (dm, bcache, md, zram) have no rows.")
 	PROBE("writeback_dirty_folio", 2, false,
 	      "A page's memory cgroup is believed: what one container writes into another's pages is the other's.")
+	PROBE("contention_begin", 2, false, "Waits for locks are not shown: vstorctl locks and blame have nothing to tell.")
+	PROBE("contention_end", 2, false, "Waits for locks are not shown: vstorctl locks and blame have nothing to tell.")
 	PROBE("cgroup_mkdir", 2, false, "Containers that live for less than a tick may be shown by a number.")
 	PROBE("cgroup_rmdir", 2, false, "That a container has ended is noticed late.")
 
@@ -160,21 +162,7 @@ void vst_features_check(const struct vst_features_ctx *ctx, struct vst_feature_r
 		check_row(ctx, &rows[i], &results[i]);
 }
 
-enum vst_feature_state vst_features_state(const struct vst_features_ctx *ctx, const char *name)
-{
-	struct vst_feature_result res;
-
-	for (size_t i = 0; i < N(rows); i++) {
-		if (strcmp(rows[i].feature.name, name))
-			continue;
-		check_row(ctx, &rows[i], &res);
-		return res.state;
-	}
-	return VST_FEATURE_MISSING;
-}
-
-enum vst_features_verdict vst_features_verdict(const struct vst_feature_result *results, size_t n, char *msg,
-					       size_t size)
+enum vst_exit vst_features_verdict(const struct vst_feature_result *results, size_t n, char *msg, size_t size)
 {
 	const struct vst_feature_result *worst = NULL;
 
@@ -185,14 +173,14 @@ enum vst_features_verdict vst_features_verdict(const struct vst_feature_result *
 			worst = &results[i];
 	}
 	if (!worst)
-		return VST_FEATURES_OK;
+		return VST_EXIT_OK;
 	snprintf(msg, size, "%s: %s%s%s. %s %s",
 		 worst->state == VST_FEATURE_MISSING ? "not supported here" : "not permitted", worst->feature->name,
 		 *worst->detail ? ": " : "", worst->detail, worst->cost, worst->remedy);
-	return worst->state == VST_FEATURE_MISSING ? VST_FEATURES_NOT_SUPPORTED : VST_FEATURES_NOT_PERMITTED;
+	return worst->state == VST_FEATURE_MISSING ? VST_EXIT_UNSUPPORTED : VST_EXIT_DENIED;
 }
 
-enum vst_features_verdict vst_features_require(const struct vst_features_ctx *ctx, char *msg, size_t size)
+enum vst_exit vst_features_require(const struct vst_features_ctx *ctx, char *msg, size_t size)
 {
 	struct vst_feature_result results[N(rows)];
 	size_t n = 0;

@@ -13,19 +13,14 @@
 #include <sys/utsname.h>
 #include <linux/types.h>
 
+#include "vstor/cli.h"
+
 struct btf;
 
 enum vst_feature_state {
 	VST_FEATURE_FOUND,
 	VST_FEATURE_MISSING,
 	VST_FEATURE_UNKNOWN, /* we were not permitted to see, or to use it */
-};
-
-/* Exit codes of both programs. */
-enum vst_features_verdict {
-	VST_FEATURES_OK = 0,
-	VST_FEATURES_NOT_PERMITTED = 4,
-	VST_FEATURES_NOT_SUPPORTED = 5,
 };
 
 struct vst_feature {
@@ -68,18 +63,14 @@ void vst_features_close(struct vst_features_ctx *ctx);
 size_t vst_features_count(void);
 void vst_features_check(const struct vst_features_ctx *ctx, struct vst_feature_result *results);
 
-/* Looks for one, by its name: for decisions that depend on it. A name that is not in the table is missing. */
-enum vst_feature_state vst_features_state(const struct vst_features_ctx *ctx, const char *name);
-
 /*
  * Can the agent run? If not, msg says what is missing, what that means and what to do. A required feature that is
- * missing counts before one that we may not see. What is not required has no say.
+ * missing counts before one that we may not see. What is not required has no say. VST_EXIT_OK, _UNSUPPORTED or _DENIED.
  */
-enum vst_features_verdict vst_features_verdict(const struct vst_feature_result *results, size_t n, char *msg,
-					       size_t size);
+enum vst_exit vst_features_verdict(const struct vst_feature_result *results, size_t n, char *msg, size_t size);
 
 /* The same for an agent that is about to start: looks for what is required and nothing else. */
-enum vst_features_verdict vst_features_require(const struct vst_features_ctx *ctx, char *msg, size_t size);
+enum vst_exit vst_features_require(const struct vst_features_ctx *ctx, char *msg, size_t size);
 
 const char *vst_feature_state_name(enum vst_feature_state state);
 

@@ -25,18 +25,12 @@
 #include "agent/features.h"
 #include "agent/log.h"
 #include "agent/server.h"
+#include "vstor/cli.h"
 
-#define DEFAULT_SOCKET "/run/vstor/vstor.sock"
 #define STATS_EVERY 30 /* ticks between two moments of run-time statistics */
 #define PRIORITY -10   /* nice */
 #define SWEEP_EVERY 10 /* ticks between two looks for completions that did not come */
 #define FRESH 0.005    /* seconds: a snapshot younger than this is fresh enough for a client */
-
-enum exit_code {
-	EXIT_OK = 0,
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-};
 
 struct options {
 	const char *socket;
@@ -51,7 +45,7 @@ static void print_help(void)
 	printf("Usage: vstord [OPTION]...\n"
 	       "Watch the block I/O of this host's containers; see it with vstorctl. Runs in the foreground.\n"
 	       "\n"
-	       "      --socket PATH       control socket [" DEFAULT_SOCKET "]\n"
+	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
 	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
@@ -85,7 +79,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 			if (rest == optarg || *rest || !(o->interval >= 0.1 && o->interval <= 60)) {
 				fprintf(stderr, "vstord: --interval '%s' is not a number of seconds from 0.1 to 60\n",
 					optarg);
-				return EXIT_USAGE + 1;
+				return VST_EXIT_USAGE + 1;
 			}
 			break;
 		case 'v':
@@ -93,19 +87,19 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'h':
 			print_help();
-			return EXIT_OK + 1;
+			return VST_EXIT_OK + 1;
 		case OPT_VERSION:
 			printf("vstord " VSTOR_VERSION "\n");
-			return EXIT_OK + 1;
+			return VST_EXIT_OK + 1;
 		default: /* getopt_long has said what is wrong */
 			fprintf(stderr, "vstord: `vstord --help` lists the options\n");
-			return EXIT_USAGE + 1;
+			return VST_EXIT_USAGE + 1;
 		}
 	}
 	if (optind < argc) {
 		fprintf(stderr, "vstord: unexpected '%s': there are only options; `vstord --help` lists them\n",
 			argv[optind]);
-		return EXIT_USAGE + 1;
+		return VST_EXIT_USAGE + 1;
 	}
 	return 0;
 }
@@ -135,6 +129,8 @@ int vst_agent_collect(struct vst_agent *a)
 	err = vst_devices_read(&a->devices);
 	if (!err)
 		err = vst_table_collect(a->table, a->probes, a->owners, begin);
+	if (!err)
+		err = vst_locks_collect(a->locks, a->probes, a->owners, begin);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	if (!err)
 		err = vst_devices_read(&a->devices);
@@ -187,6 +183,7 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 		vst_warn("cannot read the counters: %s; trying again at the next tick", strerror(-err));
 	vst_owners_tick(a->owners, vst_now());
 	vst_table_reclaim(a->table, a->probes, a->owners, vst_now());
+	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
 	vst_probes_symbols(a->probes);
 	follow_devices(a);
 	vst_self_update(&a->self);
@@ -319,6 +316,7 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_probes_load(&hiers, &a->probes);
 	err = err ?: vst_owners_new("", &a->owners);
 	err = err ?: vst_table_new(&a->table);
+	err = err ?: vst_locks_new(&a->locks);
 	if (err)
 		return err;
 	a->events = ring_buffer__new(vst_probes_maps(a->probes)->events_fd, on_event, a, NULL);
@@ -336,6 +334,8 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_probes_attach_block(a->probes);
 	err = err ?: vst_devices_read(&a->devices);
 	vst_devices_base(&a->devices, VST_LAYER_LEAF, false);
+	if (!err)
+		vst_probes_attach_locks(a->probes);
 	return err;
 }
 
@@ -343,6 +343,7 @@ static void agent_free(struct vst_agent *a)
 {
 	ring_buffer__free(a->events);
 	vst_table_free(a->table);
+	vst_locks_free(a->locks);
 	vst_owners_free(a->owners);
 	vst_devices_free(&a->devices);
 	vst_probes_free(a->probes);
@@ -406,7 +407,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .socket = DEFAULT_SOCKET, .interval = 1 };
+	struct options o = { .socket = VST_SOCKET_DEFAULT, .interval = 1 };
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;
 	uint64_t random;
@@ -429,10 +430,10 @@ int main(int argc, char **argv)
 	signal_fd = block_signals();
 	if (signal_fd < 0) {
 		vst_err("cannot receive signals: %s", strerror(errno));
-		return EXIT_FAILED;
+		return VST_EXIT_FAILED;
 	}
 	err = run(&a, &o, signal_fd);
 	agent_free(&a);
 	close(signal_fd);
-	return err ? EXIT_FAILED : EXIT_OK;
+	return err ? VST_EXIT_FAILED : VST_EXIT_OK;
 }

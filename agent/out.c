@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/out.h"
+#include "agent/utf8.h"
 
 static bool room(struct vst_out *o, size_t n)
 {
@@ -75,42 +77,26 @@ void vst_out_bool(struct vst_out *o, bool v)
 	vst_out_raw(o, v ? "true" : "false");
 }
 
-/* Length of the well-formed UTF-8 sequence at s; 0: none. */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : 4, i;
-
-	if (s[0] >= 0x80 && (s[0] < 0xc2 || s[0] > 0xf4))
-		return 0;
-	for (i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 void vst_out_str(struct vst_out *o, const char *str)
 {
-	const unsigned char *s = (const unsigned char *)(str ? str : "");
+	const char *s = str ? str : "";
 	char esc[8];
 	size_t n;
 
 	put(o, "\"", 1);
 	while (*s) {
-		n = utf8_len(s);
+		n = vst_utf8_len(s, SIZE_MAX);
 		if (!n) {
-			put(o, "\xef\xbf\xbd", 3);
+			put(o, VST_UTF8_REPLACEMENT, strlen(VST_UTF8_REPLACEMENT));
 			n = 1;
 		} else if (*s == '"' || *s == '\\') {
 			esc[0] = '\\';
 			esc[1] = *s;
 			put(o, esc, 2);
-		} else if (*s < 0x20 || *s == 0x7f) {
+		} else if (n == 1 && (*s < 0x20 || *s == 0x7f)) {
 			put(o, esc, snprintf(esc, sizeof(esc), "\\u%04x", *s));
 		} else {
-			put(o, (const char *)s, n);
+			put(o, s, n);
 		}
 		s += n;
 	}

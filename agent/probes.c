@@ -13,12 +13,14 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "agent/lock_maps.h"
 #include "agent/log.h"
 #include "agent/probes.h"
 
 #include "block.skel.h"
 #include "cgroup.skel.h"
 #include "dirty.skel.h"
+#include "lock.skel.h"
 #include "stacked.skel.h"
 
 /* The objects: the first one's maps are everybody's. X(GROUP, skeleton) */
@@ -26,7 +28,8 @@
 	X(BLOCK, block)                                                                                                \
 	X(STACKED, stacked)                                                                                            \
 	X(CGROUP, cgroup)                                                                                              \
-	X(DIRTY, dirty)
+	X(DIRTY, dirty)                                                                                                \
+	X(LOCK, lock)
 
 enum group {
 #define X(g, s) GROUP_##g,
@@ -52,7 +55,9 @@ enum group {
 	X(STACKED, bio_queue, block_bio_queue, false)                                                                  \
 	X(CGROUP, cgroup_mkdir, cgroup_mkdir, false)                                                                   \
 	X(CGROUP, cgroup_rmdir, cgroup_rmdir, false)                                                                   \
-	X(DIRTY, dirty_folio, writeback_dirty_folio, false)
+	X(DIRTY, dirty_folio, writeback_dirty_folio, false)                                                            \
+	X(LOCK, lock_begin, contention_begin, false)                                                                   \
+	X(LOCK, lock_end, contention_end, false)
 
 enum probe_id {
 #define X(g, p, t, r) PROBE_##p,
@@ -90,13 +95,14 @@ struct vst_probes {
 	struct vst_maps maps;
 	bool stacked_loaded;
 	int stacked_failed; /* -errno */
+	int locks_failed;   /* likewise */
 	int stats_fd;
 	nlink_t modules; /* directories in /sys/module when the symbols were looked up; 0: not yet */
 };
 
 /* --- symbols --- */
 
-static void symbols_read(struct vst_state *state)
+static void symbols_read(struct vst_state *state, struct vst_lock_state *locks)
 {
 	static const char *const names[VST_ORIGIN__N] = {
 #define X(f, s, w) [VST_ORIGIN_##f] = s,
@@ -122,6 +128,7 @@ static void symbols_read(struct vst_state *state)
 		for (i = 1; i < VST_ORIGIN__N; i++)
 			if (name[0] == names[i][0] && !strcmp(name, names[i]))
 				addr[i] = a;
+		vst_lock_maps_symbol(locks, name, a);
 	}
 	fclose(f);
 	for (i = 1; i < VST_ORIGIN__N && !addr[i]; i++)
@@ -145,7 +152,7 @@ void vst_probes_symbols(struct vst_probes *p)
 	if (st.st_nlink == p->modules)
 		return;
 	p->modules = st.st_nlink;
-	symbols_read(p->maps.state);
+	symbols_read(p->maps.state, p->maps.lock.state);
 }
 
 /* --- loading --- */
@@ -242,29 +249,27 @@ static int open_objects(struct vst_probes *p)
 	return 0;
 }
 
-static int load_objects(struct vst_probes *p, const struct vst_hiers *hiers)
+static int load_objects(struct vst_probes *p)
 {
 	int err;
 
-	p->block->rodata->vst_blkio_hier = p->stacked->rodata->vst_blkio_hier = hiers->blkio;
-	p->block->rodata->vst_memory_hier = p->stacked->rodata->vst_memory_hier = hiers->memory;
-	p->dirty->rodata->vst_memory_hier = hiers->memory;
-	p->block->rodata->vst_cpus = p->stacked->rodata->vst_cpus = p->maps.cpus;
 	err = bpf_map__set_max_entries(p->block->maps.vst_slots, VST_ROWS * p->maps.cpus);
+	if (!err)
+		err = bpf_map__set_max_entries(p->block->maps.vst_memo, p->maps.cpus);
 	if (!err)
 		err = block_bpf__load(p->block);
 	/* stacked_bpf is loaded when it is needed: its verification takes a third of the start */
 #define X(g, s)                                                                                                        \
 	if (!err && GROUP_##g != GROUP_BLOCK)                                                                          \
 		err = share_maps(p->obj[GROUP_##g], p->block->obj);                                                    \
-	if (!err && GROUP_##g != GROUP_BLOCK && GROUP_##g != GROUP_STACKED)                                            \
+	if (!err && GROUP_##g != GROUP_BLOCK && GROUP_##g != GROUP_STACKED && GROUP_##g != GROUP_LOCK)                 \
 		err = s##_bpf__load(p->s);
 	OBJECTS(X)
 #undef X
 	return err;
 }
 
-static int open_maps(struct vst_probes *p)
+static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 {
 	struct vst_maps *m = &p->maps;
 
@@ -280,9 +285,25 @@ static int open_maps(struct vst_probes *p)
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
 	m->free_slots_fd = bpf_map__fd(p->block->maps.vst_free_slots);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
+	m->state->blkio_hier = hiers->blkio;
+	m->state->memory_hier = hiers->memory;
 	m->state->next_row = m->state->next_slot = 1;
 	m->state->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	return 0;
+}
+
+/* The agent does without this object. */
+static void load_locks(struct vst_probes *p, const struct vst_hiers *hiers)
+{
+	if (p->probe[PROBE_lock_begin].missing || p->probe[PROBE_lock_end].missing)
+		return;
+	p->lock->rodata->vst_lock_memory_hier = hiers->memory;
+	p->locks_failed = lock_bpf__load(p->lock);
+	if (!p->locks_failed)
+		p->locks_failed = vst_lock_maps_open(p->lock->obj, &p->maps.lock);
+	if (p->locks_failed)
+		vst_warn("cannot load the probe of locks: %s; waits for locks are not shown",
+			 strerror(-p->locks_failed));
 }
 
 int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret)
@@ -299,13 +320,14 @@ int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret)
 	if (!err)
 		err = find_programs(p);
 	if (!err)
-		err = load_objects(p, hiers);
+		err = load_objects(p);
 	if (!err)
-		err = open_maps(p);
+		err = open_maps(p, hiers);
 	if (err) {
 		vst_probes_free(p);
 		return err;
 	}
+	load_locks(p, hiers);
 	vst_probes_symbols(p);
 	*ret = p;
 	return 0;
@@ -348,6 +370,12 @@ int vst_probes_attach_block(struct vst_probes *p)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	p->maps.state->attach_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	return err;
+}
+
+void vst_probes_attach_locks(struct vst_probes *p)
+{
+	if (!p->locks_failed && p->maps.lock.pairs)
+		p->locks_failed = attach_group(p, GROUP_LOCK);
 }
 
 int vst_probes_stacked(struct vst_probes *p, bool on)
@@ -456,7 +484,8 @@ void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info
 	prog_info(probe, &info);
 	ret->name = probe_table[i].name;
 	ret->tracepoint = probe_table[i].tracepoint;
-	if (probe_table[i].group == GROUP_STACKED && p->stacked_failed) {
+	if ((probe_table[i].group == GROUP_STACKED && p->stacked_failed) ||
+	    (probe_table[i].group == GROUP_LOCK && p->locks_failed)) {
 		ret->state = VST_PROBE_MISSING;
 		ret->why = "it could not be loaded or attached; the agent's log says why";
 		ret->run_ns = 0;
@@ -485,6 +514,7 @@ void vst_probes_free(struct vst_probes *p)
 		munmap((void *)p->maps.row_keys, sizeof(*p->maps.row_keys) * VST_ROWS);
 	if (p->maps.counters)
 		munmap(p->maps.counters, sizeof(*p->maps.counters) * VST_SLOTS);
+	vst_lock_maps_close(&p->maps.lock);
 #define X(g, s) s##_bpf__destroy(p->s);
 	OBJECTS(X)
 #undef X

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/types.h>
+#include "agent/lock_maps.h"
 #include "vstor/abi.h"
 
 struct vst_probes;
@@ -23,6 +24,7 @@ struct vst_maps {
 	int free_slots_fd;
 	int events_fd;
 	unsigned int cpus; /* as the map of slots counts them */
+	struct vst_lock_maps lock;
 };
 
 enum vst_probe_state {
@@ -53,6 +55,8 @@ int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret);
 /* Attaches all that is always needed: cgroups first, so that no cgroup is missed by a scan that follows. */
 int vst_probes_attach_cgroup(struct vst_probes *p);
 int vst_probes_attach_block(struct vst_probes *p);
+/* Those that wait for locks. Without them the rest goes on: what is missing is logged, and told by vst_probes_info(). */
+void vst_probes_attach_locks(struct vst_probes *p);
 
 /* Attaches or detaches the probes of stacked devices. */
 int vst_probes_stacked(struct vst_probes *p, bool on);

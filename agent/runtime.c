@@ -12,14 +12,6 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define SHORT_ID 12 /* as docker ps and crictl ps show it */
 
-const char *vst_label_name(enum vst_label label)
-{
-#define X(e, n, l) n,
-	static const char *const names[] = { VST_LABELS(X) };
-#undef X
-	return (unsigned int)label < VST_LABEL__N ? names[label] : "";
-}
-
 /* --- what the path tells --- */
 
 static int short_len(const struct vst_cgpath *cg)

@@ -22,25 +22,10 @@
 #define VST_NAME_MAX 256
 #define VST_DISPLAY_MAX (4 * VST_NAME_MAX)
 
-/* Labels that say what a container is part of. X(ENUM, "name in our output", "label") */
-#define VST_LABELS(X)                                                                                                  \
-	X(APP, "app", "app.kubernetes.io/name")                                                                        \
-	X(PART_OF, "part_of", "app.kubernetes.io/part-of")                                                             \
-	X(PROJECT, "project", "com.docker.compose.project")                                                            \
-	X(SERVICE, "service", "com.docker.compose.service")
-
-enum vst_label {
-#define X(e, n, l) VST_LABEL_##e,
-	VST_LABELS(X)
-#undef X
-		VST_LABEL__N
-};
-
 /* "": not known. */
 struct vst_names {
 	enum vst_cgkind kind;	       /* the path's, or better */
 	enum vst_runtime_type runtime; /* the path's, or better */
-	bool sandbox;		       /* the pod's own (pause) container */
 	char ns[VST_NAME_MAX];	       /* Kubernetes namespace */
 	char pod[VST_NAME_MAX];
 	char name[VST_NAME_MAX]; /* of the container, unit or machine */
@@ -48,7 +33,6 @@ struct vst_names {
 	char pod_uid[VST_POD_UID_MAX];
 	char handle[VST_NAME_MAX]; /* what to call it without a name: "docker/3f2a1b4c5d6e" */
 	char outer[VST_NAME_MAX];  /* display name of the outermost container that this one runs in */
-	char label[VST_LABEL__N][VST_NAME_MAX];
 };
 
 /* What the path alone tells. Pure. */
@@ -78,8 +62,5 @@ void vst_runtime_free(struct vst_runtime *rt);
  * -ENOMEM: unchanged as well.
  */
 int vst_runtime_lookup(struct vst_runtime *rt, const struct vst_cgpath *cg, struct vst_names *names);
-
-/* "app", "part_of", ... */
-const char *vst_label_name(enum vst_label label);
 
 #endif /* VSTOR_RUNTIME_H */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/runtime_priv.h"
+#include "agent/utf8.h"
 
 #define FILE_MAX ((size_t)16 << 20)
 
@@ -178,36 +179,14 @@ bool vst_rtfile_is_remote(const char *mounts, const char *path)
 	return remote || below;
 }
 
-/* Length of the UTF-8 character at s (of n > 0 bytes), 0: there is none. */
-static size_t utf8_len(const unsigned char *s, size_t n)
-{
-	size_t len = s[0] < 0x80		   ? 1
-		     : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-		     : (s[0] & 0xf0) == 0xe0	   ? 3
-		     : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-						   : 0;
-
-	if (!s[0] || !len || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* Too long a form, a surrogate, beyond U+10FFFF. */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] >= 0x90))
-		return 0;
-	return len;
-}
-
 void vst_names_copy(char ret[VST_NAME_MAX], const char *s, size_t len)
 {
-	static const char replacement[] = "\xef\xbf\xbd";
 	size_t to = 0, i = 0;
 
 	while (i < len) {
-		size_t n = utf8_len((const unsigned char *)s + i, len - i);
-		const char *from = n ? s + i : replacement;
-		size_t add = n ? n : 3;
+		size_t n = vst_utf8_len(s + i, len - i);
+		const char *from = n ? s + i : VST_UTF8_REPLACEMENT;
+		size_t add = n ? n : strlen(VST_UTF8_REPLACEMENT);
 
 		if (to + add >= VST_NAME_MAX)
 			break;

@@ -52,16 +52,9 @@ static bool take_pod(struct vst_names *n, const json_t *object, const char *pod,
 	return true;
 }
 
-static void take_labels(struct vst_names *n, const json_t *object)
-{
-#define X(e, ours, theirs) take(n->label[VST_LABEL_##e], object, theirs);
-	VST_LABELS(X)
-#undef X
-}
-
+/* The pod's own (pause) container. */
 static void set_sandbox(struct vst_names *n)
 {
-	n->sandbox = true;
 	strcpy(n->name, "POD");
 }
 
@@ -109,7 +102,6 @@ static int containerd_bundle(struct vst_runtime *rt, const char *base, const cha
 			vst_names_copy(n.name, id, strlen(id));
 	}
 	if (!r) {
-		take_labels(&n, a);
 		n.kind = VST_CGKIND_CONTAINER;
 		*names = n;
 	}
@@ -252,7 +244,6 @@ static int crio_config(struct vst_runtime *rt, const char *dir, const char *id, 
 			take(n.image, a, "io.kubernetes.cri-o.Image");
 		if (has_value(a, "io.kubernetes.cri-o.ContainerType", "sandbox"))
 			set_sandbox(&n);
-		take_labels(&n, a);
 		*names = n;
 		r = 0;
 	}
@@ -355,7 +346,6 @@ static int docker_config(struct vst_runtime *rt, const char *root, const char *i
 			memmove(n.name, n.name + 1, strlen(n.name));
 		n.runtime = VST_RUNTIME_DOCKER;
 		take(n.image, config, "Image");
-		take_labels(&n, labels);
 		if (take_pod(&n, labels, "io.kubernetes.pod.name", "io.kubernetes.pod.namespace")) {
 			take(n.name, labels, "io.kubernetes.container.name");
 			take_uid(&n, labels, "io.kubernetes.pod.uid");

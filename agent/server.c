@@ -11,6 +11,7 @@
 
 #include <microhttpd.h>
 
+#include "agent/locks_render.h"
 #include "agent/log.h"
 #include "agent/render.h"
 #include "agent/server.h"
@@ -32,6 +33,7 @@ struct vst_server {
 /* --- requests --- */
 
 /* Path, whether the table is read afresh first, how it is answered. */
+/* clang-format off */
 static const struct route {
 	const char *path;
 	bool fresh;
@@ -43,7 +45,10 @@ static const struct route {
 	{ "/v1/io", true, false, NULL, vst_render_io },
 	{ "/v1/check", true, true, vst_render_check, NULL },
 	{ "/v1/ps", true, false, vst_render_ps, NULL },
+	{ "/v1/locks", true, false, vst_render_locks, NULL },
+	{ "/v1/blame", true, false, vst_render_blame, NULL },
 };
+/* clang-format on */
 
 static enum MHD_Result reply(struct MHD_Connection *conn, unsigned int status, struct vst_out *o)
 {
@@ -329,9 +334,19 @@ int vst_server_fd(const struct vst_server *s)
 	return MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
+static unsigned int clients(const struct vst_server *s)
+{
+	return MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+}
+
 void vst_server_run(struct vst_server *s)
 {
+	unsigned int before = clients(s);
+
 	MHD_run(s->daemon);
+	/* With CLIENTS_MAX of them it does not listen any more, and begins again at its next run only: nothing would wake it. */
+	if (clients(s) < before)
+		MHD_run(s->daemon);
 }
 
 int vst_server_timeout_ms(const struct vst_server *s)

@@ -330,7 +330,7 @@ static void row_take_back(struct vst_table *t, struct vst_row *row, const struct
 	__u32 slot, next, cpu, i, none = 0;
 
 	for (cpu = 0; cpu < m->cpus; cpu++) {
-		i = row->number * m->cpus + cpu;
+		i = cpu * VST_ROWS + row->number;
 		bpf_map_update_elem(m->slots_fd, &i, &none, BPF_ANY);
 	}
 	for (slot = t->slot_first[row->number]; slot; slot = next) {

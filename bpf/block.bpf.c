@@ -34,18 +34,17 @@ SEC("tp_btf/block_rq_insert")
 int BPF_PROG(vst_rq_insert, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
-	struct vst_inflight *in;
-	bool fresh;
+	struct vst_set *set;
+	__u32 way;
 
 	if (!s || is_passthrough(rq->cmd_flags))
 		return 0;
-	in = vst_inflight_claim(vst_identity(rq, s), &fresh);
-	if (!in || (!fresh && in->issued_ns == REQUEUED))
+	set = vst_inflight_claim(vst_identity(rq, s), &way);
+	if (!set || set->submitted[way].when == REQUEUED)
 		return 0;
-	if (!fresh && in->issued_ns)
-		vst_close(in, dev_of(rq));
-	in->queued_ns = bpf_ktime_get_ns();
-	in->task = vst_task_owner();
+	set->way[way].queued_ns = bpf_ktime_get_ns();
+	set->way[way].task = vst_task_owner(s);
+	set->submitted[way].when = QUEUED;
 	return 0;
 }
 
@@ -54,32 +53,34 @@ int BPF_PROG(vst_rq_issue, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
 	blk_opf_t flags = rq->cmd_flags;
-	struct vst_io io = { .task = TASK_IS_CURRENT, .layer = VST_LAYER_LEAF };
+	__u64 task = TASK_IS_CURRENT, bio;
+	__u32 bytes = rq->__data_len, way;
+	struct vst_submitted *mine;
 	struct vst_inflight *in;
-	bool fresh;
+	struct vst_set *set;
 
 	if (!s || is_passthrough(flags))
 		return 0;
-	in = vst_inflight_claim(vst_identity(rq, s), &fresh);
-	if (!in) /* its completion counts it, as no_state */
+	set = vst_inflight_claim(vst_identity(rq, s), &way);
+	if (!set) /* its completion counts it, as no_state */
 		return 0;
-	if (!fresh) {
-		if (in->issued_ns == REQUEUED) {
-			in->issued_ns = bpf_ktime_get_ns();
-			return 0;
-		}
-		if (in->issued_ns)
-			vst_close(in, dev_of(rq));
-		if (in->queued_ns)
-			io.task = in->task;
+	mine = &set->submitted[way];
+	in = &set->way[way];
+	if (mine->when == REQUEUED) {
+		in->issued_ns = mine->when = bpf_ktime_get_ns();
+		return 0;
 	}
-	io.op = vst_op_of(flags);
-	io.bio = rq_ptr(rq, bio);
-	if (io.bio)
-		vst_decide(s, in, &io, io.bio == rq_ptr(rq, biotail), rq->__data_len);
+	if (mine->when == QUEUED)
+		task = in->task;
 	else
-		vst_decide_nobody(in, dev_of(rq), io.op, rq->__data_len);
-	in->issued_ns = bpf_ktime_get_ns();
+		in->queued_ns = 0;
+	bio = rq_ptr(rq, bio);
+	if (bio)
+		vst_decide(s, in, bio, task, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0), bio == rq_ptr(rq, biotail),
+			   bytes);
+	else
+		vst_decide_nobody(in, dev_of(rq), vst_op_of(flags), bytes);
+	vst_inflight_begin(mine, in, bytes);
 	return 0;
 }
 
@@ -89,15 +90,17 @@ int BPF_PROG(vst_rq_requeue, struct request *rq)
 	struct vst_state *s = vst_state_get();
 	struct vst_inflight *in;
 	struct vst_counters *c;
-	__u32 slot;
+	struct vst_set *set;
+	__u32 slot, way;
 
-	in = s ? vst_inflight_find(vst_identity(rq, s)) : NULL;
-	if (!in || !in->issued_ns)
+	set = s ? vst_inflight_find(vst_identity(rq, s), &way) : NULL;
+	if (!set || set->submitted[way].issued == set->ended[way])
 		return 0;
+	in = &set->way[way];
 	if (!in->queued_ns)
 		in->queued_ns = in->issued_ns;
-	in->issued_ns = REQUEUED;
-	c = vst_counters_of(in->part[0].row, &slot);
+	in->issued_ns = set->submitted[way].when = REQUEUED;
+	c = vst_counters_of(in->row[0], &slot);
 	if (c)
 		vst_add(&c->requeues, 1);
 	return 0;
@@ -107,18 +110,14 @@ int BPF_PROG(vst_rq_requeue, struct request *rq)
 
 static __always_inline int merged(__u64 bio)
 {
+	__u8 op = vst_op_of(vst_read(bio, struct bio, bi_opf));
 	struct vst_state *s = vst_state_get();
 	struct vst_counters *c;
-	struct vst_io io = {};
 	__u32 slot;
 
 	if (!s)
 		return 0;
-	io.bio = bio;
-	io.op = vst_op_of(vst_read(bio, struct bio, bi_opf));
-	io.layer = VST_LAYER_LEAF;
-	io.task = TASK_IS_CURRENT;
-	c = vst_counters_of(vst_row_of_bio(s, &io), &slot);
+	c = vst_counters_of(vst_row_of_bio(s, bio, TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_LEAF, 0), false), &slot);
 	if (c) /* three programs count merges */
 		__sync_fetch_and_add(&c->merges, 1);
 	return 0;
@@ -141,12 +140,12 @@ SEC("tp_btf/block_rq_merge")
 int BPF_PROG(vst_rq_merge, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
-	struct vst_inflight *in = s ? vst_inflight_find(vst_identity(rq, s)) : NULL;
-	__u64 bio;
+	__u64 bio = rq_ptr(rq, bio);
+	__u32 way;
+	struct vst_set *set = s ? vst_inflight_find(vst_identity(rq, s), &way) : NULL;
 
-	if (in)
-		vst_inflight_free(in);
-	bio = rq_ptr(rq, bio);
+	if (set)
+		set->submitted[way].when = UNUSED;
 	return bio ? merged(bio) : 0;
 }
 
@@ -158,20 +157,20 @@ int BPF_PROG(vst_rq_merge, struct request *rq)
  */
 __noinline int vst_complete_unknown(__u64 rq, blk_opf_t flags, bool last, __u32 bytes, bool error)
 {
-	struct vst_io io = { .bio = rq_ptr(rq, bio), .op = vst_op_of(flags), .layer = VST_LAYER_LEAF };
 	__u32 dev = dev_of((const struct request *)rq), row;
 	struct vst_state *s = vst_state_get();
+	__u64 bio = rq_ptr(rq, bio);
+	__u8 op = vst_op_of(flags);
 
 	if (!s)
 		return 0;
-	if (!bytes && io.bio && io.op == VST_OP_WRITE) {
+	if (!bytes && bio && op == VST_OP_WRITE) {
 		/* the owner was written into the bio at its submission; no task is asked here */
-		io.op = VST_OP_FLUSH;
-		row = vst_row_of_bio(s, &io);
+		row = vst_row_of_bio(s, bio, 0, VST_SORT(VST_OP_FLUSH, VST_LAYER_LEAF, 0), false);
 	} else {
 		bool before = rq_get(rq, start_time_ns) < s->attach_ns;
 
-		row = vst_row_of_nobody(dev, io.op, io.layer);
+		row = vst_row_of_nobody(dev, op, VST_LAYER_LEAF);
 		vst_lose(dev, before ? VST_LOSS_NO_START : VST_LOSS_NO_STATE, last, bytes);
 	}
 	if (!vst_count(row, last, bytes, error, NULL))
@@ -185,7 +184,10 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 	struct vst_state *s = vst_state_get();
 	blk_opf_t flags = rq->cmd_flags;
 	struct vst_inflight *in;
+	struct vst_set *set;
+	__u64 missing;
 	bool last;
+	__u32 way;
 
 	if (!s || is_passthrough(flags))
 		return 0;
@@ -195,19 +197,24 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 	 * the flag and is counted apart.
 	 */
 	last = nr_bytes >= rq->__data_len && (!vst_rq_in_flush(rq->rq_flags) || (flags & REQ_OP_MASK) == REQ_OP_FLUSH);
-	in = vst_inflight_find(vst_identity(rq, s));
-	if (!in || !in->issued_ns) {
+	set = vst_inflight_find(vst_identity(rq, s), &way);
+	if (!set || set->way[way].issued == set->ended[way]) {
+		if (set)
+			set->submitted[way].when = UNUSED;
 		vst_complete_unknown(vst_address(rq), flags, last, nr_bytes, error);
-		if (in)
-			vst_inflight_free(in);
 		return 0;
 	}
-	if (in->part[1].row)
+	in = &set->way[way];
+	if (in->row[1])
 		nr_bytes = vst_complete_parts(in, dev_of(rq), nr_bytes);
-	if (!vst_count(in->part[0].row, last, nr_bytes, error, in))
+	if (!vst_count(in->row[0], last, nr_bytes, error, in))
 		vst_lose(dev_of(rq), VST_LOSS_NO_CELL, last, nr_bytes);
-	if (last)
-		vst_inflight_free(in);
+	if (last) {
+		missing = in->issued - set->ended[way] - ONE_IO - vst_inflight_bytes(in);
+		set->ended[way] = in->issued;
+		if (missing)
+			vst_settle(0, dev_of(rq), missing);
+	}
 	return 0;
 }
 
@@ -225,23 +232,27 @@ struct sweep {
 	__u64 base; /* address from which vst_identity() counts */
 };
 
-__noinline int vst_sweep_one(struct vst_inflight *in, __u64 now, __u64 base)
+__noinline int vst_sweep_one(struct vst_set *set, __u32 way, __u64 now, __u64 base)
 {
+	__u64 addr, ended, issued, when;
 	struct vst_key *key;
-	__u64 addr;
 	__u32 row;
 
-	if (!in)
+	if (!set || way >= WAYS)
 		return 0;
-	addr = in->addr;
-	row = in->part[0].row;
-	if (!(addr & IN_FLIGHT) || in->issued_ns <= REQUEUED || now - in->issued_ns < SWEEP_AGE_NS)
+	ended = set->ended[way];
+	issued = set->submitted[way].issued;
+	when = set->submitted[way].when;
+	addr = set->addr[way];
+	row = set->way[way].row[0];
+	if (issued == ended || when <= UNUSED || now - when < SWEEP_AGE_NS)
 		return 0;
 	key = bpf_map_lookup_elem(&vst_row_keys, &row);
-	if (!key || key->layer != VST_LAYER_LEAF)
+	if (!key || key->layer != VST_LAYER_LEAF || rq_get(base + addr, state) != MQ_RQ_IDLE)
 		return 0;
-	if (rq_get(base + (addr & ~IN_FLIGHT), state) == MQ_RQ_IDLE)
-		vst_close(in, key->dev);
+	/* if it was used again meanwhile, its next completion finds out */
+	if (__sync_val_compare_and_swap(&set->ended[way], ended, issued) == ended)
+		vst_settle(row, key->dev, issued - ended);
 	return 0;
 }
 
@@ -252,8 +263,8 @@ static long sweep_set(__u32 i, struct sweep *sweep)
 	if (!set)
 		return 1;
 	for (int way = 0; way < WAYS; way++)
-		if (set->way[way].addr & IN_FLIGHT)
-			vst_sweep_one(&set->way[way], sweep->now, sweep->base);
+		if (set->submitted[way].issued != set->ended[way])
+			vst_sweep_one(set, way, sweep->now, sweep->base);
 	return 0;
 }
 

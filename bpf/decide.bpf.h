@@ -38,15 +38,6 @@ static __always_inline __u32 vst_dev_of_bio(__u64 bio)
 	return vst_dev_of(vst_ptr(vst_ptr(bio, struct bio, bi_bdev), struct block_device, bd_disk));
 }
 
-struct vst_io {
-	__u64 bio;
-	__u64 task;  /* its submitter, packed, or TASK_IS_CURRENT */
-	__u64 folio; /* whose memory cgroup may know the owner; 0: none */
-	__u8 op;
-	__u8 layer;
-	struct vst_what what;
-};
-
 /* The row of what is nobody's: a device's own flushes, and what was not seen at its submission. */
 static __always_inline __u32 vst_row_of_nobody(__u32 dev, __u8 op, __u8 layer)
 {
@@ -55,67 +46,98 @@ static __always_inline __u32 vst_row_of_nobody(__u32 dev, __u8 op, __u8 layer)
 	return vst_row(&key);
 }
 
-static __always_inline void vst_what_of(struct vst_state *s, struct vst_io *io)
+/*
+ * An I/O while it is decided. Functions take it apart and pass numbers: a structure in memory would be the program's
+ * stack, and one of more than 64 bytes is put where it is cold (the private stacks of 6.13).
+ */
+struct vst_io {
+	__u64 bio;
+	__u64 folio; /* whose memory cgroup may know the owner; 0: none */
+	__u64 task;  /* its submitter, packed, or TASK_IS_CURRENT */
+	__u32 sort;  /* see VST_SORT */
+};
+
+#define VST_SORT(op, layer, what) ((__u32)(op) | (__u32)(layer) << 8 | (__u32)(what) << 16)
+#define SORT_SHARED (1U << 24) /* data of a file that several cgroups write to */
+
+/* Fills in .sort and .folio. */
+static __always_inline void vst_sort_decide(struct vst_io *io, const struct vst_state *s, __u8 op, __u8 layer)
 {
-	__builtin_memset(&io->what, 0, sizeof(io->what));
-	if (io->op != VST_OP_FLUSH) /* a flush is of no file */
-		vst_what_decide(&io->what, s, io->bio);
-	io->folio = io->op == VST_OP_WRITE && io->what.kind == VST_KIND_DATA ? io->what.folio : 0;
+	__u64 what = op != VST_OP_FLUSH ? vst_what_decide(s, io->bio) : 0; /* a flush is of no file */
+
+	io->sort = VST_SORT(op, layer, what >> 56);
+	io->folio = 0;
+	if (op == VST_OP_WRITE && VST_WHAT_KIND(what >> 56) == VST_KIND_DATA)
+		io->folio = vst_folio_of_what(what);
 }
 
-static __always_inline __u64 vst_clues_of(struct vst_clues *c, struct vst_state *s, const struct vst_io *io,
-					  bool shared)
+static __always_inline void vst_clues_of(struct vst_clues *c, const struct vst_state *s, __u64 bio, __u64 folio,
+					 __u64 task, __u32 sort)
 {
+	vst_clues_begin(c, s->epoch);
 	/* of the partition: as good as the disk's, and next to what the block layer just used */
-	c->what = vst_read(vst_ptr(io->bio, struct bio, bi_bdev), struct block_device, bd_dev) | (__u64)io->op << 32 |
-		  (__u64)io->layer << 40 | (__u64)io->what.kind << 48 | (__u64)io->what.size << 56;
-	vst_who_clues(c, s, io->bio, io->folio, shared, io->task);
-	return vst_clues_hash(c, s->epoch);
+	vst_clue_what(c, vst_read(vst_ptr(bio, struct bio, bi_bdev), struct block_device, bd_dev) | (__u64)sort << 32);
+	vst_who_clues(c, s, bio, folio, sort & SORT_SHARED, task);
 }
 
-__noinline __u32 vst_row_decide(const struct vst_io *io, bool shared)
+__noinline __u32 vst_row_decide(__u64 bio, __u64 folio, __u64 task, __u32 sort)
 {
 	struct vst_state *s = vst_state_get();
 	struct vst_key key = {};
 	struct vst_clues clues;
 	struct vst_who who;
-	__u64 hash;
 	__u32 row;
 
-	if (!s || !io)
+	if (!s)
 		return 0;
-	hash = vst_clues_of(&clues, s, io, shared);
+	vst_clues_of(&clues, s, bio, folio, task, sort);
 	if (!vst_who_decide(&who, &clues, s)) {
-		hash = vst_clues_of(&clues, s, io, shared);
+		vst_clues_of(&clues, s, bio, folio, task, sort);
 		vst_who_decide(&who, &clues, s);
 	}
 	key.owner = who.id;
-	key.dev = vst_dev_of_bio(io->bio);
+	key.dev = vst_dev_of_bio(bio);
 	key.hier = who.hier;
 	key.witness = who.witness;
-	key.op = io->op;
-	key.kind = io->what.kind;
-	key.size = io->what.size;
-	key.layer = io->layer;
+	key.op = sort;
+	key.layer = sort >> 8;
+	key.kind = VST_WHAT_KIND(sort >> 16 & 0xff);
+	key.size = VST_WHAT_SIZE(sort >> 16 & 0xff);
 	row = vst_row(&key);
 	if (row)
-		vst_remember(hash, row);
+		vst_remember(clues.hash, row);
 	return row;
 }
 
-/* The row of io->what. */
-static __always_inline __u32 vst_row_of(struct vst_state *s, const struct vst_io *io, bool shared)
+/* The row of struct vst_io if it is remembered, else 0. */
+static __always_inline __u32 vst_row_recall(const struct vst_state *s, __u64 bio, __u64 folio, __u64 task, __u32 sort)
 {
 	struct vst_clues clues;
-	__u32 row = vst_recall(vst_clues_of(&clues, s, io, shared));
 
-	return row ?: vst_row_decide(io, shared);
+	vst_clues_of(&clues, s, bio, folio, task, sort);
+	return vst_recall(clues.hash);
 }
 
-static __always_inline __u32 vst_row_of_bio(struct vst_state *s, struct vst_io *io)
+static __always_inline __u32 vst_row_of(const struct vst_state *s, __u64 bio, __u64 folio, __u64 task, __u32 sort)
 {
-	vst_what_of(s, io);
-	return vst_row_of(s, io, false);
+	return vst_row_recall(s, bio, folio, task, sort) ?: vst_row_decide(bio, folio, task, sort);
+}
+
+/* Not a row's number: the file is one that several cgroups write to, and the pages have to be looked at. */
+#define ROW_BY_PAGE (~0U)
+
+/*
+ * The row of a bio; sort: its op and layer. A function of its own for the sake of its caller's stack, as above; pages:
+ * may the answer be ROW_BY_PAGE?
+ */
+static __always_inline __u32 vst_row_of_bio(const struct vst_state *s, __u64 bio, __u64 task, __u32 sort, bool pages)
+{
+	struct vst_io io = { .bio = bio, .task = task };
+
+	vst_sort_decide(&io, s, sort, sort >> 8);
+	if (pages && io.folio && vst_is_shared(s, vst_ptr(io.folio, struct folio, mapping)))
+		return ROW_BY_PAGE;
+	return vst_row_of(s, bio, io.folio, task, io.sort);
 }
 
 /* --- completion --- */
@@ -138,75 +160,66 @@ static __always_inline bool vst_count(__u32 row, bool last, __u32 bytes, bool er
 	if (!last)
 		return true;
 	vst_add(&c->ios, 1);
-	if (!in || in->issued_ns == REQUEUED)
+	if (!in || in->issued_ns <= UNUSED)
 		return true;
 	queue_ns = in->queued_ns ? in->issued_ns - in->queued_ns : 0;
 	vst_times(c, h, queue_ns, bpf_ktime_get_ns() - in->issued_ns);
 	return true;
 }
-/* Completed bytes of a request with several parts, in their order; what is left for the first one is returned. */
+
+/* Completed bytes of a request with several parts, in their order; those of the first one are returned. */
 __noinline __u32 vst_complete_parts(struct vst_inflight *in, __u32 dev, __u32 bytes)
 {
 	struct vst_counters *c;
-	__u32 first, slot;
+	__u32 from, to, end = 0, first = 0, slot, n;
 
 	if (!in)
 		return bytes;
-	first = in->part[0].bytes < bytes ? in->part[0].bytes : bytes;
-	in->part[0].bytes -= first;
-	bytes -= first;
+	from = in->done;
+	to = in->done = from + bytes;
 #pragma unroll
-	for (int i = 1; i < PARTS; i++) {
-		__u32 n = in->part[i].bytes < bytes ? in->part[i].bytes : bytes;
-
-		if (!n || !in->part[i].row)
+	for (int i = 0; i < PARTS; i++) {
+		if (!in->row[i])
 			break;
-		in->part[i].bytes -= n;
-		bytes -= n;
-		c = vst_counters_of(in->part[i].row, &slot);
+		end += in->bytes[i];
+		n = to < end ? to : end;
+		if (n <= from)
+			continue;
+		n -= from;
+		from += n;
+		if (!i) {
+			first = n;
+			continue;
+		}
+		c = vst_counters_of(in->row[i], &slot);
 		if (c)
 			vst_add(&c->bytes, n);
 		else
 			vst_lose(dev, VST_LOSS_NO_CELL, 0, n);
 	}
-	return first + bytes;
+	return first + (to - from);
 }
 
 /*
- * An entry that is met again although its I/O must have ended: the kernel did not run the completion probe. Seen on
- * 6.18 when another tracer attaches to the same tracepoint or leaves it, some ten completions each time, which the
- * kernel itself does not count as missed. Count the I/O now; only its times are lost.
+ * An entry whose I/O has ended, and whose sums do not tell so: the kernel did not run the completion probe, this time
+ * or before. Seen on 6.18 when another tracer attaches to the same tracepoint or leaves it, some ten completions each
+ * time, which the kernel itself does not count as missed. `more`: what is missing. The I/O counts now, without its
+ * times; of an earlier use of the request, nobody knows any more whose it was.
  */
-__noinline int vst_close(struct vst_inflight *in, __u32 dev)
+__noinline int vst_settle(__u32 row, __u32 dev, __u64 more)
 {
-	struct vst_part part[PARTS];
+	__u64 ios = more >> ONE_SHIFT, bytes = more & (ONE_IO - 1);
 	struct vst_counters *c;
-	__u64 issued;
 	__u32 slot;
 
-	if (!in)
-		return 0;
-	__builtin_memcpy(part, in->part, sizeof(part));
-	issued = in->issued_ns;
-	/* the request's next use and the sweep may both come here: one of them counts, by what it read before */
-	if (!issued || __sync_val_compare_and_swap(&in->issued_ns, issued, 0) != issued)
-		return 0;
-	in->queued_ns = 0;
-#pragma unroll
-	for (int i = 0; i < PARTS; i++) {
-		if (!part[i].row)
-			break;
-		c = vst_counters_of(part[i].row, &slot);
-		if (!c) {
-			vst_lose(dev, VST_LOSS_NO_CELL, !i, part[i].bytes);
-			continue;
-		}
-		/* atomic: these counters are the completion's, which may interrupt */
-		__sync_fetch_and_add(&c->bytes, part[i].bytes);
-		if (!i)
-			__sync_fetch_and_add(&c->ios, 1);
+	c = vst_counters_of(row ?: vst_row_of_nobody(dev, VST_OP_READ, VST_LAYER_LEAF), &slot);
+	if (c) { /* atomic: these counters are the completion's, which may interrupt */
+		__sync_fetch_and_add(&c->bytes, bytes);
+		__sync_fetch_and_add(&c->ios, ios);
+	} else {
+		vst_lose(dev, VST_LOSS_NO_CELL, ios, bytes);
 	}
-	vst_lose(dev, VST_LOSS_NO_END, 1, 0);
+	vst_lose(dev, VST_LOSS_NO_END, ios, 0);
 	return 0;
 }
 #endif /* VST_DECIDE_BPF_H */

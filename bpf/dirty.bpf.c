@@ -53,13 +53,13 @@ int BPF_PROG(vst_dirty_folio, struct folio *page, struct address_space *mapping)
 		}
 		owner = inode_cgroup(inode);
 		/* with a memory controller of version 1 writeback is not by cgroup: all inodes are the root's */
-		if (!owner || owner == mine || vst_memory_hier != VST_HIER_UNIFIED)
+		if (!owner || owner == mine || s->memory_hier != VST_HIER_UNIFIED)
 			return 0;
 	}
 	if ((vst_read(inode, struct inode, i_mode) & S_IFMT) != S_IFREG)
 		return 0;
 	if (mine != charged) {
-		d.task = vst_task_owner();
+		d.task = vst_task_owner(s);
 		bpf_map_update_elem(&vst_dirtiers, &folio, &d, BPF_ANY);
 	}
 	vst_set_shared(s, d.mapping);

@@ -18,11 +18,27 @@
 #define MAPPING_FLAGS 3UL /* low bits of folio->mapping: anonymous, movable */
 #define MAPPING_ANON 1UL
 
-struct vst_what {
-	__u8 kind;
-	__u8 size;
-	__u64 folio; /* page cache folio of the first page, or 0: whose memory cgroup may know the owner */
-};
+/*
+ * What a bio is, as one number: functions that the verifier looks at once take and return no more. 0: unknown, of no
+ * size. With it may go the page cache folio of the first page, whose memory cgroup may know the owner, 0 if there is
+ * none: what it is takes the place of the highest byte, which is 0xff in every kernel address.
+ */
+#define VST_WHAT(kind, size) ((kind) | (size) << 4)
+#define VST_WHAT_KIND(what) ((what) & 15)
+#define VST_WHAT_SIZE(what) ((what) >> 4)
+_Static_assert(VST_KIND__N <= 16 && VST_SIZE__N <= 16, "four bits each");
+
+static __always_inline __u64 vst_what_with_folio(__u32 what, __u64 folio)
+{
+	return (__u64)what << 56 | (folio & ~(0xffULL << 56));
+}
+
+static __always_inline __u64 vst_folio_of_what(__u64 what)
+{
+	__u64 folio = what & ~(0xffULL << 56);
+
+	return folio ? folio | 0xffULL << 56 : 0;
+}
 
 static __always_inline enum vst_origin vst_origin_of(const struct vst_state *s, __u64 function)
 {
@@ -46,22 +62,22 @@ static __always_inline __u8 vst_size_of(__u64 bytes)
  * mounted, raw. All else that has pages is metadata: directories and symbolic links, and the btrfs btree inode, whose
  * mode is 0.
  */
-static __always_inline void vst_what_inode(struct vst_what *what, __u64 inode, __u64 at_least)
+static __always_inline __u32 vst_what_inode(__u64 inode, __u64 at_least)
 {
 	__u16 fmt = vst_read(inode, struct inode, i_mode) & S_IFMT;
 	__u64 bytes, bdev;
 
 	if (fmt == S_IFREG) {
 		bytes = vst_read(inode, struct inode, i_size);
-		what->kind = VST_KIND_DATA;
-		what->size = vst_size_of(bytes > at_least ? bytes : at_least);
-	} else if (fmt == S_IFBLK) {
+		return VST_WHAT(VST_KIND_DATA, vst_size_of(bytes > at_least ? bytes : at_least));
+	}
+	if (fmt == S_IFBLK) {
 		bdev = inode - bpf_core_field_offset(struct bdev_inode, vfs_inode) +
 		       bpf_core_field_offset(struct bdev_inode, bdev);
-		what->kind = vst_bdev_is_mounted(bdev) ? VST_KIND_METADATA : VST_KIND_RAW;
-	} else {
-		what->kind = VST_KIND_METADATA;
+		if (!vst_bdev_is_mounted(bdev))
+			return VST_WHAT(VST_KIND_RAW, 0);
 	}
+	return VST_WHAT(VST_KIND_METADATA, 0);
 }
 
 /*
@@ -71,7 +87,7 @@ static __always_inline void vst_what_inode(struct vst_what *what, __u64 inode, _
  * is asked only where the caller waits: with no function to be called at the end. (.wait_for_completion is not set
  * before all has been submitted.)
  */
-static __always_inline void vst_what_iomap_dio(struct vst_what *what, __u64 dio, blk_opf_t opf)
+static __always_inline __u32 vst_what_iomap_dio(__u64 dio, blk_opf_t opf)
 {
 	__u64 iocb = vst_ptr(dio, struct iomap_dio, iocb);
 	__u64 inode = vst_ptr(vst_ptr(iocb, struct kiocb, ki_filp), struct file, f_inode);
@@ -82,93 +98,82 @@ static __always_inline void vst_what_iomap_dio(struct vst_what *what, __u64 dio,
 		if (!vst_ptr(iocb, struct kiocb, ki_complete))
 			end += vst_read(vst_ptr(dio, struct iomap_dio, submit.iter), struct iov_iter, count);
 	}
-	vst_what_inode(what, inode, end);
+	return vst_what_inode(inode, end);
 }
 
 #define BTRFS_ROOT_TREE_OBJECTID 1
 
-/* Before 6.3 (690834e47cf7) there is no btrfs_bio.inode: the page tells, but not of direct I/O. */
-static __always_inline bool vst_what_btrfs_old(struct vst_what *what, const struct vst_state *s, __u64 bbio)
+/* Before 6.3 (690834e47cf7) there is no btrfs_bio.inode: the page tells, but not of direct I/O. 0: look at the page. */
+static __always_inline __u32 vst_what_btrfs_old(const struct vst_state *s, __u64 bbio)
 {
 	if (vst_origin_of(s, vst_ptr(bbio, struct btrfs_bio, end_io)) != VST_ORIGIN_btrfs_dio)
-		return false;
+		return 0;
 	bbio = vst_ptr(bbio, struct btrfs_bio, private);
-	vst_what_inode(what, vst_ptr(bbio, struct btrfs_dio_private, inode), 0);
-	return true;
+	return vst_what_inode(vst_ptr(bbio, struct btrfs_dio_private, inode), 0);
 }
 
-static __always_inline bool vst_what_btrfs(struct vst_what *what, const struct vst_state *s, __u64 bio, blk_opf_t opf)
+static __always_inline __u32 vst_what_btrfs(const struct vst_state *s, __u64 bio, blk_opf_t opf)
 {
 	__u64 bbio, inode, root;
 
 	/* the module came after the agent: its types are not known, the page has to tell */
 	if (!bpf_core_field_exists(struct btrfs_bio, bio))
-		return false;
+		return 0;
 	bbio = bio - bpf_core_field_offset(struct btrfs_bio, bio);
-	if (vst_bio_is_meta(opf)) {
-		what->kind = VST_KIND_METADATA;
-		return true;
-	}
+	if (vst_bio_is_meta(opf))
+		return VST_WHAT(VST_KIND_METADATA, 0);
 	if (!bpf_core_field_exists(struct btrfs_bio, inode))
-		return vst_what_btrfs_old(what, s, bbio);
+		return vst_what_btrfs_old(s, bbio);
 	inode = vst_ptr(bbio, struct btrfs_bio, inode);
 	if (!inode)
-		return false;
+		return 0;
 	root = vst_ptr(inode, struct btrfs_inode, root);
+	/* the free space cache: regular files that no one can open */
 	if (root && vst_ptr(root, struct btrfs_root, root_key.objectid) == BTRFS_ROOT_TREE_OBJECTID)
-		what->kind = VST_KIND_METADATA; /* the free space cache: regular files that no one can open */
-	else
-		vst_what_inode(what, inode + bpf_core_field_offset(struct btrfs_inode, vfs_inode), 0);
-	return true;
+		return VST_WHAT(VST_KIND_METADATA, 0);
+	return vst_what_inode(inode + bpf_core_field_offset(struct btrfs_inode, vfs_inode), 0);
 }
 
-/* Whoever submitted the bio tells by its completion function; false: it does not, its pages have to. */
-static __always_inline bool vst_what_submitter(struct vst_what *what, const struct vst_state *s, __u64 bio,
-					       enum vst_origin origin, blk_opf_t opf)
-{
-	switch (origin) {
-	case VST_ORIGIN_btrfs:
-	case VST_ORIGIN_btrfs_orig:
-		return vst_what_btrfs(what, s, bio, opf);
-	case VST_ORIGIN_btrfs_clone:
-		if (!bpf_core_field_exists(struct btrfs_io_stripe, bioc))
-			return false;
-		bio = vst_ptr(bio, struct bio, bi_private);
-		bio = vst_ptr(bio, struct btrfs_io_stripe, bioc);
-		return vst_what_btrfs(what, s, vst_ptr(bio, struct btrfs_io_context, orig_bio), opf);
-	case VST_ORIGIN_xfs_buf:
-		what->kind = VST_KIND_METADATA;
-		return true;
-	case VST_ORIGIN_xlog:
-		what->kind = VST_KIND_JOURNAL;
-		return true;
-	case VST_ORIGIN_buffer:
-		bio = vst_ptr(bio, struct bio, bi_private);
-		if (vst_origin_of(s, vst_ptr(bio, struct buffer_head, b_end_io)) != VST_ORIGIN_jbd2)
-			return false;
-		what->kind = VST_KIND_JOURNAL;
-		return true;
-	case VST_ORIGIN_swap_write:
-	case VST_ORIGIN_swap_read:
-		what->kind = VST_KIND_SWAP;
-		return true;
-	case VST_ORIGIN_legacy_dio:
-	case VST_ORIGIN_legacy_dio_aio:
-		if (!bpf_core_field_exists(struct dio, inode))
-			return false;
-		vst_what_inode(what, vst_ptr(vst_ptr(bio, struct bio, bi_private), struct dio, inode), 0);
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* The same for who is not met on every disk: out of the way of the others. */
-__noinline int vst_what_rare(struct vst_what *what, __u64 bio, __u32 origin, blk_opf_t opf)
+/*
+ * By completion function, those that are not met on every disk: a function of its own, out of the way of the others.
+ * 0: it does not say, the pages have to.
+ */
+__noinline __u32 vst_what_rare(__u64 bio, __u32 origin, blk_opf_t opf)
 {
 	struct vst_state *s = vst_state_get();
 
-	return s && what && vst_what_submitter(what, s, bio, origin, opf);
+	if (!s)
+		return 0;
+	switch (origin) {
+	case VST_ORIGIN_btrfs:
+	case VST_ORIGIN_btrfs_orig:
+		return vst_what_btrfs(s, bio, opf);
+	case VST_ORIGIN_btrfs_clone:
+		if (!bpf_core_field_exists(struct btrfs_io_stripe, bioc))
+			return 0;
+		bio = vst_ptr(bio, struct bio, bi_private);
+		bio = vst_ptr(bio, struct btrfs_io_stripe, bioc);
+		return vst_what_btrfs(s, vst_ptr(bio, struct btrfs_io_context, orig_bio), opf);
+	case VST_ORIGIN_xfs_buf:
+		return VST_WHAT(VST_KIND_METADATA, 0);
+	case VST_ORIGIN_xlog:
+		return VST_WHAT(VST_KIND_JOURNAL, 0);
+	case VST_ORIGIN_buffer:
+		bio = vst_ptr(bio, struct bio, bi_private);
+		if (vst_origin_of(s, vst_ptr(bio, struct buffer_head, b_end_io)) != VST_ORIGIN_jbd2)
+			return 0;
+		return VST_WHAT(VST_KIND_JOURNAL, 0);
+	case VST_ORIGIN_swap_write:
+	case VST_ORIGIN_swap_read:
+		return VST_WHAT(VST_KIND_SWAP, 0);
+	case VST_ORIGIN_legacy_dio:
+	case VST_ORIGIN_legacy_dio_aio:
+		if (!bpf_core_field_exists(struct dio, inode))
+			return 0;
+		return vst_what_inode(vst_ptr(vst_ptr(bio, struct bio, bi_private), struct dio, inode), 0);
+	default:
+		return 0;
+	}
 }
 
 static __always_inline __u64 vst_page_folio(__u64 page)
@@ -199,39 +204,32 @@ static __always_inline bool vst_is_wait(enum vst_origin origin)
  * No file behind the page: the kernel's memory or a program's. `bio` is the one that its submitter made, `user` that the
  * page is a program's.
  */
-__noinline int vst_what_memory(struct vst_what *what, __u64 bio, __u32 origin, __u64 folio, bool user)
+__noinline __u32 vst_what_memory(__u64 bio, __u32 origin, __u64 folio, bool user)
 {
 	blk_opf_t opf = vst_read(bio, struct bio, bi_opf);
 
-	if (!what)
-		return 0;
-	if (vst_bio_is_meta(opf)) {
-		what->kind = VST_KIND_METADATA;
-	} else if (bpf_core_field_exists(struct ext4_io_end, inode) && origin == VST_ORIGIN_ext4_write) {
-		/* encrypted: the page is a bounce page */
-		vst_what_inode(what, vst_ptr(vst_ptr(bio, struct bio, bi_private), struct ext4_io_end, inode), 0);
-	} else if (origin == VST_ORIGIN_buffer) {
-		what->kind = VST_KIND_METADATA;
-	} else if (!vst_bdev_is_mounted(vst_ptr(bio, struct bio, bi_bdev))) {
-		what->kind = VST_KIND_RAW;
-	} else if (!user && vst_read(bio, struct bio, bi_iter.bi_size) &&
-		   (!folio || !vst_ptr(bio, struct bio, bi_end_io) || vst_is_wait(origin) ||
-		    origin == VST_ORIGIN_bio_chain)) {
-		/*
-		 * A filesystem that clears blocks with a page of zeroes, as ext4lazyinit does for minutes after the
-		 * first mount, or that discards them, without pages.
-		 */
-		what->kind = VST_KIND_METADATA;
-	}
+	if (vst_bio_is_meta(opf) || origin == VST_ORIGIN_buffer)
+		return VST_WHAT(VST_KIND_METADATA, 0);
+	if (bpf_core_field_exists(struct ext4_io_end, inode) && origin == VST_ORIGIN_ext4_write) /* encrypted */
+		return vst_what_inode(vst_ptr(vst_ptr(bio, struct bio, bi_private), struct ext4_io_end, inode), 0);
+	if (!vst_bdev_is_mounted(vst_ptr(bio, struct bio, bi_bdev)))
+		return VST_WHAT(VST_KIND_RAW, 0);
+	/*
+	 * A filesystem that clears blocks with a page of zeroes, as ext4lazyinit does for minutes after the first mount,
+	 * or that discards them, without pages.
+	 */
+	if (!user && vst_read(bio, struct bio, bi_iter.bi_size) &&
+	    (!folio || !vst_ptr(bio, struct bio, bi_end_io) || vst_is_wait(origin) || origin == VST_ORIGIN_bio_chain))
+		return VST_WHAT(VST_KIND_METADATA, 0);
 	return 0;
 }
 
 /*
- * Is a page with this inode the program's buffer (mmap), not what the I/O is about? Yes for tmpfs and the like, which
- * are on no block device (nor is btrfs, by its superblock); and a filesystem reads into its own pages, so not from
- * another device.
+ * Is a page with this inode the buffer (mmap) of a program that waits for direct I/O on a disk, not what the I/O is
+ * about? Yes for tmpfs and the like, which are on no block device (nor is btrfs, by its superblock); and a filesystem
+ * reads into its own pages, so not from another device.
  */
-static __always_inline bool vst_page_is_buffer(__u64 bio, enum vst_origin origin, __u64 inode)
+static __always_inline bool vst_page_is_buffer(__u64 bio, __u64 inode)
 {
 	__u64 sb, bdev;
 
@@ -241,40 +239,37 @@ static __always_inline bool vst_page_is_buffer(__u64 bio, enum vst_origin origin
 	bdev = vst_ptr(sb, struct super_block, s_bdev);
 	if (!bdev) /* btrfs is on several devices and names none here */
 		return vst_read(sb, struct super_block, s_magic) != BTRFS_SUPER_MAGIC;
-	return vst_is_wait(origin) && bdev != vst_ptr(bio, struct bio, bi_bdev);
+	return bdev != vst_ptr(bio, struct bio, bi_bdev);
 }
 
-/* `submitted` is the bio that its submitter made, of which `bio` may be a part or a copy. */
-static __always_inline void vst_what_pages(struct vst_what *what, __u64 bio, __u64 submitted, enum vst_origin origin,
-					   blk_opf_t opf)
+/* `submitted` is the bio that its submitter made, of which `bio` may be a part or a copy. With the folio. */
+static __always_inline __u64 vst_what_pages(__u64 bio, __u64 submitted, enum vst_origin origin, blk_opf_t opf)
 {
 	__u64 folio = vst_bio_folio(bio), mapping = 0, inode;
 	bool user;
+	__u32 what;
 
 	if (folio)
 		mapping = vst_ptr(folio, struct folio, mapping);
 	user = mapping & MAPPING_ANON;
 	if (mapping && !(mapping & MAPPING_FLAGS)) {
 		inode = vst_ptr(mapping, struct address_space, host);
-		if (!vst_page_is_buffer(submitted, origin, inode)) {
-			vst_what_inode(what, inode, 0);
+		if (!vst_is_wait(origin) || !vst_page_is_buffer(submitted, inode)) {
+			what = vst_what_inode(inode, 0);
 			/* a program's pages of a block device never say so; btrfs was no holder with operations before 6.17 */
-			if (what->kind == VST_KIND_RAW && vst_bio_is_meta(opf))
-				what->kind = VST_KIND_METADATA;
-			what->folio = folio;
-			return;
+			if (what == VST_WHAT(VST_KIND_RAW, 0) && vst_bio_is_meta(opf))
+				what = VST_WHAT(VST_KIND_METADATA, 0);
+			return vst_what_with_folio(what, folio);
 		}
 		user = true;
 	}
 	if (user && vst_is_wait(origin) && !vst_bio_is_meta(opf)) {
-		/* direct, of one program's buffer; page->flags is the first word */
+		/* page->flags is the first word */
 		if (vst_word(folio, 0) & (1UL << bpf_core_enum_value(enum pageflags, PG_swapcache)))
-			what->kind = VST_KIND_SWAP;
-		else
-			what->kind = VST_KIND_RAW;
-		return;
+			return vst_what_with_folio(VST_WHAT(VST_KIND_SWAP, 0), 0);
+		return vst_what_with_folio(VST_WHAT(VST_KIND_RAW, 0), 0);
 	}
-	vst_what_memory(what, submitted, origin, folio, user);
+	return vst_what_with_folio(vst_what_memory(submitted, origin, folio, user), 0);
 }
 
 /* The bio that its submitter made, where this one is a part or a copy of it. */
@@ -295,39 +290,41 @@ __noinline __u64 vst_bio_submitted(__u64 bio)
 	return bio;
 }
 
-static __always_inline void vst_what_decide(struct vst_what *what, const struct vst_state *s, __u64 bio)
+/*
+ * With the folio. A function of its own, like others here that are called from one place: a program whose stack is less
+ * than 64 bytes has it where the kernel's is, warm; the others have one of their own since 6.13 (measured: 20 ns).
+ */
+static __always_inline __u64 vst_what_decide(const struct vst_state *s, __u64 bio)
 {
-	enum vst_origin origin = vst_origin_of(s, vst_ptr(bio, struct bio, bi_end_io));
 	blk_opf_t opf = vst_read(bio, struct bio, bi_opf);
 	__u64 submitted = bio;
+	enum vst_origin origin;
+	__u32 what;
 
-	what->kind = VST_KIND_UNKNOWN;
-	what->size = VST_SIZE_NONE;
-	what->folio = 0;
+	origin = vst_origin_of(s, vst_ptr(bio, struct bio, bi_end_io));
 	if (origin == VST_ORIGIN_dm_clone || origin == VST_ORIGIN_bio_chain) {
 		submitted = vst_bio_submitted(bio);
 		origin = vst_origin_of(s, vst_ptr(submitted, struct bio, bi_end_io));
 	}
 	switch (origin) {
 	case VST_ORIGIN_iomap_dio:
-		vst_what_iomap_dio(what, vst_ptr(submitted, struct bio, bi_private), opf);
-		return;
+		what = vst_what_iomap_dio(vst_ptr(submitted, struct bio, bi_private), opf);
+		return vst_what_with_folio(what, 0);
 	case VST_ORIGIN_blkdev_dio:
 	case VST_ORIGIN_blkdev_dio_aio:
-		what->kind = VST_KIND_RAW;
-		return;
+		return vst_what_with_folio(VST_WHAT(VST_KIND_RAW, 0), 0);
 	case VST_ORIGIN_NONE:
 	case VST_ORIGIN_wait:
 	case VST_ORIGIN_wait_old:
 	case VST_ORIGIN_ext4_write:
 		break;
 	default:
-		if (vst_what_rare(what, submitted, origin, opf))
-			return;
+		what = vst_what_rare(submitted, origin, opf);
+		if (what)
+			return vst_what_with_folio(what, 0);
 	}
 	if (vst_bio_is_swap(opf))
-		what->kind = VST_KIND_SWAP;
-	else
-		vst_what_pages(what, bio, submitted, origin, opf);
+		return vst_what_with_folio(VST_WHAT(VST_KIND_SWAP, 0), 0);
+	return vst_what_pages(bio, submitted, origin, opf);
 }
 #endif /* VST_KIND_BPF_H */

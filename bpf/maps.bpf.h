@@ -52,7 +52,7 @@ struct {
 	__type(value, struct vst_key);
 } vst_row_keys SEC(".maps");
 
-/* row number * CPUs + CPU -> slot number, 0: none yet */
+/* CPU * VST_ROWS + row number -> slot number, 0: none yet */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* VST_ROWS * CPUs */
@@ -106,19 +106,20 @@ static __always_inline struct vst_state *vst_state_get(void)
 
 	return bpf_map_lookup_elem(&vst_state, &zero);
 }
-static __always_inline __u64 *vst_shared_place(struct vst_state *s, __u64 mapping)
+
+static __always_inline __u32 vst_shared_place(__u64 mapping)
 {
-	return &s->shared[(mapping * 0x9e3779b97f4a7c15ULL) >> 54 & (VST_SHARED - 1)];
+	return (mapping * 0x9e3779b97f4a7c15ULL) >> 54 & (VST_SHARED - 1);
 }
 
 /* Is this the mapping of a file that several cgroups wrote to? */
-static __always_inline bool vst_is_shared(struct vst_state *s, __u64 mapping)
+static __always_inline bool vst_is_shared(const struct vst_state *s, __u64 mapping)
 {
-	return *vst_shared_place(s, mapping) == mapping;
+	return s->shared[vst_shared_place(mapping)] == mapping;
 }
 
 static __always_inline void vst_set_shared(struct vst_state *s, __u64 mapping)
 {
-	*vst_shared_place(s, mapping) = mapping;
+	s->shared[vst_shared_place(mapping)] = mapping;
 }
 #endif /* VST_MAPS_BPF_H */

@@ -10,9 +10,6 @@
 #include "maps.bpf.h"
 #include "rows.bpf.h"
 
-const volatile __u8 vst_blkio_hier; /* enum vst_hierarchy, as this host is set up */
-const volatile __u8 vst_memory_hier;
-
 #define PF_KTHREAD 0x00200000
 #define ROOT_CGROUP_ID 1 /* kernfs gives its root the first id (fs/kernfs/dir.c, kernfs_create_root) */
 #define MEMCG_DATA_OBJCGS 1UL
@@ -44,12 +41,12 @@ static __always_inline __u64 vst_task_cgroups(__u64 task)
 }
 
 /*
- * The two cgroups of the current task that may own it, as addresses; *ret_memory is 0 where version 2 is all there is.
- * False: a kernel thread.
+ * The two that may own the current task, as addresses: its cgroup of version 2, and what it is to the memory controller
+ * of version 1, 0 where that is not. False: a kernel thread.
  */
-static __always_inline bool vst_task_find(__u64 *ret_cgroup, __u64 *ret_memory)
+static __always_inline bool vst_task_find(const struct vst_state *s, __u64 *ret_cgroup, __u64 *ret_memory)
 {
-	__u64 task = bpf_get_current_task(), set, css;
+	__u64 task = bpf_get_current_task(), set;
 
 	if (vst_read(task, struct task_struct, flags) & PF_KTHREAD)
 		return false;
@@ -57,25 +54,23 @@ static __always_inline bool vst_task_find(__u64 *ret_cgroup, __u64 *ret_memory)
 	*ret_cgroup = vst_ptr(set, struct css_set, dfl_cgrp);
 	*ret_memory = 0;
 	/* hybrid hosts: systemd and some runtimes put a task into version 1 memory cgroups only */
-	if (vst_memory_hier != VST_HIER_UNIFIED) {
-		css = vst_word(set, bpf_core_field_offset(struct css_set, subsys) + 8 * vst_memory_subsys());
-		*ret_memory = vst_ptr(css, struct cgroup_subsys_state, cgroup);
-	}
+	if (s->memory_hier != VST_HIER_UNIFIED)
+		*ret_memory = vst_word(set, bpf_core_field_offset(struct css_set, subsys) + 8 * vst_memory_subsys());
 	return true;
 }
 
-static __always_inline __u64 vst_task_owner(void)
+static __always_inline __u64 vst_task_owner(const struct vst_state *s)
 {
 	__u64 cgroup, memory, id;
 
-	if (!vst_task_find(&cgroup, &memory))
+	if (!vst_task_find(s, &cgroup, &memory))
 		return 0;
 	id = vst_cgroup_id(cgroup);
 	if (id == ROOT_CGROUP_ID && memory) {
-		__u64 other = vst_cgroup_id(memory);
+		__u64 other = vst_cgroup_id(vst_ptr(memory, struct cgroup_subsys_state, cgroup));
 
 		if (other != ROOT_CGROUP_ID)
-			return vst_task_pack(other, vst_memory_hier);
+			return vst_task_pack(other, s->memory_hier);
 	}
 	return vst_task_pack(id, VST_HIER_UNIFIED);
 }
@@ -107,33 +102,34 @@ static __always_inline __u64 vst_folio_dirtier(__u64 folio)
  * `shared`: the file is one of those where even that is not sure. For reads and metadata the block layer knows the task that
  * asked. Only what is charged to nobody or to the root, where the kernel puts what it cannot charge, is the task's.
  */
-#define CLUE_OWNER 1   /* in .task_memory: .task is an owner, packed; no address is that small */
+#define CLUE_OWNER 1   /* in .memory: .task is an owner, packed; no address is that small */
 #define CLUE_DIRTIER 2 /* the same, and it is sure */
 
 static __always_inline void vst_who_clues(struct vst_clues *c, const struct vst_state *s, __u64 bio, __u64 folio,
 					  bool shared, __u64 task)
 {
-	__u64 blkg = vst_ptr(bio, struct bio, bi_blkg);
+	__u64 blkg = vst_ptr(bio, struct bio, bi_blkg), memory;
 
-	c->blkcg = blkg ? vst_ptr(blkg, struct blkcg_gq, blkcg) : 0;
-	c->memcg = 0;
-	c->task = 0;
-	c->task_memory = 0;
-	if (folio && shared)
-		c->task = vst_folio_dirtier(folio);
-	if (c->task) {
-		c->task_memory = CLUE_DIRTIER;
-		return;
+	vst_clue_blkcg(c, blkg ? vst_ptr(blkg, struct blkcg_gq, blkcg) : 0);
+	if (folio && shared) {
+		__u64 dirtier = vst_folio_dirtier(folio);
+
+		if (dirtier) {
+			vst_clue_task(c, dirtier);
+			vst_clue_memory(c, CLUE_DIRTIER);
+			return;
+		}
 	}
 	if (folio)
-		c->memcg = vst_folio_memcg(folio);
+		vst_clue_memcg(c, vst_folio_memcg(folio));
 	if (c->blkcg && c->blkcg != s->root_blkcg)
 		return;
 	if (task != TASK_IS_CURRENT) {
-		c->task = task;
-		c->task_memory = CLUE_OWNER;
-	} else {
-		vst_task_find(&c->task, &c->task_memory);
+		vst_clue_task(c, task);
+		vst_clue_memory(c, CLUE_OWNER);
+	} else if (vst_task_find(s, &task, &memory)) {
+		vst_clue_task(c, task);
+		vst_clue_memory(c, memory);
 	}
 }
 
@@ -152,21 +148,21 @@ static __always_inline bool vst_who_decide(struct vst_who *who, const struct vst
 	who->id = 0;
 	who->hier = 0;
 	who->witness = VST_WITNESS_NONE;
-	if (c->task_memory == CLUE_DIRTIER) {
+	if (c->memory == CLUE_DIRTIER) {
 		vst_who_is(who, c->task);
 		return true;
 	}
 	if (c->blkcg) {
 		who->id = vst_cgroup_id(vst_ptr(c->blkcg, struct blkcg, css.cgroup));
-		who->hier = vst_blkio_hier;
+		who->hier = s->blkio_hier;
 		who->witness = VST_WITNESS_BLKCG;
 	}
 	if (c->memcg) {
 		id = vst_cgroup_id(vst_memcg_cgroup(c->memcg));
 		/* the same cgroup as the block layer's: two witnesses agree, keep the first */
-		if (id != who->id || who->hier != vst_memory_hier) {
+		if (id != who->id || who->hier != s->memory_hier) {
 			who->id = id;
-			who->hier = vst_memory_hier;
+			who->hier = s->memory_hier;
 			who->witness = VST_WITNESS_MEMCG;
 		}
 	}
@@ -176,7 +172,7 @@ static __always_inline bool vst_who_decide(struct vst_who *who, const struct vst
 		s->root_blkcg = c->blkcg;
 		return false;
 	}
-	vst_who_is(who, c->task_memory == CLUE_OWNER ? c->task : c->task ? vst_task_owner() : 0);
+	vst_who_is(who, c->memory == CLUE_OWNER ? c->task : c->task ? vst_task_owner(s) : 0);
 	return true;
 }
 #endif /* VST_OWNER_BPF_H */

@@ -10,20 +10,46 @@
 #include "maps.bpf.h"
 #include "vstor/hist.h"
 
-const volatile __u32 vst_cpus = 1;
-
 /*
  * From what a row was decided, so that the next I/O of the same sort need not be: numbers and addresses, which are
  * compared but not followed. Addresses of cgroups are as good as names while no cgroup is made, for only then is one
  * used again: the epoch tells (and each tick, for what is not announced: controllers that are switched on).
  */
 struct vst_clues {
-	__u64 what;  /* device, op, layer, kind and size */
-	__u64 blkcg; /* the cgroup that the bio is charged to, */
-	__u64 memcg; /* the page, */
-	__u64 task;  /* the task: its cgroup or, if known, its owner itself */
-	__u64 task_memory;
+	__u64 what;   /* device, op, layer, kind and size */
+	__u64 blkcg;  /* whom the bio is charged to, */
+	__u64 memcg;  /* whom the page, */
+	__u64 task;   /* the task's cgroup or, if known, its owner itself */
+	__u64 memory; /* the task's memory controller, or a CLUE_ */
+	__u64 hash;   /* of them and the epoch, see below */
 };
+
+/*
+ * Sums of products with odd constants without a pattern: their upper bits depend on all bits of all clues. Added at
+ * once, so that a program that only wants the sum need not keep the clues.
+ */
+#define CLUES(X)                                                                                                       \
+	X(what, 0x9e3779b97f4a7c15ULL)                                                                                 \
+	X(blkcg, 0xbf58476d1ce4e5b9ULL)                                                                                \
+	X(memcg, 0x94d049bb133111ebULL)                                                                                \
+	X(task, 0xd6e8feb86659fd93ULL)                                                                                 \
+	X(memory, 0xa0761d6478bd642fULL)
+
+#define X(field, factor)                                                                                               \
+	static __always_inline void vst_clue_##field(struct vst_clues *c, __u64 value)                                 \
+	{                                                                                                              \
+		c->field = value;                                                                                      \
+		c->hash += value * factor;                                                                             \
+		barrier_var(c->hash);                                                                                  \
+	}
+CLUES(X)
+#undef X
+
+static __always_inline void vst_clues_begin(struct vst_clues *c, __u32 epoch)
+{
+	__builtin_memset(c, 0, sizeof(*c));
+	c->hash = epoch * 0xe7037ed1a0b428dbULL;
+}
 
 /*
  * The last decisions of this CPU: 5 ns instead of 100. One word each, so that none is half another's: row number, and
@@ -38,24 +64,18 @@ struct vst_memo {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_ARRAY); /* a per-CPU array is on more pages */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* CPUs */
 	__type(key, __u32);
 	__type(value, struct vst_memo);
 } vst_memo SEC(".maps");
 
-/* Odd constants without a pattern: the upper bits of such a sum depend on all bits of all words. */
-static __always_inline __u64 vst_clues_hash(const struct vst_clues *c, __u32 epoch)
-{
-	return c->what * 0x9e3779b97f4a7c15ULL + c->blkcg * 0xbf58476d1ce4e5b9ULL + c->memcg * 0x94d049bb133111ebULL +
-	       c->task * 0xd6e8feb86659fd93ULL + c->task_memory * 0xa0761d6478bd642fULL + epoch * 0xe7037ed1a0b428dbULL;
-}
-
 /* The row that was decided from clues with this hash; 0: not remembered. */
 static __always_inline __u32 vst_recall(__u64 hash)
 {
-	__u32 zero = 0;
-	struct vst_memo *memo = bpf_map_lookup_elem(&vst_memo, &zero);
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct vst_memo *memo = bpf_map_lookup_elem(&vst_memo, &cpu);
 	__u64 e = memo ? memo->e[hash >> (64 - MEMO_BITS)] ^ hash : hash;
 
 	return e <= MEMO_ROW ? e ^ (hash & MEMO_ROW) : 0;
@@ -63,8 +83,8 @@ static __always_inline __u32 vst_recall(__u64 hash)
 
 static __always_inline void vst_remember(__u64 hash, __u32 row)
 {
-	__u32 zero = 0;
-	struct vst_memo *memo = bpf_map_lookup_elem(&vst_memo, &zero);
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct vst_memo *memo = bpf_map_lookup_elem(&vst_memo, &cpu);
 
 	if (memo)
 		memo->e[hash >> (64 - MEMO_BITS)] = (hash & ~MEMO_ROW) | row;
@@ -139,7 +159,7 @@ __noinline __u32 vst_slot_new(__u32 row, __u32 *entry)
 /* This CPU's slot of a row; 0: none left. */
 static __always_inline __u32 vst_slot(__u32 row)
 {
-	__u32 i = row * vst_cpus + bpf_get_smp_processor_id(), *entry;
+	__u32 i = bpf_get_smp_processor_id() * VST_ROWS + row, *entry;
 
 	if (!row)
 		return 0;

@@ -20,29 +20,26 @@ int BPF_PROG(vst_bio_queue, struct bio *bio)
 	__u32 bytes = vst_read(bio, struct bio, bi_iter.bi_size);
 	struct vst_state *s = vst_state_get();
 	struct vst_inflight *in;
-	struct vst_io io = {};
-	bool fresh;
+	struct vst_set *set;
+	__u32 way;
+	__u8 op;
 
 	if (!s || !is_stacked(disk))
 		return 0;
-	in = vst_inflight_claim(vst_identity(bio, s), &fresh);
-	if (!in) {
+	set = vst_inflight_claim(vst_identity(bio, s), &way);
+	if (!set) {
 		vst_lose(vst_dev_of(disk), VST_LOSS_NO_CELL, 1, bytes);
 		return 0;
 	}
-	if (!fresh && in->issued_ns)
-		vst_close(in, vst_dev_of(disk));
-	io.bio = vst_address(bio);
-	io.op = vst_op_of(vst_read(bio, struct bio, bi_opf));
-	io.layer = VST_LAYER_STACKED;
-	io.task = TASK_IS_CURRENT;
-	if (io.op == VST_OP_WRITE && !bytes)
-		io.op = VST_OP_FLUSH;
+	op = vst_op_of(vst_read(bio, struct bio, bi_opf));
+	if (op == VST_OP_WRITE && !bytes)
+		op = VST_OP_FLUSH;
+	in = &set->way[way];
 	in->queued_ns = 0;
-	in->bytes = bytes;
+	in->done = 0;
 	in->dev = vst_dev_of(disk);
-	vst_decide(s, in, &io, true, in->bytes);
-	in->issued_ns = bpf_ktime_get_ns();
+	vst_decide(s, in, vst_address(bio), TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_STACKED, 0), true, bytes);
+	vst_inflight_begin(&set->submitted[way], in, bytes);
 	return 0;
 }
 
@@ -50,18 +47,26 @@ SEC("tp_btf/block_bio_complete")
 int BPF_PROG(vst_bio_complete, struct request_queue *q, struct bio *bio)
 {
 	struct vst_state *s = vst_state_get();
-	struct vst_inflight *in = s ? vst_inflight_find(vst_identity(bio, s)) : NULL;
-	__u32 bytes;
+	__u32 way, bytes;
+	struct vst_set *set = s ? vst_inflight_find(vst_identity(bio, s), &way) : NULL;
+	struct vst_inflight *in;
+	__u64 missing;
 
 	/*
 	 * Not ours: a leaf's, or under way when the probe was attached. A driver may have sent the bio on to another
 	 * device, so its device at the end says nothing.
 	 */
-	if (!in)
+	if (!set || set->way[way].issued == set->ended[way])
 		return 0;
-	bytes = in->part[1].row ? vst_complete_parts(in, in->dev, in->bytes) : in->bytes;
-	if (!vst_count(in->part[0].row, true, bytes, vst_read(bio, struct bio, bi_status), in))
+	in = &set->way[way];
+	bytes = vst_inflight_bytes(in);
+	missing = in->issued - set->ended[way] - ONE_IO - bytes;
+	set->ended[way] = in->issued;
+	if (missing) /* of a bio at the same address before: it was freed, so it has ended */
+		vst_settle(0, in->dev, missing);
+	if (in->row[1])
+		bytes = vst_complete_parts(in, in->dev, bytes);
+	if (!vst_count(in->row[0], true, bytes, vst_read(bio, struct bio, bi_status), in))
 		vst_lose(in->dev, VST_LOSS_NO_CELL, 1, bytes);
-	vst_inflight_free(in);
 	return 0;
 }

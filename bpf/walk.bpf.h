@@ -9,7 +9,7 @@
 #include "decide.bpf.h"
 
 struct vst_walk {
-	struct vst_io io; /* of the bio that the walk has come to, and .what its .row was decided from */
+	struct vst_io io; /* of the bio that the walk has come to, and what its .row was decided from */
 	__u32 left;	  /* bytes that no part has yet */
 	__u32 row;	  /* of this bio */
 	/* of the last bio that was decided: the next one may need no decision of its own */
@@ -31,13 +31,13 @@ __noinline int vst_give(struct vst_inflight *in, __u64 bio, __u32 row, __u32 byt
 		return 0;
 #pragma unroll
 	for (int i = 0; i < PARTS; i++) {
-		if (!in->part[i].row || in->part[i].row == row) {
-			in->part[i].row = row;
-			in->part[i].bytes += bytes;
+		if (!in->row[i] || in->row[i] == row) {
+			in->row[i] = row;
+			in->bytes[i] += bytes;
 			return 0;
 		}
 	}
-	in->part[PARTS - 1].bytes += bytes;
+	in->bytes[PARTS - 1] += bytes;
 	vst_lose(vst_dev_of_bio(bio), VST_LOSS_NO_PART, 0, bytes);
 	return 0;
 }
@@ -58,8 +58,7 @@ static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *
 	folio = vst_page_folio(page + (__u64)(off >> shift) * bpf_core_type_size(struct page));
 	if (folio != w->folio) {
 		w->folio = folio;
-		w->io.folio = folio;
-		w->row = vst_row_of(s, &w->io, true);
+		w->row = vst_row_of(s, w->io.bio, folio, w->io.task, w->io.sort | SORT_SHARED);
 	}
 	vst_give(in, w->io.bio, w->row, bytes);
 	w->left -= bytes;
@@ -120,7 +119,8 @@ __noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight *in)
 	end_io = vst_ptr(w->io.bio, struct bio, bi_end_io);
 	if (!w->row || !mapping || (mapping & MAPPING_FLAGS) || mapping != w->mapping || memcg != w->memcg ||
 	    end_io != w->end_io) {
-		w->row = vst_row_of_bio(s, &w->io);
+		vst_sort_decide(&w->io, s, w->io.sort, w->io.sort >> 8);
+		w->row = vst_row_of(s, w->io.bio, w->io.folio, w->io.task, w->io.sort);
 		w->mapping = mapping;
 		w->memcg = memcg;
 		w->end_io = end_io;
@@ -146,17 +146,21 @@ static long vst_walk_on(__u32 i, struct vst_walk_ctx *ctx)
 	return end ? 1 : 0;
 }
 
-/* A request of several bios, or a bio whose pages have to be looked at. */
-__noinline int vst_walk(struct vst_inflight *in, const struct vst_io *io, __u32 bytes)
+/* A request of several bios, or a bio whose pages have to be looked at; sort: op and layer. Fills in->row, in->bytes. */
+__noinline int vst_walk(struct vst_inflight *in, __u64 bio, __u64 task, __u32 sort, __u32 bytes)
 {
 	struct vst_walk_ctx ctx;
 
-	if (!in || !io)
+	if (!in)
 		return 0;
 	__builtin_memset(&ctx, 0, sizeof(ctx));
-	__builtin_memset(in->part, 0, sizeof(in->part));
+	__builtin_memset(in->bytes, 0, sizeof(in->bytes));
+	__builtin_memset(in->row, 0, sizeof(in->row));
+	in->done = 0;
 	ctx.in = in;
-	ctx.walk.io = *io;
+	ctx.walk.io.bio = bio;
+	ctx.walk.io.task = task;
+	ctx.walk.io.sort = sort;
 	ctx.walk.left = bytes;
 	bpf_loop(STEPS_MAX, vst_walk_on, &ctx, 0);
 	return 0;
@@ -167,25 +171,24 @@ __noinline int vst_decide_nobody(struct vst_inflight *in, __u32 dev, __u8 op, __
 {
 	if (!in)
 		return 0;
-	in->part[0].row = vst_row_of_nobody(dev, op, VST_LAYER_LEAF);
-	in->part[0].bytes = bytes;
-	in->part[1].row = 0;
+	in->row[0] = vst_row_of_nobody(dev, op, VST_LAYER_LEAF);
+	in->row[1] = 0;
+	in->bytes[0] = bytes;
 	return 0;
 }
 
-/* Fills in->part. single: io->bio is the only one. */
-static __always_inline void vst_decide(struct vst_state *s, struct vst_inflight *in, struct vst_io *io, bool single,
-				       __u32 bytes)
+/* Fills in->row and in->bytes. single: the bio is the only one. */
+static __always_inline void vst_decide(const struct vst_state *s, struct vst_inflight *in, __u64 bio, __u64 task,
+				       __u32 sort, bool single, __u32 bytes)
 {
-	if (single) {
-		vst_what_of(s, io);
-		if (!io->folio || !vst_is_shared(s, vst_ptr(io->folio, struct folio, mapping))) {
-			in->part[0].bytes = bytes;
-			in->part[0].row = vst_row_of(s, io, false);
-			in->part[1].row = 0;
-			return;
-		}
+	__u32 row = single ? vst_row_of_bio(s, bio, task, sort, true) : ROW_BY_PAGE;
+
+	if (row == ROW_BY_PAGE) {
+		vst_walk(in, bio, task, sort, bytes);
+		return;
 	}
-	vst_walk(in, io, bytes);
+	in->row[0] = row;
+	in->row[1] = 0;
+	in->bytes[0] = bytes;
 }
 #endif /* VST_WALK_BPF_H */

@@ -12,18 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <jansson.h>
-
-#define VST_SOCKET_DEFAULT "/run/vstor/vstor.sock"
-
-enum vst_exit {
-	VST_EXIT_OK = 0,
-	VST_EXIT_FAILED = 1, /* or a check that does not hold */
-	VST_EXIT_USAGE = 2,
-	VST_EXIT_UNREACHABLE = 3,
-	VST_EXIT_DENIED = 4,
-	VST_EXIT_UNSUPPORTED = 5,
-	VST_EXIT_INTERRUPTED = 256, /* SIGINT or SIGTERM; never leaves the program */
-};
+#include "vstor/cli.h"
 
 struct vst_ctl {
 	const char *socket;
@@ -49,8 +38,10 @@ int vst_cmd_ps(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_check(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_status(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_doctor(const struct vst_ctl *ctl, int argc, char **argv);
+int vst_cmd_locks(const struct vst_ctl *ctl, int argc, char **argv);
+int vst_cmd_blame(const struct vst_ctl *ctl, int argc, char **argv);
 
-extern const struct vst_option vst_io_options[], vst_top_options[], vst_ps_options[];
+extern const struct vst_option vst_io_options[], vst_top_options[], vst_ps_options[], vst_growth_options[];
 void vst_top_help(FILE *out);
 
 /* --- messages and arguments (main.c) --- */

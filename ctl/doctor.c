@@ -223,7 +223,7 @@ static int print_agent(struct look *look, const struct vst_ctl *ctl)
 	return rc;
 }
 
-static void print_summary(const struct look *look, enum vst_features_verdict verdict, const char *why)
+static void print_summary(const struct look *look, enum vst_exit verdict, const char *why)
 {
 	unsigned int lacking = 0;
 
@@ -231,7 +231,7 @@ static void print_summary(const struct look *look, enum vst_features_verdict ver
 	for (size_t i = 0; i < look->n; i++)
 		lacking += is_lacking(look->results[i].state, look->results[i].harmless) &&
 			   !look->results[i].feature->required;
-	if (verdict == VST_FEATURES_OK)
+	if (verdict == VST_EXIT_OK)
 		printf("Every required feature is here: vstord can start.");
 	else
 		printf("vstord cannot start here: %s", why);

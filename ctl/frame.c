@@ -111,10 +111,12 @@ static void fill_line(struct vst_line *l, const struct sum *s, double interval)
 	l->witness = vst_witness_name(most(s->witness_ios, VST_WITNESS__N));
 }
 
+/* Two containers may have one name at a time: the cgroup is who it is. */
 static int by_container(const struct vst_row *x, const struct vst_row *y)
 {
 	int d = strcmp(x->container, y->container);
 
+	d = d ? d : strcmp(x->cgroup, y->cgroup);
 	return d ? d : strcmp(x->device, y->device);
 }
 

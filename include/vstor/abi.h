@@ -98,7 +98,9 @@ struct vst_lost {
 struct vst_state {
 	/* read at each submission */
 	__u32 epoch; /* what was remembered at another one is forgotten: see struct vst_clues */
-	__u32 page_shift;
+	__u8 page_shift;
+	__u8 blkio_hier; /* enum vst_hierarchy, as this host is set up */
+	__u8 memory_hier;
 	__u64 root_blkcg; /* its address, when the first I/O has told; what is charged to it is nobody's yet */
 	__u64 attach_ns;  /* requests allocated before were not seen at their submission */
 	struct vst_origins origins;

@@ -47,7 +47,7 @@ enum vst_origin {
  * From an address to its enum with one look: a table in which each has a place of its own, found by a multiplication.
  * An entry is the address, shifted left by 8 (the highest byte is 0xff in every kernel address), and the enum; 0: free.
  */
-#define VST_ORIGIN_BITS 8
+#define VST_ORIGIN_BITS 7
 struct vst_origins {
 	__u64 factor;
 	__u64 entry[1 << VST_ORIGIN_BITS];

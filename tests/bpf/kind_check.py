@@ -112,24 +112,38 @@ class Agent:
         self.log = open(f"{folder}/vstord.log", "w+")
         self.child = subprocess.Popen([f"{BUILD}/vstord", "--socket", self.socket], stderr=self.log,
                                       preexec_fn=die_with_parent)
-        end = time.monotonic() + 20
-        while time.monotonic() < end and self.child.poll() is None:
-            try:
-                self.rows()
-                return
-            except OSError:
-                time.sleep(0.02)
-        self.log.seek(0)
-        raise RuntimeError("vstord does not answer: " + self.log.read())
+        self.wait_for("answers", self.answers)
 
-    def rows(self):
+    def wait_for(self, what, holds):
+        end = time.monotonic() + 60
+        while time.monotonic() < end and self.child.poll() is None:
+            if holds():
+                return
+            time.sleep(0.02)
+        self.log.seek(0)
+        raise RuntimeError(f"it never came true that vstord {what}: {self.log.read()}")
+
+    def answers(self):
+        try:
+            return self.get("/v1/status")
+        except OSError:
+            return False
+
+    def follows_stacked_devices(self):
+        status = self.get("/v1/status")[0]
+        return all(p["state"] == "attached" for p in status["probes"] if p["name"] == "bio_queue")
+
+    def get(self, path):
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(self.socket)
             http_ = http.client.HTTPConnection("vstor")
             http_.sock = s
-            http_.request("GET", "/v1/io")
+            http_.request("GET", path)
             lines = http_.getresponse().read().decode().splitlines()
-        return [r for r in map(json.loads, lines) if r["type"] == "row" and r["device"] == self.disk]
+        return [json.loads(line) for line in lines]
+
+    def rows(self):
+        return [r for r in self.get("/v1/io") if r["type"] == "row" and r["device"] == self.disk]
 
     def totals(self):
         sums = collections.Counter()

@@ -15,7 +15,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kind_workload as workload
@@ -252,12 +251,13 @@ def zram(folder):
     with open("/sys/class/zram-control/hot_add") as f:
         number = f.read().strip()
     disk = collections.namedtuple("Zram", "path name")(f"/dev/zram{number}", f"zram{number}")
-    with open(f"/sys/block/{disk.name}/disksize", "w") as f:
-        f.write("300M")
-    agent = Agent(folder, disk)
+    agent = None
     try:
+        with open(f"/sys/block/{disk.name}/disksize", "w") as f:
+            f.write("300M")
+        agent = Agent(folder, disk)
         mounted(disk, "ext4", "-F")
-        time.sleep(1.5)  # the agent watches stacked devices from its next look on
+        agent.wait_for("follows stacked devices", agent.follows_stacked_devices)
         before = agent.totals()
         workload.put("/mnt/f", 12 * MIB)
         workload.put_direct("/mnt/d", 512 << 10, 4096)
@@ -270,7 +270,8 @@ def zram(folder):
         print(f"{'ok  ' if ok else 'FAIL'} zram: {got}")
         Watch.failed |= not ok
     finally:
-        agent.stop()
+        if agent:
+            agent.stop()
         subprocess.run(["umount", "/mnt"], capture_output=True)
         with open("/sys/class/zram-control/hot_remove", "w") as f:
             f.write(number)

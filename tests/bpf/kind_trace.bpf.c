@@ -33,8 +33,8 @@ static __always_inline void page_of(struct kt_event *e, __u64 bio)
 
 static long each_bio(__u32 i, struct kt_walk *w)
 {
-	struct vst_what what;
 	struct kt_event *e;
+	__u8 what;
 
 	if (!w->bio || !w->left)
 		return 1;
@@ -44,7 +44,7 @@ static long each_bio(__u32 i, struct kt_walk *w)
 		return 1;
 	}
 	__builtin_memset(e, 0, sizeof(*e));
-	vst_what_decide(&what, w->s, w->bio);
+	what = vst_what_decide(w->s, w->bio) >> 56;
 	e->time = bpf_ktime_get_ns();
 	e->sector = vst_read(w->bio, struct bio, bi_iter.bi_sector);
 	e->bytes = vst_read(w->bio, struct bio, bi_iter.bi_size);
@@ -52,8 +52,8 @@ static long each_bio(__u32 i, struct kt_walk *w)
 		e->bytes = w->left;
 	e->opf = w->opf;
 	e->op = vst_op_of(w->opf);
-	e->kind = what.kind;
-	e->size = what.size;
+	e->kind = VST_WHAT_KIND(what);
+	e->size = VST_WHAT_SIZE(what);
 	e->end_io = vst_ptr(w->bio, struct bio, bi_end_io);
 	page_of(e, w->bio);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));

@@ -31,6 +31,7 @@ containers_teardown() {
 	for ((i = ${#cgroups[@]} - 1; i >= 0; i--)); do
 		for ((tries = 0; tries < 400; tries++)); do
 			[ -d "${cgroups[i]}" ] || break
+			! compgen -G "${cgroups[i]}/*/cgroup.procs" >/dev/null || break # another run's
 			xargs -r kill -9 <"${cgroups[i]}/cgroup.procs" 2>/dev/null
 			rmdir "${cgroups[i]}" 2>/dev/null && break
 			sleep 0.05
@@ -56,20 +57,11 @@ containers_check() { # NAME
 	cat "$dir/wrong" "$dir/checked"
 }
 
-# A loop device whose partitions were looked for: the first to open it would do that, and it may be a container.
+# A loop device, and what a container would read beside what it is told to: partitions are looked for by the first that opens
+# it, and programs that nobody used for a while are not in memory any more.
 device_make() { # MB
 	loop_make "$1"
-	head -c 4096 "$loop" >/dev/null
-}
-
-# Like until_true, for what takes its time.
-within() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || { echo "never came true: $*" >&2; return 1; }
-		sleep 0.2
-	done
+	in_cgroup "" dd if="$loop" of=/dev/null bs=4k count=1 iflag=direct status=none
 }
 
 # Reads with as many requests at once as the device has, on every CPU.
@@ -88,17 +80,14 @@ containers_counted() { # NAME
 
 # The books of our device balance; those of others wait for what they do next.
 loop_holds() {
-	ctl check --json | jq -se --arg d "${loop#/dev/}" 'any(.[]; .device == $d and .holds)' >/dev/null
+	ctl check --json | jq -se --arg d "${loop#/dev/}" 'any(.[]; .device == $d and .holds)' >/dev/null ||
+		{ ctl check; requests_use; return 1; }
 }
 
-agent_kib() {
-	awk '/VmRSS/ { print $2 }' "/proc/$agent/status"
-}
-
-# --- single ones; an id is 4 hex digits here, 16 times over ---
+# --- single ones; an id is 4 hex digits here. The rest of the 64 tells them from those of another run ---
 
 long() { # ID
-	printf "$1%.0s" {1..16}
+	printf '%s%08x%052d' "$1" $$ 0
 }
 
 cgroup_new() { # PATH: and those above it

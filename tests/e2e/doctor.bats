@@ -43,7 +43,16 @@ while True:
     c.close()
 PY
 	server=$!
-	timeout 10 sh -c "until [ -S '$dir/agent.sock' ]; do kill -0 $server || exit 1; done"
+	server_shows test -S "$dir/agent.sock"
+}
+
+# Wait until a command holds, as long as the server lives.
+server_shows() { # COMMAND...
+	local end=$((SECONDS + 60))
+	until "$@"; do
+		kill -0 "$server" && [ $SECONDS -lt $end ] || { cat "$dir"/log >&2; return 1; }
+		sleep 0.05
+	done
 }
 
 # `! grep` alone does not end a test
@@ -185,10 +194,7 @@ needs_root() {
 	[ -x "$VSTORD" ] || skip "no $VSTORD: run make first"
 	"$VSTORD" --socket "$dir/vstor.sock" 3>&- 2>"$dir/log" &
 	server=$!
-	timeout 20 sh -c "until [ -S '$dir/vstor.sock' ]; do kill -0 $server || exit 1; done" || {
-		cat "$dir/log"
-		false
-	}
+	server_shows grep -q 'ready:' "$dir/log" # there is a socket before there are probes
 	run "$VSTORCTL" --socket "$dir/vstor.sock" doctor --json
 	[ "$status" -eq 0 ]
 	jq -se 'map(select(.group == "agent")) | length >= 2 and all(.[]; .state == "found")' <<<"$output"

@@ -10,7 +10,7 @@ TOP=$BATS_TEST_DIRNAME/../..
 setup() {
 	[ "$(id -u)" -eq 0 ] || skip "mounting and probing need root"
 	for program in vstord tests/bpf/kind_trace; do
-		[ -x "$TOP/build/$program" ] || skip "no build/$program: run make first"
+		[ -x "$TOP/build/$program" ] || { echo "no build/$program: run make all tests"; return 1; }
 	done
 }
 

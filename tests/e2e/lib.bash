@@ -12,11 +12,14 @@ agent_setup() {
 	chmod 755 "$dir"
 	sock=$dir/s.sock
 	agent=
+	others=() # processes that end with the test
 	loop=
 	export LC_ALL=C.UTF-8
 }
 
 agent_teardown() {
+	local p
+	for p in "${others[@]}"; do kill "$p" 2>/dev/null || true; done
 	agent_stop || true
 	if [ -n "${dir-}" ] && mountpoint -q "$dir/mnt"; then umount "$dir/mnt"; fi
 	[ -z "${loop-}" ] || losetup -d "$loop" || true
@@ -24,26 +27,37 @@ agent_teardown() {
 	[ -z "${dir-}" ] || rm -rf "$dir"
 }
 
-# Wait until a command holds, at most 30 s.
-until_true() {
-	local i
-	for ((i = 0; i < 600; i++)); do
-		"$@" && return
+# Wait until a command holds.
+until_true() { # COMMAND...
+	within 60 "$@"
+}
+
+# ... at most so long; to be generous costs nothing. What the command printed last is shown if it never holds.
+within() { # SECONDS COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >"$dir/tried" 2>&1; do
+		[ $SECONDS -lt $end ] || { cat "$dir/tried" >&2; echo "never came true: $*" >&2; return 1; }
 		sleep 0.05
 	done
-	echo "never came true: $*" >&2
-	return 1
+	rm -f "$dir/tried"
 }
 
 agent_start() { # OPTION...
 	"$VSTORD" --socket "$sock" "$@" 2>"$dir/log" 3>&- &
 	agent=$!
-	until_true agent_ready
+	until_true agent_ready_or_gone
+	grep -q 'ready:' "$dir/log" || { cat "$dir/log" >&2; return 1; }
 }
 
-agent_ready() {
-	kill -0 "$agent" 2>/dev/null || { cat "$dir/log" >&2; return 0; }
-	grep -q 'ready:' "$dir/log"
+agent_ready_or_gone() {
+	grep -q 'ready:' "$dir/log" || ! kill -0 "$agent" 2>/dev/null
+}
+
+# What the agent's own memory takes. Not its resident set: of that, files' pages come and go as the host needs memory, and
+# /proc/PID/status is behind by some pages for each CPU.
+agent_kib() { # FIELD: other than its own
+	awk -v f="^${1:-(Anonymous|Swap)}:" '$0 ~ f { n += $2 } END { print n }' "/proc/$agent/smaps_rollup"
 }
 
 agent_stop() { # SIGNAL
@@ -65,6 +79,9 @@ get() { # PATH [CURL-OPTION...]
 
 # A loop device over memory: $loop.
 loop_make() { # MB
+	local free
+	free=$(df -m --output=avail /dev/shm | tail -n 1)
+	[ "$free" -gt "$1" ] || skip "/dev/shm has $free MB, this needs $1"
 	image=$(mktemp /dev/shm/vstor-e2e-XXXXXX)
 	truncate -s "$1M" "$image"
 	loop=$(losetup -f --show "$image")

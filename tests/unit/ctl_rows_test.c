@@ -447,6 +447,44 @@ static void test_frame(void **state)
 	vst_frame_free(f);
 }
 
+/* Two containers of one name at once stay two. */
+static void test_frame_same_name(void **state)
+{
+	static const struct in in[] = {
+		{ 1, "db", "vda", "read", "data", "lt1m", 1, 100, 10, { 30 }, { 1 }, NULL, 4, NULL },
+		{ 2, "db", "vda", "read", "data", "lt1m", 2, 500, 10, { 30 }, { 2 }, NULL, 4, NULL },
+		{ 3, "db", "vdb", "read", "data", "lt1m", 1, 900, 10, { 30 }, { 1 }, NULL, 4, NULL },
+		{ 4, "db", "vda", "write", "data", "lt1m", 1, 700, 10, { 30 }, { 1 }, NULL, 4, NULL },
+	};
+	static const char *const cgroup[] = { "/docker/1", "/docker/2", "/docker/1", "/docker/1" };
+	static const struct {
+		const char *cgroup, *device;
+		double bytes;
+	} want[] = { { "/docker/1", "vda", 800 }, { "/docker/1", "vdb", 900 }, { "/docker/2", "vda", 500 } };
+	struct vst_rows *r = vst_rows_new();
+	struct vst_frame *f;
+
+	vst_rows_begin(r);
+	feed(r, snapshot("x", 1, 1));
+	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
+		json_t *line = row(&in[i]);
+
+		json_object_set_new(line, "cgroup", json_string(cgroup[i]));
+		feed(r, line);
+	}
+	commit(r);
+	f = vst_frame_new(r);
+	assert_int_equal(f->nlines, 6); /* each with its only kind and size */
+	for (int i = 0; i < 3; i++) {
+		assert_string_equal(f->lines[2 * i].cgroup, want[i].cgroup);
+		assert_string_equal(f->lines[2 * i].device, want[i].device);
+		near(f->lines[2 * i].bytes, want[i].bytes);
+		assert_string_equal(f->lines[2 * i + 1].cgroup, want[i].cgroup);
+	}
+	vst_frame_free(f);
+	vst_rows_free(r);
+}
+
 static json_t *lossy(int seq, int no_start, int no_end, int no_state, int missed)
 {
 	return json_pack("{si,ss,ss,si,sf,sf,s{s{si,si,si,si}}}", "schema", 1, "type", "snapshot", "instance", "x",
@@ -561,11 +599,14 @@ static void test_frame_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_difference), cmocka_unit_test(test_max),		cmocka_unit_test(test_no_wait),
-		cmocka_unit_test(test_new_row),	   cmocka_unit_test(test_broken_reply), cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_shrinking),  cmocka_unit_test(test_forget),	cmocka_unit_test(test_many),
-		cmocka_unit_test(test_rejects),	   cmocka_unit_test(test_quantile),	cmocka_unit_test(test_frame),
-		cmocka_unit_test(test_frame_many), cmocka_unit_test(test_frame_lost),	cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_difference),   cmocka_unit_test(test_max),
+		cmocka_unit_test(test_no_wait),	     cmocka_unit_test(test_new_row),
+		cmocka_unit_test(test_broken_reply), cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_shrinking),    cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_many),	     cmocka_unit_test(test_rejects),
+		cmocka_unit_test(test_quantile),     cmocka_unit_test(test_frame),
+		cmocka_unit_test(test_frame_many),   cmocka_unit_test(test_frame_lost),
+		cmocka_unit_test(test_cost),	     cmocka_unit_test(test_frame_same_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ descendant() { # PID NAME → the process of that name below it
 }
 
 wait_for() { # COMMAND...
-	local end=$((SECONDS + 120))
+	local end=$((SECONDS + 300))
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
 		sleep 0.1
@@ -65,6 +65,38 @@ wait_for() { # COMMAND...
 	run "$GUEST" run -k 6.1 -- bash -c 'echo before; echo c >/proc/sysrq-trigger'
 	[ "$status" = 122 ]
 	[[ $output == *before*"the kernel crashed"*"Kernel panic - not syncing: sysrq triggered crash"* ]]
+	[[ $output != *"once more"* ]]
+}
+
+# A PATH with a qemu that panics so many times before it is one.
+panics_at_boot() { # TIMES
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	cat >"$BATS_TEST_TMPDIR/bin/qemu-system-x86_64" <<-END
+		#!/bin/bash
+		if [ "\$(wc -l <"$BATS_TEST_TMPDIR/starts")" -lt $1 ]; then
+			echo >>"$BATS_TEST_TMPDIR/starts"
+			echo "Kernel panic - not syncing: not yet" >"\$(printf '%s\n' "\$@" | sed -n 's/^file:\(.*console\)$/\1/p')"
+			exit 0
+		fi
+		exec $(command -v qemu-system-x86_64) "\$@"
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64"
+	: >"$BATS_TEST_TMPDIR/starts"
+	echo "$BATS_TEST_TMPDIR/bin:$PATH"
+}
+
+@test "a panic before the command began: said, and booted once more" {
+	PATH=$(panics_at_boot 1) run "$GUEST" run -k 6.1 -- echo hello
+	[ "$status" = 0 ]
+	[[ ${lines[0]} == "guest: the kernel crashed (Kernel panic - not syncing: not yet) before the command began: booting once more" ]]
+	[ "${lines[1]}" = hello ]
+}
+
+@test "a panic before the command began, twice: 122" {
+	PATH=$(panics_at_boot 2) run "$GUEST" run -k 6.1 -- echo hello
+	[ "$status" = 122 ]
+	[[ $output == *"once more"*"the kernel crashed. Its console"*"not yet"* ]]
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/starts")" = 2 ]
 }
 
 @test "a command over its limit: 124, and who waits for what" {
@@ -74,7 +106,7 @@ wait_for() { # COMMAND...
 }
 
 @test "a guest that hangs: 123" {
-	export VSTOR_GUEST_BOOT_LIMIT=60
+	export VSTOR_GUEST_BOOT_LIMIT=120
 	run "$GUEST" run -k 6.1 -t 3 -- bash -c 'echo -1 >/proc/sys/kernel/sched_rt_runtime_us
 		for i in 1 2 3 4; do chrt -f 99 bash -c "while :; do :; done" & done; wait'
 	[ "$status" = 123 ]

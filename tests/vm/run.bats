@@ -16,7 +16,7 @@ add() { # NAME HEAD-LINE COMMANDS
 }
 
 @test "each end of a test is told, and the others run all the same" {
-	add a-passes "# core" 'echo a line of output'
+	add a-passes "# core" 'echo a line of output; note a line for people'
 	add b-fails "# core" 'echo why it fails; false; echo not reached'
 	add c-skips "# core" 'skip no such thing here'
 	add d-hangs "# needs: time 3" 'sleep 100000'
@@ -29,6 +29,8 @@ add() { # NAME HEAD-LINE COMMANDS
 	echo "$output"
 	[ "$status" = 1 ]
 	grep -qx "ok 6.1 a-passes: about a-passes" <<<"$output"
+	grep -qx "#   a line for people" <<<"$output"
+	! grep -q "a line of output" <<<"$output" || return
 	grep -qx "not ok 6.1 b-fails: about b-fails" <<<"$output"
 	grep -qx "#   why it fails" <<<"$output"
 	grep -qx "#   line [0-9]*: false: status 1" <<<"$output"

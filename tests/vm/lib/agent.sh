@@ -34,7 +34,7 @@ agent_stop() {
 	wait "$AGENT" || status=$?
 	same "status of vstord after SIGTERM" $status 0
 	AGENT=
-	wait_for 30 "the kernel to free vstord's programs and maps" agent_left_nothing
+	wait_for 60 "the kernel to free vstord's programs and maps" agent_left_nothing
 	[ ! -e "$SOCKET" ] || fail "$SOCKET is still there"
 	same "what is pinned" "$(find /sys/fs/bpf -name 'vst*')" ""
 }

@@ -21,6 +21,11 @@ skip() {
 	exit 77
 }
 
+# For people: shown also if the test passes.
+note() {
+	echo "# $*"
+}
+
 same() { # WHAT GOT WANTED
 	[ "$2" = "$3" ] || fail "$1: got '$2', wanted '$3'"
 }
@@ -68,7 +73,7 @@ cgroup_new() { # NAME
 cgroup_gone() { # NAME
 	[ -d "$CGROUPS/$1" ] || return 0
 	echo 1 >"$CGROUPS/$1/cgroup.kill"
-	wait_for 20 "cgroup $1 to be empty" grep -qx "populated 0" "$CGROUPS/$1/cgroup.events"
+	wait_for 60 "cgroup $1 to be empty" grep -qx "populated 0" "$CGROUPS/$1/cgroup.events"
 	rmdir "$CGROUPS/$1"
 }
 
@@ -121,8 +126,8 @@ bcache_make() { # prints nothing; the device is /dev/bcache0
 	for d in "$(disk fast0)" "$(disk fast1)"; do
 		[ -e "/sys/class/block/${d#/dev/}/bcache" ] || echo "$d" >/sys/fs/bcache/register
 	done
-	wait_for 30 /dev/bcache0 test -b /dev/bcache0
-	wait_for 30 "the cache to be attached" grep -qv "no cache" /sys/block/bcache0/bcache/state
+	wait_for 60 /dev/bcache0 test -b /dev/bcache0
+	wait_for 60 "the cache to be attached" grep -qv "no cache" /sys/block/bcache0/bcache/state
 }
 
 bcache_gone() {

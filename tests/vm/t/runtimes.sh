@@ -81,7 +81,7 @@ known() { # NAME STATE
 judge() { # FILE NUMBER CONTAINER RUNTIME CGROUP-PATTERN
 	local line bytes=$(((direct + buffered) * $2 * 4096)) begin=$EPOCHREALTIME
 	wait_for 60 "$1 to run" test -e "$DATA/$1.runs"
-	wait_for 10 "$3 to be known" known "$3" running
+	wait_for 60 "$3 to be known" known "$3" running
 	echo "$3: known $(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $begin }") s after it was seen to run"
 	line=$(ctl ps --all --json | jq -c --arg n "$3" 'select(.container == $n)')
 	same "runtime of $3" "$(jq -r .runtime <<<"$line")" "$4"
@@ -132,7 +132,7 @@ for c in "${clients[@]}"; do wait "${c%% *}" || { cat "${c#* }"; fail "a client 
 i=0
 for c in shop-1 shop-2 shop-3 redis-1 redis-2 prod/web-0/app prod/web-0/log; do
 	i=$((i + 1))
-	wait_for 10 "the end of $c to be known" known $c exited
+	wait_for 60 "the end of $c to be known" known $c exited
 	same "data written by $c, which has ended" "$(written $c)" $(((direct + buffered) * i * 4096))
 	at_least "I/Os of $c in ps" "$(ctl ps --all --json | jq --arg n $c 'select(.container == $n) | .ios')" 2
 done

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# desc: dm-linear, dm-cache and bcache have rows of layer "stacked", beside those of their disks, and their books balance
+# desc: dm-linear, dm-cache, bcache, dm-stripe and zram have rows of layer "stacked", beside those of their disks; books balance
 # needs: fast-disk 1G
 # needs: fast-disk 512M
 # needs: time 600
@@ -17,15 +17,54 @@ followed() {
 	ctl status --json | jq -e 'all(.probes[] | select(.name | startswith("bio_queue")); .state == "attached")' >/dev/null
 }
 
-written() { # NAME DEVICE
+writes() { # NAME DEVICE UNIT
 	local name
 	name=$(lsblk -dno KNAME "$2")
 	wait_for 60 "the probes of stacked devices" followed
 	cgroup_new "$1"
-	in_cgroup "$1" dd if=/dev/zero of="$2" bs=64K count=$((mib * 16)) oflag=direct status=none
+	in_cgroup "$1" dd if=/dev/zero of="$2" bs="$3" count=${mib}M iflag=count_bytes oflag=direct status=none
 	charged "$1" "$1" $((mib << 20)) ".device == \"$name\" and .layer == \"stacked\""
+}
+
+written() { # NAME DEVICE
+	local name
+	name=$(lsblk -dno KNAME "$2")
+	writes "$1" "$2" 64K
 	books_balance "$1"
 	grep -q "^$1: $name stacked: " <<<"$BALANCE" || fail "$1: vstorctl check says nothing about $name"
+}
+
+# Drivers count as they like: dm an I/O for each part of a bio that it splits (from 6.12 on check complains, for then dm has
+# iostats), zram no discard. The bytes read and written must be the kernel's, and the disks below are judged.
+bytes_balance() { # WHAT DEVICE
+	local name check
+	name=$(lsblk -dno KNAME "$2")
+	check=$(ctl check --json 2>/dev/null) || true
+	same "bytes of $1, beside the kernel's" $(($(moved "$name") - moved)) $(($(kernel_moved "$name") - kernel_moved))
+	jq -se 'map(select(.layer == "leaf")) | length > 0 and all(.holds)' <<<"$check" >/dev/null || fail "disks below $1: $check"
+	echo "$1: $(jq -r --arg d "$name" 'select(.device == $d) | "\(.seen.ios) I/Os of \(.kernel.ios)"' <<<"$check")"
+}
+
+# From here on. Who opens a device first looks for partitions; before Linux 6.3, zram has no bio for that.
+bytes_begin() { # DEVICE
+	local name
+	name=$(lsblk -dno KNAME "$1")
+	blockdev --getsz "$1" >/dev/null
+	wait_for 60 "the probes of stacked devices" followed
+	moved=$(moved "$name") kernel_moved=$(kernel_moved "$name")
+}
+
+# Bytes read and written of all that had this name.
+moved() { # NAME
+	rows_sum bytes ".device == \"$1\" and (.op == \"read\" or .op == \"write\")"
+}
+
+kernel_moved() { # NAME
+	awk '{ print ($3 + $7) * 512 }' "/sys/class/block/$1/stat"
+}
+
+zram_gone() {
+	echo 1 >/sys/block/zram0/reset
 }
 
 agent_start
@@ -45,4 +84,22 @@ wipefs -qa "$(disk fast0)" "$(disk fast1)"
 bcache_make
 written bcache /dev/bcache0
 bcache_gone
+
+# 16 chunks in each bio
+dm_make striped "0 $((800 * 2048)) striped 2 128 $(disk fast0) 0 $(disk fast1) 0"
+bytes_begin /dev/mapper/striped
+writes striped /dev/mapper/striped 1M
+dd if=/dev/mapper/striped of=/dev/null bs=1M count=$mib iflag=direct status=none
+bytes_balance striped /dev/mapper/striped
+dm_gone striped
+
+modprobe zram
+echo $((mib * 4))M >/sys/block/zram0/disksize
+defer zram_gone
+bytes_begin /dev/zram0
+writes zram /dev/zram0 64K
+dd if=/dev/zram0 of=/dev/null bs=64K count=$((mib * 16)) iflag=direct status=none
+blkdiscard -f /dev/zram0 # without it it reads first
+bytes_balance zram /dev/zram0
+same "bytes discarded" "$(rows_sum bytes '.device == "zram0" and .op == "discard"')" $((mib << 22))
 agent_stop

@@ -17,4 +17,5 @@ if [ "${1-}" = --print ]; then # for golden/update
 	exit
 fi
 [ -e "$INSNS_KEPT" ] || fail "there is no ${INSNS_KEPT#"$TREE/"}: make it with tests/vm/golden/update $VSTOR_KERNEL"
-insns_judge $now "tests/vm/golden/update $VSTOR_KERNEL" || fail "see the lines that are not ok"
+insns_judge $now "tests/vm/golden/update $VSTOR_KERNEL" >$now.judged || { cat $now.judged; fail "see the lines that are not ok"; }
+while read -r _ line; do note "$line"; done <$now.judged

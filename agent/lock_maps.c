@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <bpf/libbpf.h>
+
+#include "agent/lock_maps.h"
+
+/* X(field, map, places) */
+#define TABLES(X)                                                                                                      \
+	X(state, vst_lock_state, 1)                                                                                    \
+	X(ctags, vst_lock_ctags, VST_LOCK_CLASSES)                                                                     \
+	X(rtags, vst_lock_rtags, VST_LOCK_ROWS)                                                                        \
+	X(rows, vst_lock_rows, VST_LOCK_ROWS)                                                                          \
+	X(ptags, vst_lock_ptags, VST_LOCK_PAIRS)                                                                       \
+	X(pairs, vst_lock_pairs, VST_LOCK_PAIRS)
+
+static void *memory_of(const struct bpf_object *obj, const char *name, size_t size)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+	void *mem = MAP_FAILED;
+
+	if (map)
+		mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+int vst_lock_maps_open(const struct bpf_object *obj, struct vst_lock_maps *m)
+{
+#define X(f, map, n)                                                                                                   \
+	m->f = memory_of(obj, #map, sizeof(*m->f) * (n));                                                              \
+	if (!m->f)                                                                                                     \
+		return -ENOMEM;
+	TABLES(X)
+#undef X
+	m->classes_fd = bpf_object__find_map_fd_by_name(obj, "vst_lock_classes");
+	m->hists_fd = bpf_object__find_map_fd_by_name(obj, "vst_lock_hists");
+	if (m->classes_fd < 0 || m->hists_fd < 0)
+		return -ENOENT;
+	m->ctags[0] = VST_LOCK_RETIRED; /* class 0 means that there is none */
+	return 0;
+}
+
+void vst_lock_maps_close(struct vst_lock_maps *m)
+{
+#define X(f, map, n)                                                                                                   \
+	if (m->f)                                                                                                      \
+		munmap((void *)m->f, sizeof(*m->f) * (n));
+	TABLES(X)
+#undef X
+	memset(m, 0, sizeof(*m));
+}
+
+void vst_lock_maps_symbol(struct vst_lock_state *state, const char *name, __u64 addr)
+{
+	if (!state)
+		return;
+#define X(f, n)                                                                                                        \
+	if (!strcmp(name, n))                                                                                          \
+		state->sym.f = addr;
+	VST_LOCK_SYMBOLS(X)
+#undef X
+}

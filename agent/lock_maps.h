@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The tables of the lock probe, by place. */
+#ifndef VST_LOCK_MAPS_H
+#define VST_LOCK_MAPS_H
+
+#include "vstor/locks.h"
+
+struct bpf_object;
+
+/* All NULL, and not to be read, where there is no such probe. What is large or seldom asked for has a descriptor. */
+struct vst_lock_maps {
+	struct vst_lock_state *state;
+	__u64 *ctags; /* [VST_LOCK_CLASSES] */
+	int classes_fd;
+	__u64 *rtags;			/* [VST_LOCK_ROWS] */
+	struct vst_lock_counters *rows; /* likewise */
+	int hists_fd;
+	__u64 *ptags;		     /* [VST_LOCK_PAIRS] */
+	struct vst_lock_pair *pairs; /* likewise */
+};
+
+/* Of a loaded object. 0 or -errno; either way to be closed. */
+int vst_lock_maps_open(const struct bpf_object *obj, struct vst_lock_maps *m);
+void vst_lock_maps_close(struct vst_lock_maps *m);
+
+/* A line of /proc/kallsyms: the address is kept if the probe wants it. state may be NULL. */
+void vst_lock_maps_symbol(struct vst_lock_state *state, const char *name, __u64 addr);
+
+#endif /* VST_LOCK_MAPS_H */

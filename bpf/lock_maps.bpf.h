@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The tables of the lock probe: arrays of sets, see vstor/locks.h. The probe runs wherever a lock is waited for, under other
+ * locks and in interrupts, so nothing here takes a lock or asks for memory. It also runs seldom on each CPU and finds
+ * its lines cold: fewer of them matter more than instructions. A set that is full is counted, nothing is evicted.
+ */
+#ifndef VST_LOCK_MAPS_BPF_H
+#define VST_LOCK_MAPS_BPF_H
+
+#include "compat.bpf.h"
+#include "vstor/locks.h"
+
+/*
+ * A wait under way. A thread waits for a lock, an interrupt of it for another: so the two are a key, whatever the order
+ * in which they come and go. A semaphore begins with the spinlock that guards it: one of the same address, waited for
+ * within the other's wait, hence the bit.
+ */
+#define SPINS 1ULL
+struct vst_lock_wait {
+	__u64 lock; /* | SPINS */
+	__u64 start_ns;
+	__u64 since_ns; /* up to here it is known whom for */
+	__u64 waiter;
+	__u64 holder;
+	__u32 class;
+	__u8 type;
+	__u8 evidence;
+	__u8 pad[18];
+};
+
+#define WAIT_WAYS 4
+#define WAIT_BITS 12
+struct vst_lock_wait_set {
+	__u64 tag[WAIT_WAYS];
+	struct vst_lock_wait e[WAIT_WAYS];
+};
+
+/*
+ * Who got a lock after waiting for it, and when: its holders, as far as anything tells. The oldest are overwritten. What
+ * finds the place and the newest turns are in one line: it goes from CPU to CPU with the lock.
+ */
+#define TURNS 16
+struct vst_lock_turns {
+	__u64 lock;	   /* | SPINS */
+	__u32 first, next; /* turns since the place was given to this lock; only the last TURNS are there */
+	struct {
+		__u64 ns;
+		__u64 owner;
+	} e[TURNS];
+};
+
+#define TURNS_WAYS 2
+#define TURNS_BITS 9
+struct vst_lock_turns_set {
+	struct vst_lock_turns e[TURNS_WAYS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vst_lock_state);
+} vst_lock_state SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << WAIT_BITS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_wait_set);
+} vst_lock_waits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << TURNS_BITS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_turns_set);
+} vst_lock_turns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << VST_LOCK_CLASS_BITS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_tags);
+} vst_lock_ctags SEC(".maps");
+
+/* class -> what is known of it */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VST_LOCK_CLASSES);
+	__type(key, __u32);
+	__type(value, struct vst_lock_class);
+} vst_lock_classes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << VST_LOCK_ROW_BITS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_tags);
+} vst_lock_rtags SEC(".maps");
+
+/* place of a row -> its counters */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VST_LOCK_ROWS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_counters);
+} vst_lock_rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VST_LOCK_ROWS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_hist);
+} vst_lock_hists SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << VST_LOCK_PAIR_BITS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_tags);
+} vst_lock_ptags SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VST_LOCK_PAIRS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_pair);
+} vst_lock_pairs SEC(".maps");
+
+/*
+ * The class of a lock, by its address. One word: the hash, whose highest bits are the place, then says which address it
+ * is, and as many freed bits are the class. Nothing can be torn.
+ */
+#define MEMO_BITS 11
+_Static_assert(VST_LOCK_CLASSES <= 1 << MEMO_BITS, "a class fits into the bits that the place frees");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << MEMO_BITS);
+	__type(key, __u32);
+	__type(value, __u64);
+} vst_lock_memo SEC(".maps");
+
+/* Multiplication by an odd number: no two values have the same. */
+static __always_inline __u64 vst_lock_hash(__u64 v)
+{
+	return v * 0x9e3779b97f4a7c15ULL;
+}
+
+static __always_inline __u64 vst_lock_mix(__u64 a, __u64 b)
+{
+	__u64 h = vst_lock_hash(a);
+
+	return vst_lock_hash(h ^ h >> 32 ^ b);
+}
+
+/* The tag of a key, by its hash. */
+static __always_inline __u64 vst_lock_tag(__u64 hash)
+{
+	return (hash | VST_LOCK_TAKEN) & ~VST_LOCK_OPAQUE;
+}
+
+/* The way of a tag in its set; VST_LOCK_WAYS: it is not there. */
+static __always_inline __u32 vst_lock_way(const __u64 *tags, __u64 tag)
+{
+	__u32 i;
+
+	for (i = 0; i < VST_LOCK_WAYS; i++)
+		if (tags[i] == tag)
+			break;
+	return i;
+}
+
+/* Takes a free way for a tag, or the one that another CPU has just taken for it; VST_LOCK_WAYS: there is no room. */
+static __always_inline __u32 vst_lock_way_take(__u64 *tags, __u64 tag)
+{
+	__u64 was;
+	__u32 i;
+
+	for (i = 0; i < VST_LOCK_WAYS; i++) {
+		was = tags[i] ?: __sync_val_compare_and_swap(&tags[i], 0, tag);
+		if (!was || was == tag)
+			break;
+	}
+	return i;
+}
+
+static __always_inline struct vst_lock_state *vst_lock_state_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&vst_lock_state, &zero);
+}
+
+__noinline int vst_lock_lose(__u32 cause, __u64 ns)
+{
+	struct vst_lock_state *s = vst_lock_state_get();
+
+	if (s && cause < VST_LOCK_LOSS__N) {
+		__sync_fetch_and_add(&s->lost[cause].waits, 1);
+		__sync_fetch_and_add(&s->lost[cause].ns, ns);
+	}
+	return 0;
+}
+#endif /* VST_LOCK_MAPS_BPF_H */

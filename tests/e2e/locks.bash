@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Two containers that wait for each other, for tests with a real agent; after lib.bash. shellcheck shell=bash
+
+# $a, $b and $c: cgroups, and what the agent calls them: systemd's units are called by their name.
+locks_setup() { # LOCK_LOAD
+	LOCK_LOAD=$1
+	[ -x "$LOCK_LOAD" ] || skip "no $LOCK_LOAD: run make tests first"
+	tree=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	[ -n "$tree" ] && [ -w "$tree" ] || skip "no cgroup 2 file system that can be written to"
+	a=locks-a-$$-$BATS_TEST_NUMBER.service
+	b=locks-b-$$-$BATS_TEST_NUMBER.service
+	c=locks-c-$$-$BATS_TEST_NUMBER.service
+	mkdir "$tree/$a" "$tree/$b" "$tree/$c"
+}
+
+locks_teardown() {
+	local g
+	for g in "${a-}" "${b-}" "${c-}"; do
+		[ -n "$g" ] && [ -d "$tree/$g" ] || continue
+		echo 1 >"$tree/$g/cgroup.kill"
+		until_true rmdir "$tree/$g"
+	done
+}
+
+in_group() { # NAME COMMAND...
+	(echo $BASHPID >"$tree/$1/cgroup.procs" && exec "${@:2}" 3>&-)
+}
+
+in_both() { # COMMAND...
+	local one two
+	in_group "$a" "$@" &
+	one=$!
+	in_group "$b" "$@" &
+	two=$!
+	wait $one && wait $two
+}
+
+# Somebody in a group who waits for FILE's lock, over and over, until wait_end.
+wait_begin() { # NAME FILE
+	(echo "$BASHPID" >"$tree/$1/cgroup.procs" && exec "$LOCK_LOAD" wait "$2" >/dev/null 3>&-) &
+	waiter=$!
+	others+=("$waiter")
+	until_true grep -q . "$tree/$1/cgroup.procs"
+}
+
+wait_end() {
+	kill -TERM "$waiter"
+	wait "$waiter"
+}
+
+filesystem_make() { # FS
+	command -v "mkfs.$1" >/dev/null || skip "not installed: mkfs.$1"
+	loop_make 1024
+	"mkfs.$1" -q "$loop" >/dev/null 2>&1
+	mkdir -p "$dir/mnt"
+	mount "$loop" "$dir/mnt"
+}
+
+filesystem_gone() {
+	umount "$dir/mnt"
+	losetup -d "$loop"
+	rm -f "$image"
+	loop='' image=''
+}
+
+# Runs a command under perf's own look at the same tracepoints, and prints for each kind of lock
+# "TYPE PERF-WAITS PERF-US WAITS US". In a mount namespace of its own: perf wants the trace file system mounted.
+compare_with_perf() { # COMMAND...
+	cat >"$dir/under-perf" <<-END
+		curl -sS --unix-socket "$sock" http://vstor/v1/locks >"$dir/before"
+		"\$@" >/dev/null
+		curl -sS --unix-socket "$sock" http://vstor/v1/locks >"$dir/after"
+	END
+	unshare --mount --propagation private sh -c '[ -e /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing; exec "$@"' perf \
+		perf lock record -a -m 8192 -o "$dir/perf.data" -- sh "$dir/under-perf" "$@" >"$dir/perf" 2>&1 </dev/null 3>&- || {
+		cat "$dir/perf" >&2
+		return 1
+	}
+	perf script -i "$dir/perf.data" --ns -G -F tid,cpu,time,event,trace 2>/dev/null |
+		python3 "$BATS_TEST_DIRNAME/locks_perf.py" "$dir/before" "$dir/after"
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* LINK: agent/lock_names.c agent/sparse.c -lbpf */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+
+/* --- a kernel in memory --- */
+
+static struct vst_lock_class *classes;
+static struct vst_lock_hist *hists;
+
+enum { CLASSES_FD = 100, HISTS_FD };
+
+static int fake_lookup(int fd, const void *key, void *value);
+static int fake_update(int fd, const void *key, const void *value, __u64 flags);
+
+#define bpf_map_lookup_elem fake_lookup
+#define bpf_map_update_elem fake_update
+#include "agent/locks.c"
+#undef bpf_map_lookup_elem
+#undef bpf_map_update_elem
+
+static struct vst_maps maps;
+static struct vst_container containers[4] = { { .display = "none" }, { .display = "one" }, { .display = "two" } };
+static __u64 gone; /* this one's cgroup was removed */
+
+static int fake_lookup(int fd, const void *key, void *value)
+{
+	__u32 i = *(const __u32 *)key;
+
+	if (fd == CLASSES_FD)
+		memcpy(value, &classes[i], sizeof(classes[i]));
+	else
+		memcpy(value, &hists[i], sizeof(hists[i]));
+	return 0;
+}
+
+static int fake_update(int fd, const void *key, const void *value, __u64 flags)
+{
+	assert_int_equal(fd, HISTS_FD);
+	memcpy(&hists[*(const __u32 *)key], value, sizeof(*hists));
+	return 0;
+}
+
+const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
+{
+	return &maps;
+}
+
+struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *key, double now)
+{
+	return &containers[key->owner];
+}
+
+bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double before)
+{
+	return key->owner == gone;
+}
+
+#define OWNER(n) ((__u64)(n) << 2)
+#define WHAT(cpu) VST_LOCK_WHAT(9, VST_LOCK_RWSEM, (cpu) << 2)
+#define PAIR_WHAT(cpu) (WHAT(cpu) | VST_LOCK_EVIDENCE_OWNER)
+
+static int set_up(void **state)
+{
+	struct vst_lock_maps *m = &maps.lock;
+	struct vst_locks *l;
+
+	classes = calloc(VST_LOCK_CLASSES, sizeof(*classes));
+	hists = calloc(VST_LOCK_ROWS, sizeof(*hists));
+	m->ctags = calloc(VST_LOCK_CLASSES, sizeof(*m->ctags));
+	m->rtags = calloc(VST_LOCK_ROWS, sizeof(*m->rtags));
+	m->rows = calloc(VST_LOCK_ROWS, sizeof(*m->rows));
+	m->ptags = calloc(VST_LOCK_PAIRS, sizeof(*m->ptags));
+	m->pairs = calloc(VST_LOCK_PAIRS, sizeof(*m->pairs));
+	m->classes_fd = CLASSES_FD;
+	m->hists_fd = HISTS_FD;
+	classes[9] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_STATIC, .name = "namespace_sem" };
+	gone = 0;
+	assert_int_equal(vst_locks_new(&l), 0);
+	*state = l;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct vst_lock_maps *m = &maps.lock;
+
+	vst_locks_free(*state);
+	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++)
+		assert_int_equal(containers[i].rows, 0);
+	free(classes);
+	free(hists);
+	free(m->ctags);
+	free(m->rtags);
+	free(m->rows);
+	free(m->ptags);
+	free(m->pairs);
+	return 0;
+}
+
+/* What the probe does at the end of a wait. */
+static void waited(__u32 place, int owner, int cpu, __u64 ns)
+{
+	struct vst_lock_maps *m = &maps.lock;
+
+	m->rtags[place] = VST_LOCK_TAKEN | 64;
+	m->rows[place].owner = OWNER(owner);
+	m->rows[place].what = WHAT(cpu);
+	m->rows[place].waits++;
+	m->rows[place].total_ns += ns;
+	m->rows[place].max_ns = ns > m->rows[place].max_ns ? ns : m->rows[place].max_ns;
+	hists[place].n[5]++;
+}
+
+static void blamed(__u32 place, int waiter, int holder, int cpu, __u64 ns)
+{
+	struct vst_lock_maps *m = &maps.lock;
+
+	m->ptags[place] = VST_LOCK_TAKEN | 64;
+	m->pairs[place].waiter = OWNER(waiter);
+	m->pairs[place].holder = OWNER(holder);
+	m->pairs[place].what = PAIR_WHAT(cpu);
+	m->pairs[place].waits++;
+	m->pairs[place].ns += ns;
+}
+
+static void collect(struct vst_locks *l, double now)
+{
+	assert_int_equal(vst_locks_collect(l, NULL, NULL, now), 0);
+}
+
+/* --- tests --- */
+
+static void test_cpus_are_added_up(void **state)
+{
+	struct vst_locks *l = *state;
+	const struct vst_lock_row *row;
+	const struct vst_lock_blame *b;
+
+	waited(3, 1, 0, 1000);
+	waited(70, 1, 1, 5000);
+	waited(70, 1, 1, 2000);
+	waited(4, 2, 0, 10);
+	blamed(8, 1, 2, 0, 600);
+	blamed(9, 1, 2, 1, 400);
+	collect(l, 1);
+	assert_int_equal(HASH_COUNT(l->rows), 2);
+	for (row = vst_locks_rows(l); row->waiter != &containers[1]; row = row->hh.next)
+		;
+	assert_int_equal(row->waits, 3);
+	assert_int_equal(row->total_ns, 8000);
+	assert_int_equal(row->max_ns, 5000);
+	assert_int_equal(row->hist.n, 1);
+	assert_int_equal(row->hist.bucket[0].n, 3);
+	assert_string_equal(vst_locks_named(l, row->key.what)->name, "namespace_sem");
+	b = vst_locks_blames(l);
+	assert_int_equal(HASH_COUNT(l->blames), 1);
+	assert_int_equal(b->ns, 1000);
+	assert_ptr_equal(b->waiter, &containers[1]);
+	assert_ptr_equal(b->holder, &containers[2]);
+	/* only what moved is read again, and a second reading adds nothing */
+	collect(l, 2);
+	assert_int_equal(b->ns, 1000);
+	waited(3, 1, 0, 1000);
+	collect(l, 3);
+	assert_int_equal(row->waits, 4);
+}
+
+/* Nothing is counted twice or forgotten when places go back and come again for another or the same row. */
+static void test_places_are_taken_back(void **state)
+{
+	struct vst_locks *l = *state;
+	struct vst_lock_maps *m = &maps.lock;
+	const struct vst_lock_row *row;
+	const struct vst_lock_blame *b;
+
+	waited(3, 1, 0, 1000);
+	waited(70, 1, 1, 1000);
+	blamed(8, 1, 2, 0, 600);
+	collect(l, 1);
+	row = vst_locks_rows(l);
+	b = vst_locks_blames(l);
+	vst_locks_reclaim(l, NULL, NULL, 5);
+	assert_true(m->rtags[3] & VST_LOCK_TAKEN); /* it lives */
+	gone = 1;
+	vst_locks_reclaim(l, NULL, NULL, 12);
+	assert_int_equal(m->rtags[3], VST_LOCK_RETIRED);
+	assert_int_equal(m->ptags[8], VST_LOCK_RETIRED);
+	/* a run of the probe that had found the place still counts there */
+	m->rows[3].waits++;
+	m->rows[3].total_ns += 500;
+	hists[3].n[5]++;
+	vst_locks_reclaim(l, NULL, NULL, 15);
+	assert_int_equal(m->rtags[3], 0);
+	assert_int_equal(m->rows[3].waits + hists[3].n[5] + m->pairs[8].ns, 0);
+	assert_int_equal(row->waits, 3);
+	assert_int_equal(row->total_ns, 2500);
+	assert_int_equal(b->ns, 600);
+	/* the place serves another, and the old row comes again somewhere else */
+	waited(3, 2, 0, 7);
+	waited(5, 1, 0, 1000);
+	blamed(8, 2, 1, 0, 5);
+	collect(l, 16);
+	assert_int_equal(row->waits, 4);
+	assert_int_equal(row->total_ns, 3500);
+	assert_int_equal(row->hist.bucket[0].n, 4);
+	assert_int_equal(b->ns, 600);
+	assert_int_equal(HASH_COUNT(l->rows), 2);
+	assert_int_equal(HASH_COUNT(l->blames), 2);
+}
+
+static void test_what_is_long_over_is_forgotten(void **state)
+{
+	struct vst_locks *l = *state;
+
+	waited(3, 1, 0, 1000);
+	blamed(8, 2, 1, 0, 600);
+	collect(l, 1);
+	gone = 1;
+	vst_locks_reclaim(l, NULL, NULL, 12);
+	vst_locks_reclaim(l, NULL, NULL, 15);
+	assert_int_equal(HASH_COUNT(l->rows), 1);
+	vst_locks_reclaim(l, NULL, NULL, 2 + VST_KEEP_DEAD);
+	assert_null(vst_locks_rows(l));
+	assert_null(vst_locks_blames(l));
+}
+
+/* A table that is half full gives up what did nothing for a minute, alive or not. */
+static void test_idle_rows_make_room(void **state)
+{
+	struct vst_locks *l = *state;
+	struct vst_lock_maps *m = &maps.lock;
+	__u32 i;
+
+	for (i = 0; i <= VST_LOCK_ROWS / 2; i++)
+		waited(i, 1, (int)i, 1);
+	collect(l, 1);
+	vst_locks_reclaim(l, NULL, NULL, 30);
+	assert_true(m->rtags[0] & VST_LOCK_TAKEN);
+	vst_locks_reclaim(l, NULL, NULL, 62);
+	assert_int_equal(m->rtags[0], VST_LOCK_RETIRED);
+	vst_locks_reclaim(l, NULL, NULL, 65);
+	assert_int_equal(m->rtags[0], 0);
+	assert_int_equal(vst_locks_rows(l)->waits, VST_LOCK_ROWS / 2 + 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_cpus_are_added_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_places_are_taken_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_long_over_is_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_idle_rows_make_room, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
