@@ -123,7 +123,8 @@ static bool is_among(const char *symbol, const char *words)
 	return false;
 }
 
-const char *vst_lock_name_taken(const char *function, const char *by, enum vst_lock_type type, bool no_member)
+const char *vst_lock_name_taken(const struct vst_lock_caller *caller, enum vst_lock_type type, bool variable,
+				bool no_member)
 {
 	enum { ALONE, MEMBER };
 	static const struct {
@@ -136,10 +137,17 @@ const char *vst_lock_name_taken(const char *function, const char *by, enum vst_l
 #undef X
 	};
 
-	for (size_t i = 0; i < N(table); i++)
-		if (table[i].type == type && (no_member || table[i].how == ALONE) &&
-		    is_among(function, table[i].functions) && (!*table[i].by || is_among(by, table[i].by)))
+	for (size_t i = 0; i < N(table); i++) {
+		bool member = strchr(table[i].lock, '.');
+
+		if (table[i].type != type || (!member && !variable))
+			continue;
+		if (member && table[i].how == MEMBER && (variable || !no_member))
+			continue;
+		if (is_among(caller->name, table[i].functions) &&
+		    (!*table[i].by || is_among(caller->by, table[i].by) || is_among(caller->above, table[i].by)))
 			return table[i].lock;
+	}
 	return NULL;
 }
 
@@ -214,7 +222,7 @@ static bool name_by_caller(const struct vst_lock_class *class, enum vst_lock_typ
 
 	for (i = 0; i < n && i < VST_LOCK_CALLERS; i++) {
 		c = &class->callers[i];
-		lock = vst_lock_name_taken(c->name, c->by, type, no_member);
+		lock = vst_lock_name_taken(c, type, class->kind == VST_LOCK_KIND_STATIC, no_member);
 		if (!lock)
 			continue;
 		snprintf(buf, VST_LOCK_NAME, "%s", lock);

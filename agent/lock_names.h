@@ -25,8 +25,12 @@ int vst_lock_name_field(const struct btf *btf, const char *structure, __u32 offs
 /* The structure that a slab cache holds, and the module that defines it; NULL: objects of many types, or not known. */
 const char *vst_lock_name_structure(const char *cache, const char **ret_module);
 
-/* Which lock a function takes that is called by another, no_member: one that no slab cache of the table holds. NULL: not known. */
-const char *vst_lock_name_taken(const char *function, const char *by, enum vst_lock_type type, bool no_member);
+/*
+ * Which lock a function takes, by the stack: a variable of the kernel, or else one in memory; no_member: one that no slab cache
+ * of the table holds. NULL: not known.
+ */
+const char *vst_lock_name_taken(const struct vst_lock_caller *caller, enum vst_lock_type type, bool variable,
+				bool no_member);
 
 /*
  * Names a class, in buf[VST_LOCK_NAME], as well as can be. slabs: what lies in a slab cache is known as such here.

@@ -48,16 +48,17 @@
 	X("pid_namespace", "pid_namespace", "")
 
 /*
- * Which lock a function takes: the first function outside lock code in the stack, if one of the second list called it
- * ("": whoever did). The first row that fits counts. X("lock", TYPE, how sure, "called by", "functions")
- *	ALONE	of this type they take no other
+ * Which lock a function takes: the first function outside lock code in the stack, if one of the second list called it, or
+ * called its caller ("": whoever did). The first row that fits counts. A lock without a dot is a variable, and no lock in
+ * memory is one. X("lock", TYPE, how sure, "called by", "functions")
+ *	ALONE	of this type they take no other in memory
  *	MEMBER	they take others too, but those are members of what slab caches hold: it is this one if the lock is none of them
  */
 /* clang-format off */
 #define VST_LOCK_TAKERS(X) \
 	/* files and directories */ \
-	X("inode_hash_lock", SPINLOCK, MEMBER, "", \
-	  "insert_inode_locked insert_inode_locked4 inode_insert5 iget_locked iget5_locked " \
+	X("inode_hash_lock", SPINLOCK, ALONE, "", \
+	  "evict insert_inode_locked insert_inode_locked4 inode_insert5 iget_locked iget5_locked " \
 	  "ilookup ilookup5 find_inode_nowait __remove_inode_hash __insert_inode_hash " \
 	  "ilookup5_nowait") \
 	X("super_block.s_inode_list_lock", SPINLOCK, ALONE, "", \
@@ -72,9 +73,7 @@
 	  "list_lru_add list_lru_add_obj list_lru_del list_lru_del_obj list_lru_walk_one " \
 	  "__list_lru_walk_one lock_list_lru_of_memcg") \
 	X("rename_lock", SPINLOCK, ALONE, "", \
-	  "d_move d_exchange d_ancestor") \
-	X("rename_lock", SPINLOCK, MEMBER, "", \
-	  "d_splice_alias d_walk") \
+	  "d_move d_exchange d_ancestor d_splice_alias d_walk prepend_path is_subdir") \
 	X("super_block.s_vfs_rename_mutex", MUTEX, ALONE, "", \
 	  "lock_rename lock_two_directories lock_rename_child") \
 	X("super_block.s_umount", RWSEM, ALONE, "", \

@@ -90,11 +90,7 @@ __noinline __u32 vst_row_decide(__u64 bio, __u64 folio, __u64 task, __u32 sort)
 
 	if (!s)
 		return 0;
-	vst_clues_of(&clues, s, bio, folio, task, sort);
-	if (!vst_who_decide(&who, &clues, s)) {
-		vst_clues_of(&clues, s, bio, folio, task, sort);
-		vst_who_decide(&who, &clues, s);
-	}
+	vst_who_decide(&who, s, bio, folio, sort & SORT_SHARED, task);
 	key.owner = who.id;
 	key.dev = vst_dev_of_bio(bio);
 	key.hier = who.hier;
@@ -104,8 +100,10 @@ __noinline __u32 vst_row_decide(__u64 bio, __u64 folio, __u64 task, __u32 sort)
 	key.kind = VST_WHAT_KIND(sort >> 16 & 0xff);
 	key.size = VST_WHAT_SIZE(sort >> 16 & 0xff);
 	row = vst_row(&key);
-	if (row)
+	if (row) {
+		vst_clues_of(&clues, s, bio, folio, task, sort);
 		vst_remember(clues.hash, row);
+	}
 	return row;
 }
 

@@ -172,14 +172,16 @@ __noinline __u32 vst_lock_stack_skip(__u32 n, bool spins)
 	return 0;
 }
 
-/* The first frame outside lock code, which takes the lock, and the one that called it. 0: not found. */
-static __always_inline void vst_lock_callers(void *ctx, bool spins, __u64 ret[2])
+/* The first frame outside lock code, which takes the lock, and the two above it. 0: not found. */
+#define CALLERS 3
+static __always_inline void vst_lock_callers(void *ctx, bool spins, __u64 ret[CALLERS])
 {
 	struct vst_lock_stack *stack;
-	__u32 zero = 0, skip;
+	__u32 zero = 0, skip, i;
 	long n;
 
-	ret[0] = ret[1] = 0;
+	for (i = 0; i < CALLERS; i++)
+		ret[i] = 0;
 	stack = bpf_map_lookup_elem(&vst_lock_stack, &zero);
 	if (!stack)
 		return;
@@ -188,13 +190,13 @@ static __always_inline void vst_lock_callers(void *ctx, bool spins, __u64 ret[2]
 	barrier_var(skip); /* the compiler knows how large it may be, the verifier does not */
 	if (!skip)
 		return;
-	ret[0] = stack->ip[skip % FRAMES];
-	if ((skip + 1) * sizeof(stack->ip[0]) < (__u64)n)
-		ret[1] = stack->ip[(skip + 1) % FRAMES];
+	for (i = 0; i < CALLERS; i++)
+		if ((skip + i) * sizeof(stack->ip[0]) < (__u64)n)
+			ret[i] = stack->ip[(skip + i) % FRAMES];
 }
 
 /* Adds to the callers of a class, unless it is known or there are enough. */
-__noinline int vst_lock_class_caller(__u32 class, __u64 ip, __u64 by)
+__noinline int vst_lock_class_caller(__u32 class, __u64 ip, __u64 by, __u64 above)
 {
 	struct vst_lock_class *c = bpf_map_lookup_elem(&vst_lock_classes, &class);
 	__u32 i;
@@ -209,6 +211,7 @@ __noinline int vst_lock_class_caller(__u32 class, __u64 ip, __u64 by)
 		c->callers[i].ip = ip;
 		vst_lock_symbol(c->callers[i].name, sizeof(c->callers[i].name), ip);
 		vst_lock_symbol(c->callers[i].by, sizeof(c->callers[i].by), by);
+		vst_lock_symbol(c->callers[i].above, sizeof(c->callers[i].above), above);
 		c->n_callers = i + 1; /* from here on the agent reads it */
 		return 0;
 	}
@@ -237,7 +240,7 @@ static __noinline __u32 vst_lock_class_look(void *ctx, __u64 lock, bool spins)
 {
 	struct vst_lock_state *s = vst_lock_state_get();
 	__u32 kind = VST_LOCK_KIND_STATIC, class = CLASS_OPAQUE;
-	__u64 a = lock, offset = 0, ip[2];
+	__u64 a = lock, offset = 0, ip[CALLERS];
 
 	if (!s)
 		return 0;
@@ -255,7 +258,7 @@ static __noinline __u32 vst_lock_class_look(void *ctx, __u64 lock, bool spins)
 		class = vst_lock_class_find(kind, a, offset);
 	}
 	if (kind == VST_LOCK_KIND_STATIC || class & CLASS_NEW)
-		vst_lock_class_caller(class & ~CLASS_NEW, ip[0], ip[1]);
+		vst_lock_class_caller(class & ~CLASS_NEW, ip[0], ip[1], ip[2]);
 	if (class & CLASS_NEW)
 		vst_lock_class_describe(class & ~CLASS_NEW, kind, a, offset);
 	return class & ~CLASS_NEW;

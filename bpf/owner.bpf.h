@@ -140,39 +140,44 @@ static __always_inline void vst_who_is(struct vst_who *who, __u64 packed)
 	who->witness = packed ? VST_WITNESS_TASK : VST_WITNESS_NONE;
 }
 
-/* Follows the clues. False: the task is needed and not among them, because it was not known yet what the root is. */
-static __always_inline bool vst_who_decide(struct vst_who *who, const struct vst_clues *c, struct vst_state *s)
+/* The page's cgroup, unless that is the one of the block layer: two witnesses agree then, and the first is kept. */
+static __always_inline void vst_who_memcg(struct vst_who *who, const struct vst_state *s, __u64 memcg)
 {
-	__u64 id;
+	__u64 id = vst_cgroup_id(vst_memcg_cgroup(memcg));
+
+	if (id == who->id && who->hier == s->memory_hier)
+		return;
+	who->id = id;
+	who->hier = s->memory_hier;
+	who->witness = VST_WITNESS_MEMCG;
+}
+
+/* The same with all that it takes to follow them; notes what the root is. */
+static __always_inline void vst_who_decide(struct vst_who *who, struct vst_state *s, __u64 bio, __u64 folio,
+					   bool shared, __u64 task)
+{
+	__u64 blkg = vst_ptr(bio, struct bio, bi_blkg), blkcg = 0, other;
 
 	who->id = 0;
 	who->hier = 0;
 	who->witness = VST_WITNESS_NONE;
-	if (c->memory == CLUE_DIRTIER) {
-		vst_who_is(who, c->task);
-		return true;
+	other = folio && shared ? vst_folio_dirtier(folio) : 0;
+	if (other) {
+		vst_who_is(who, other);
+		return;
 	}
-	if (c->blkcg) {
-		who->id = vst_cgroup_id(vst_ptr(c->blkcg, struct blkcg, css.cgroup));
+	if (blkg) {
+		blkcg = vst_ptr(blkg, struct blkcg_gq, blkcg);
+		who->id = vst_cgroup_id(vst_ptr(blkcg, struct blkcg, css.cgroup));
 		who->hier = s->blkio_hier;
 		who->witness = VST_WITNESS_BLKCG;
+		if (who->id == ROOT_CGROUP_ID)
+			s->root_blkcg = blkcg;
 	}
-	if (c->memcg) {
-		id = vst_cgroup_id(vst_memcg_cgroup(c->memcg));
-		/* the same cgroup as the block layer's: two witnesses agree, keep the first */
-		if (id != who->id || who->hier != s->memory_hier) {
-			who->id = id;
-			who->hier = s->memory_hier;
-			who->witness = VST_WITNESS_MEMCG;
-		}
-	}
-	if (who->id > ROOT_CGROUP_ID || who->witness == VST_WITNESS_MEMCG)
-		return true;
-	if (c->blkcg && c->blkcg != s->root_blkcg) {
-		s->root_blkcg = c->blkcg;
-		return false;
-	}
-	vst_who_is(who, c->memory == CLUE_OWNER ? c->task : c->task ? vst_task_owner(s) : 0);
-	return true;
+	other = folio ? vst_folio_memcg(folio) : 0;
+	if (other)
+		vst_who_memcg(who, s, other);
+	if (who->id <= ROOT_CGROUP_ID && who->witness != VST_WITNESS_MEMCG)
+		vst_who_is(who, task == TASK_IS_CURRENT ? vst_task_owner(s) : task);
 }
 #endif /* VST_OWNER_BPF_H */

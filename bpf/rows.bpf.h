@@ -103,33 +103,28 @@ static __always_inline __u32 vst_number(void *taken_back, __u32 *next, __u32 max
 	return n < max ? n : 0;
 }
 
-/*
- * What is rare is a global function, here and below: the verifier looks at it once and not again on every path
- * that leads to it.
- */
-__noinline __u32 vst_row_new(const struct vst_key *wanted)
+static __always_inline __u32 vst_row_new(const struct vst_key *key)
 {
 	struct vst_state *s = vst_state_get();
-	struct vst_key *slot, key; /* on the stack: 6.1 takes no other memory as a map's key */
+	struct vst_key *slot;
 	__u32 row, *old;
 
-	if (!s || !wanted)
+	if (!s)
 		return 0;
-	key = *wanted;
 	row = vst_number(&vst_free_rows, &s->next_row, VST_ROWS);
 	slot = row ? bpf_map_lookup_elem(&vst_row_keys, &row) : NULL;
 	if (!slot)
 		return 0;
-	*slot = key;
-	if (!bpf_map_update_elem(&vst_rows, &key, &row, BPF_NOEXIST))
+	*slot = *key;
+	if (!bpf_map_update_elem(&vst_rows, key, &row, BPF_NOEXIST))
 		return row;
 	/* another CPU was first */
 	bpf_map_push_elem(&vst_free_rows, &row, BPF_ANY);
-	old = bpf_map_lookup_elem(&vst_rows, &key);
+	old = bpf_map_lookup_elem(&vst_rows, key);
 	return old ? *old : 0;
 }
 
-/* The key's row number; 0: the table is full. */
+/* The row number of a key, which is on the stack: 6.1 takes no other memory as a map's key. 0: the table is full. */
 static __always_inline __u32 vst_row(const struct vst_key *key)
 {
 	__u32 *found = bpf_map_lookup_elem(&vst_rows, key);
@@ -137,6 +132,10 @@ static __always_inline __u32 vst_row(const struct vst_key *key)
 	return found ? *found : vst_row_new(key);
 }
 
+/*
+ * What is rare is a global function, here and elsewhere: the verifier looks at it once and not again on every path
+ * that leads to it.
+ */
 __noinline __u32 vst_slot_new(__u32 row, __u32 *entry)
 {
 	struct vst_state *s = vst_state_get();

@@ -119,6 +119,7 @@ struct vst_lock_caller {
 	__u64 ip;
 	char name[48]; /* the function, " [module]" */
 	char by[48];   /* who called that */
+	char above[48];
 };
 
 /* Locks that are the same member of the same structure, or are taken at the same place. Class 0: there was no room. */

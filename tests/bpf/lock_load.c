@@ -5,11 +5,13 @@
  *	lock_load churn DIR PROCESSES FILES	each makes, renames and removes FILES files in DIR: the directory's i_rwsem
  *	lock_load hold FILE ROUNDS MIB		writes MIB with one call, ROUNDS times: holds the file's i_rwsem for that long
  *	lock_load wait FILE			writes one byte at a time until it is killed
+ *	lock_load spin THREADS ROUNDS		duplicate and close a descriptor: the spinlock of the process's file table
  *
  * Prints how many operations were done.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -107,6 +109,30 @@ static void wait_for(const char *path)
 	printf("%ld\n", n);
 }
 
+static void *spin_one(void *rounds)
+{
+	long i;
+
+	for (i = *(long *)rounds; i; i--)
+		if (close(dup(STDOUT_FILENO)))
+			fail("dup");
+	return NULL;
+}
+
+static void spin(int threads, long rounds)
+{
+	pthread_t *t = calloc(threads, sizeof(*t));
+	int i;
+
+	for (i = 0; i < threads; i++)
+		if (!t || pthread_create(&t[i], NULL, spin_one, &rounds))
+			fail("thread");
+	for (i = 0; i < threads; i++)
+		pthread_join(t[i], NULL);
+	free(t);
+	printf("%ld\n", threads * rounds);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "churn"))
@@ -115,6 +141,8 @@ int main(int argc, char **argv)
 		hold(argv[2], atol(argv[3]), (size_t)atol(argv[4]));
 	else if (argc == 3 && !strcmp(argv[1], "wait"))
 		wait_for(argv[2]);
+	else if (argc == 4 && !strcmp(argv[1], "spin"))
+		spin(atoi(argv[2]), atol(argv[3]));
 	else
 		return 2;
 	return 0;

@@ -44,6 +44,7 @@ within() { # SECONDS COMMAND...
 }
 
 agent_start() { # OPTION...
+	rm -f "$dir/log" # of one before
 	"$VSTORD" --socket "$sock" "$@" 2>"$dir/log" 3>&- &
 	agent=$!
 	until_true agent_ready_or_gone
@@ -51,7 +52,7 @@ agent_start() { # OPTION...
 }
 
 agent_ready_or_gone() {
-	grep -q 'ready:' "$dir/log" || ! kill -0 "$agent" 2>/dev/null
+	grep -qs 'ready:' "$dir/log" || ! kill -0 "$agent" 2>/dev/null
 }
 
 # What the agent's own memory takes. Not its resident set: of that, files' pages come and go as the host needs memory, and

@@ -121,25 +121,39 @@ static void test_structures_of_caches(void **state)
 	assert_null(vst_lock_name_structure("kmalloc-64", &module));
 }
 
+static const char *taken(const char *name, const char *by, enum vst_lock_type type, bool variable)
+{
+	struct vst_lock_caller c = { .ip = 1, .above = "do_syscall_64" };
+
+	snprintf(c.name, sizeof(c.name), "%s", name);
+	snprintf(c.by, sizeof(c.by), "%s", by);
+	return vst_lock_name_taken(&c, type, variable, true);
+}
+
 static void test_who_takes_what(void **state)
 {
-	assert_string_equal(vst_lock_name_taken("__schedule", "schedule", VST_LOCK_SPINLOCK, true), "rq.__lock");
+	struct vst_lock_caller c = { .name = "list_lru_add", .by = "list_lru_add_obj", .above = "inode_add_lru" };
+
+	assert_string_equal(taken("__schedule", "schedule", VST_LOCK_SPINLOCK, false), "rq.__lock");
 	/* what the compiler and the kernel append does not matter */
-	assert_string_equal(vst_lock_name_taken("start_this_handle.isra.0 [jbd2]", "", VST_LOCK_RWLOCK, true),
+	assert_string_equal(taken("start_this_handle.isra.0 [jbd2]", "", VST_LOCK_RWLOCK, false),
 			    "journal_s.j_state_lock");
 	/* of another type it takes another lock, which is not known */
-	assert_null(vst_lock_name_taken("__schedule", "schedule", VST_LOCK_MUTEX, true));
-	assert_null(vst_lock_name_taken("__sched", "", VST_LOCK_SPINLOCK, true));
-	assert_null(vst_lock_name_taken("", "", VST_LOCK_SPINLOCK, true));
+	assert_null(taken("__schedule", "schedule", VST_LOCK_MUTEX, false));
+	assert_null(taken("__sched", "", VST_LOCK_SPINLOCK, false));
+	assert_null(taken("", "", VST_LOCK_SPINLOCK, false));
 	/* one list's lock is told from another's by who calls */
-	assert_string_equal(vst_lock_name_taken("list_lru_add_obj", "d_lru_add", VST_LOCK_SPINLOCK, true),
+	assert_string_equal(taken("list_lru_add_obj", "d_lru_add", VST_LOCK_SPINLOCK, false),
 			    "super_block.s_dentry_lru");
-	assert_string_equal(vst_lock_name_taken("list_lru_add_obj", "inode_add_lru", VST_LOCK_SPINLOCK, true),
-			    "super_block.s_inode_lru");
-	assert_string_equal(vst_lock_name_taken("list_lru_add_obj", "", VST_LOCK_SPINLOCK, true), "list_lru_one.lock");
+	assert_string_equal(vst_lock_name_taken(&c, VST_LOCK_SPINLOCK, false, true), "super_block.s_inode_lru");
+	assert_string_equal(taken("list_lru_add_obj", "", VST_LOCK_SPINLOCK, false), "list_lru_one.lock");
+	/* a variable and a lock in memory, taken by one function */
+	assert_string_equal(taken("evict", "iput", VST_LOCK_SPINLOCK, true), "inode_hash_lock");
+	assert_string_equal(taken("evict", "iput", VST_LOCK_SPINLOCK, false), "super_block.s_inode_list_lock");
+	assert_null(taken("insert_inode_locked", "", VST_LOCK_SPINLOCK, false));
 	/* it takes the inode's lock too: only where that would have been told apart it is this one */
-	assert_string_equal(vst_lock_name_taken("insert_inode_locked", "", VST_LOCK_SPINLOCK, true), "inode_hash_lock");
-	assert_null(vst_lock_name_taken("insert_inode_locked", "", VST_LOCK_SPINLOCK, false));
+	c = (struct vst_lock_caller){ .name = "evict", .by = "iput" };
+	assert_null(vst_lock_name_taken(&c, VST_LOCK_SPINLOCK, false, false));
 }
 
 /* No function is named twice for one type: the second row would never count. */
@@ -160,6 +174,7 @@ static void test_table_has_no_row_in_vain(void **state)
 			for (size_t j = 0; j < i; j++) {
 				snprintf(word, sizeof(word), "%.*s", (int)strcspn(w, " "), w);
 				if (table[j].type == table[i].type && !*table[j].by &&
+				    !strchr(table[j].lock, '.') == !strchr(table[i].lock, '.') &&
 				    is_among(word, table[j].functions))
 					fail_msg("%s takes %s and %s", word, table[j].lock, table[i].lock);
 			}

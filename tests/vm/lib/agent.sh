@@ -9,6 +9,7 @@ BALANCE=
 agent_start() {
 	local p
 	for p in vstord vstorctl; do [ -x "$TREE/build/$p" ] || fail "build/$p is not built: make"; done
+	rm -f "$AGENT_LOG" # of a test before
 	"$TREE/build/vstord" 2>"$AGENT_LOG" &
 	AGENT=$!
 	defer agent_kill
@@ -17,7 +18,7 @@ agent_start() {
 }
 
 agent_ready_or_gone() {
-	grep -q "^vstord: ready" "$AGENT_LOG" || ! kill -0 "$AGENT" 2>/dev/null
+	grep -qs "^vstord: ready" "$AGENT_LOG" || ! kill -0 "$AGENT" 2>/dev/null
 }
 
 agent_kill() { # for a test that failed: what it said helps
