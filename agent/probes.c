@@ -190,8 +190,6 @@ static int share_maps(struct bpf_object *obj, const struct bpf_object *with)
 
 	bpf_object__for_each_map(map, obj)
 	{
-		if (bpf_map__is_internal(map))
-			continue;
 		shared = bpf_object__find_map_by_name(with, bpf_map__name(map));
 		if (!shared)
 			continue;
@@ -259,6 +257,8 @@ static int load_objects(struct vst_probes *p)
 	if (!err)
 		err = block_bpf__load(p->block);
 	/* stacked_bpf is loaded when it is needed: its verification takes a third of the start */
+	if (!err)
+		err = bpf_map__reuse_fd(p->stacked->maps.bss, bpf_map__fd(p->block->maps.bss));
 #define X(g, s)                                                                                                        \
 	if (!err && GROUP_##g != GROUP_BLOCK)                                                                          \
 		err = share_maps(p->obj[GROUP_##g], p->block->obj);                                                    \
@@ -273,10 +273,10 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 {
 	struct vst_maps *m = &p->maps;
 
-	m->state = map_memory(p->block->maps.vst_state, sizeof(*m->state));
+	m->state = &p->block->data_state->vst_state;
 	m->row_keys = map_memory(p->block->maps.vst_row_keys, sizeof(*m->row_keys) * VST_ROWS);
 	m->counters = map_memory(p->block->maps.vst_counters, sizeof(*m->counters) * VST_SLOTS);
-	if (!m->state || !m->row_keys || !m->counters)
+	if (!m->row_keys || !m->counters)
 		return -ENOMEM;
 	m->rows_fd = bpf_map__fd(p->block->maps.vst_rows);
 	m->slots_fd = bpf_map__fd(p->block->maps.vst_slots);
@@ -508,8 +508,6 @@ void vst_probes_free(struct vst_probes *p)
 	vst_probes_stats_end(p);
 	for (int i = 0; i < PROBE__N; i++)
 		bpf_link__destroy(p->probe[i].link);
-	if (p->maps.state)
-		munmap(p->maps.state, sizeof(*p->maps.state));
 	if (p->maps.row_keys)
 		munmap((void *)p->maps.row_keys, sizeof(*p->maps.row_keys) * VST_ROWS);
 	if (p->maps.counters)

@@ -258,10 +258,11 @@ __noinline int vst_sweep_one(struct vst_set *set, __u32 way, __u64 now, __u64 ba
 
 static long sweep_set(__u32 i, struct sweep *sweep)
 {
-	struct vst_set *set = bpf_map_lookup_elem(&vst_in_flight, &i);
+	struct vst_set *set;
 
-	if (!set)
+	if (i >= 1 << VST_INFLIGHT_BITS)
 		return 1;
+	set = &vst_in_flight[i];
 	for (int way = 0; way < WAYS; way++)
 		if (set->submitted[way].issued != set->ended[way])
 			vst_sweep_one(set, way, sweep->now, sweep->base);

@@ -63,13 +63,8 @@ struct vst_set {
 };
 _Static_assert(sizeof(struct vst_set) == (3 + WAYS) * 64, "cache lines");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE); /* these begin at a page: an entry is on one cache line */
-	__uint(max_entries, 1 << VST_INFLIGHT_BITS);
-	__type(key, __u32);
-	__type(value, struct vst_set);
-} vst_in_flight SEC(".maps");
+/* The only variable of its section, which the agent shares between the objects that have it. */
+static struct vst_set vst_in_flight[1 << VST_INFLIGHT_BITS];
 
 /*
  * The set of an address, and the way in it that is tried first. Blocks of 16 KiB are spread, what is in one stays
@@ -97,10 +92,8 @@ static __noinline __u32 vst_way_search(const struct vst_set *set, __u64 addr)
 static __always_inline struct vst_set *vst_inflight_find(__u64 addr, __u32 *ret_way)
 {
 	__u32 i = vst_set_of(addr, ret_way);
-	struct vst_set *set = bpf_map_lookup_elem(&vst_in_flight, &i);
+	struct vst_set *set = &vst_in_flight[i];
 
-	if (!set)
-		return NULL;
 	if (set->addr[*ret_way] != addr)
 		*ret_way = vst_way_search(set, addr);
 	return *ret_way < WAYS ? set : NULL;
@@ -147,10 +140,8 @@ static __noinline __u32 vst_way_take(struct vst_set *set, __u32 home, __u64 addr
 static __always_inline struct vst_set *vst_inflight_claim(__u64 addr, __u32 *ret_way)
 {
 	__u32 home, i = vst_set_of(addr, &home);
-	struct vst_set *set = bpf_map_lookup_elem(&vst_in_flight, &i);
+	struct vst_set *set = &vst_in_flight[i];
 
-	if (!set)
-		return NULL;
 	*ret_way = home;
 	if (set->addr[home] == addr)
 		return set;

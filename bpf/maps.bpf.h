@@ -26,14 +26,11 @@ struct {
 	__type(value, struct vst_dirtier);
 } vst_dirtiers SEC(".maps");
 
-/* One element: what probes and agent share. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct vst_state);
-} vst_state SEC(".maps");
+/*
+ * What probes and agent share. A variable and not an element of a map, like the table of requests in flight: its address
+ * is in the program, and no key has to be stored, loaded and compared (measured: 5 ns each time).
+ */
+struct vst_state vst_state SEC(".data.state");
 
 /* key -> row number */
 struct {
@@ -102,9 +99,7 @@ struct {
 
 static __always_inline struct vst_state *vst_state_get(void)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&vst_state, &zero);
+	return &vst_state;
 }
 
 static __always_inline __u32 vst_shared_place(__u64 mapping)

@@ -155,19 +155,6 @@ __noinline __u32 vst_slot_new(__u32 row, __u32 *entry)
 	return *entry;
 }
 
-/* This CPU's slot of a row; 0: none left. */
-static __always_inline __u32 vst_slot(__u32 row)
-{
-	__u32 i = bpf_get_smp_processor_id() * VST_ROWS + row, *entry;
-
-	if (!row)
-		return 0;
-	entry = bpf_map_lookup_elem(&vst_slots, &i);
-	if (!entry)
-		return 0;
-	return *entry ?: vst_slot_new(row, entry);
-}
-
 __noinline int vst_lose(__u32 dev, __u32 cause, __u64 ios, __u64 bytes)
 {
 	struct vst_loss_key key = { .dev = dev, .cause = cause };
@@ -184,9 +171,18 @@ __noinline int vst_lose(__u32 dev, __u32 cause, __u64 ios, __u64 bytes)
 	return 0;
 }
 
+/* This CPU's counters of a row, and their slot; NULL: no room. */
 static __always_inline struct vst_counters *vst_counters_of(__u32 row, __u32 *ret_slot)
 {
-	*ret_slot = vst_slot(row);
+	__u32 *entry;
+
+	if (!row)
+		return NULL;
+	*ret_slot = bpf_get_smp_processor_id() * VST_ROWS + row;
+	entry = bpf_map_lookup_elem(&vst_slots, ret_slot);
+	if (!entry)
+		return NULL;
+	*ret_slot = *entry ?: vst_slot_new(row, entry);
 	return *ret_slot ? bpf_map_lookup_elem(&vst_counters, ret_slot) : NULL;
 }
 

@@ -96,19 +96,10 @@ static int load(struct kind_trace_bpf *skel)
 
 	bpf_object__for_each_map(map, skel->obj)
 	{
-		if (strncmp(bpf_map__name(map), "vst_", 4) == 0 && map != skel->maps.vst_state)
+		if (strncmp(bpf_map__name(map), "vst_", 4) == 0)
 			bpf_map__set_autocreate(map, false);
 	}
 	return kind_trace_bpf__load(skel);
-}
-
-static int set_state(struct kind_trace_bpf *skel)
-{
-	struct vst_state state = { 0 };
-	__u32 zero = 0;
-	int err = symbols_read(&state);
-
-	return err ? err : bpf_map_update_elem(bpf_map__fd(skel->maps.vst_state), &zero, &state, BPF_ANY);
 }
 
 static int run(struct ring_buffer *ring, FILE *out)
@@ -147,7 +138,7 @@ int main(int argc, char **argv)
 		return 1;
 	skel->rodata->kt_dev = major << 20 | minor;
 	out = fopen(argv[2], "we");
-	if (!out || load(skel) || set_state(skel) || kind_trace_bpf__attach(skel))
+	if (!out || load(skel) || symbols_read(&skel->data_state->vst_state) || kind_trace_bpf__attach(skel))
 		goto out;
 	ring = ring_buffer__new(bpf_map__fd(skel->maps.kt_events), on_event, out, NULL);
 	if (!ring || run(ring, out))
