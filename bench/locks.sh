@@ -47,7 +47,7 @@ measure_locks() { # CONTAINERS
 		make_filesystem "$fs"
 		mkdir -p "$TMP/mnt"
 		mount "$LOOP" "$TMP/mnt"
-		start_agent
+		start_agent_with_locks
 		churn_in_containers "$1" "$TMP/mnt"
 		"$VSTORCTL" --socket "$TMP/vstor.sock" locks --total --json |
 			jq -r --arg n "$1" --arg fs "$fs" '[$n, $fs, .lock, .named_by, .waits, .wait_us.total] | @tsv'
@@ -56,7 +56,7 @@ measure_locks() { # CONTAINERS
 	done
 }
 
-start_agent() {
+start_agent_with_locks() {
 	local n
 	: >"$TMP/log"
 	"$VSTORD" --socket "$TMP/vstor.sock" >/dev/null 2>>"$TMP/log" &
@@ -99,7 +99,7 @@ print_locks() {
 # hardly wait, and it is tried again.
 measure_lock_cost() {
 	local n before after runs=0
-	start_agent
+	start_agent_with_locks
 	for ((n = 0; n < 20 && runs < 100000; n++)); do
 		before=$(lock_times)
 		"$BUILD/stats" "$LOCK_LOAD" spin 2 1000000 >/dev/null

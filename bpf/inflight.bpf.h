@@ -74,9 +74,12 @@ static struct vst_set vst_in_flight[1 << VST_INFLIGHT_BITS];
 static __always_inline __u32 vst_set_of(__u64 addr, __u32 *ret_home)
 {
 	__u32 block = (addr >> 14) * 0x9e3779b97f4a7c15ULL >> (64 - (VST_INFLIGHT_BITS - 5));
+	__u64 i;
 
 	*ret_home = addr >> 7 & (WAYS - 1);
-	return block << 5 | (addr >> 9 & 31);
+	i = (__u64)block << 5 | (addr >> 9 & 31);
+	barrier_var(i); /* 6.1 loses the bound of the sum, the compiler knows it */
+	return i & ((1 << VST_INFLIGHT_BITS) - 1);
 }
 
 static __noinline __u32 vst_way_search(const struct vst_set *set, __u64 addr)

@@ -9,7 +9,7 @@ FIXTURES=$BATS_TEST_DIRNAME/../fixtures
 AGENT=$FIXTURES/replay_agent.py
 
 setup() {
-	[ -x "$VSTORCTL" ] || skip "no $VSTORCTL: run make first"
+	[ -x "$VSTORCTL" ] || { echo "no $VSTORCTL: run make first"; return 1; }
 	dir=$(mktemp -d /tmp/vstor-ctl-XXXXXX)
 	chmod 755 "$dir"
 	sock=$dir/s

@@ -6,7 +6,7 @@ VSTORCTL=${VSTORCTL:-$BATS_TEST_DIRNAME/../../build/vstorctl}
 VSTORD=${VSTORD:-$BATS_TEST_DIRNAME/../../build/vstord}
 
 setup() {
-	[ -x "$VSTORCTL" ] || skip "no $VSTORCTL: run make first"
+	[ -x "$VSTORCTL" ] || { echo "no $VSTORCTL: run make first"; return 1; }
 	dir=$(mktemp -d /tmp/vstor-doctor-XXXXXX)
 	chmod 755 "$dir"
 	export LC_ALL=C.UTF-8
@@ -191,7 +191,7 @@ needs_root() {
 
 @test "doctor: the running agent's probes are all attached" {
 	needs_root
-	[ -x "$VSTORD" ] || skip "no $VSTORD: run make first"
+	[ -x "$VSTORD" ] || { echo "no $VSTORD: run make first"; return 1; }
 	"$VSTORD" --socket "$dir/vstor.sock" 3>&- 2>"$dir/log" &
 	server=$!
 	server_shows grep -q 'ready:' "$dir/log" # there is a socket before there are probes

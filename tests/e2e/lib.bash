@@ -6,7 +6,7 @@ VSTORCTL=$BUILD/vstorctl
 
 # A directory, a socket path in it; skips where no agent can run.
 agent_setup() {
-	[ -x "$VSTORD" ] && [ -x "$VSTORCTL" ] || skip "no $VSTORD or $VSTORCTL: run make first"
+	[ -x "$VSTORD" ] && [ -x "$VSTORCTL" ] || { echo "no $VSTORD or $VSTORCTL: run make first"; return 1; }
 	[ "$(id -u)" = 0 ] || skip "needs root"
 	dir=$(mktemp -d /tmp/vstor-e2e-XXXXXX)
 	chmod 755 "$dir"
