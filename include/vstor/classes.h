@@ -66,7 +66,7 @@
 	  "probe: counted, but unattributed")                                                                          \
 	X(NO_END, "no_end",                                                                                            \
 	  "the kernel did not run the probe at its completion: counted later, without its times, and unattributed if " \
-	  "the request was used again before")                                                                                                     \
+	  "the request was used again before")                                                                         \
 	X(NO_CELL, "no_cell", "a table had no room, of counters or of bios in flight: counted per device only")        \
 	X(NO_PART, "no_part", "bytes of a request merged from more than 4 rows: given to the last of them")            \
 	X(NO_EVENT, "no_event", "the ring of rare events was full: a cgroup may be shown by its id")                   \
