@@ -97,7 +97,8 @@ struct vst_probes {
 	int stacked_failed; /* -errno */
 	int locks_failed;   /* likewise */
 	int stats_fd;
-	nlink_t modules; /* directories in /sys/module when the symbols were looked up; 0: not yet */
+	time_t shared_since; /* monotonic seconds */
+	nlink_t modules;     /* directories in /sys/module when the symbols were looked up; 0: not yet */
 };
 
 /* --- symbols --- */
@@ -409,10 +410,27 @@ int vst_probes_stacked(struct vst_probes *p, bool on)
 	return on ? p->stacked_failed : 0;
 }
 
+#define SHARED_FOR 300 /* seconds; dirty pages are written after half a minute */
+
+/* See struct vst_state, .shared. */
+static void shared_turn(struct vst_probes *p)
+{
+	struct vst_state *s = p->maps.state;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - p->shared_since < SHARED_FOR)
+		return;
+	p->shared_since = now.tv_sec;
+	memset(s->shared[!s->shared_now], 0, sizeof(s->shared[0]));
+	__atomic_store_n(&s->shared_now, !s->shared_now, __ATOMIC_RELEASE);
+}
+
 void vst_probes_sweep(struct vst_probes *p)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
+	shared_turn(p);
 	if (bpf_prog_test_run_opts(bpf_program__fd(p->block->progs.vst_sweep), &opts))
 		vst_debug("cannot run the sweep: %s", strerror(errno));
 }

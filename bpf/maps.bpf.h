@@ -102,19 +102,25 @@ static __always_inline struct vst_state *vst_state_get(void)
 	return &vst_state;
 }
 
-static __always_inline __u32 vst_shared_place(__u64 mapping)
+/* Is this the mapping of a file that several cgroups wrote to? A hash says so: sometimes of a file of which it is not true. */
+static __always_inline __u32 vst_shared_bit(__u64 mapping)
 {
-	return (mapping * 0x9e3779b97f4a7c15ULL) >> 54 & (VST_SHARED - 1);
+	return (mapping * 0x9e3779b97f4a7c15ULL) >> (64 - VST_SHARED_BITS);
 }
 
-/* Is this the mapping of a file that several cgroups wrote to? */
 static __always_inline bool vst_is_shared(const struct vst_state *s, __u64 mapping)
 {
-	return s->shared[vst_shared_place(mapping)] == mapping;
+	__u32 bit = vst_shared_bit(mapping);
+
+	return (s->shared[0][bit / 64] | s->shared[1][bit / 64]) >> (bit % 64) & 1;
 }
 
 static __always_inline void vst_set_shared(struct vst_state *s, __u64 mapping)
 {
-	s->shared[vst_shared_place(mapping)] = mapping;
+	__u32 bit = vst_shared_bit(mapping);
+	__u64 *word = &s->shared[s->shared_now & 1][bit / 64], mask = 1ULL << (bit % 64);
+
+	if (!(*word & mask)) /* else the line would go from CPU to CPU with each page */
+		__sync_fetch_and_or(word, mask);
 }
 #endif /* VST_MAPS_BPF_H */

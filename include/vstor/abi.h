@@ -41,7 +41,7 @@ enum vst_time {
 		VST_TIME__N
 };
 
-#define VST_SHARED 1024
+#define VST_SHARED_BITS 16
 #define VST_ROWS 8192
 #define VST_SLOTS 16384
 #define VST_INFLIGHT_BITS 13 /* sets of 4 requests; 6.1 takes no variable of more than 4 MiB */
@@ -101,6 +101,7 @@ struct vst_state {
 	__u8 page_shift;
 	__u8 blkio_hier; /* enum vst_hierarchy, as this host is set up */
 	__u8 memory_hier;
+	__u8 shared_now;
 	__u64 root_blkcg; /* its address, when the first I/O has told; what is charged to it is nobody's yet */
 	__u64 attach_ns;  /* requests allocated before were not seen at their submission */
 	struct vst_origins origins;
@@ -109,10 +110,11 @@ struct vst_state {
 	__u32 next_slot; /* likewise */
 	__u32 events_lost;
 	/*
-	 * Files to which more than one cgroup wrote, by a hash of their mapping: their pages are looked at one by one.
-	 * A file takes the place of another, which is marked again with its next page.
+	 * Files to which more than one cgroup wrote, a bit for a hash of the mapping: their pages are looked at one by
+	 * one. A file is marked in .shared_now each time, and the agent clears the other half now and then and turns
+	 * them round: what is marked stays so for minutes, long after its pages are written, and is not marked for ever.
 	 */
-	__u64 shared[VST_SHARED];
+	__u64 shared[2][(1 << VST_SHARED_BITS) / 64];
 };
 
 /* --- rare events: the ring carries only these --- */

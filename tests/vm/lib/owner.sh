@@ -11,7 +11,7 @@ readonly CONTROLLERS=(
 	"none:::none"
 )
 # CASE:BAR:what the table calls it. A plain case's bar is 99 % of the bytes, a shared file's 95 %.
-readonly CASES=(
+CASES=(
 	"files:99:1 two files"
 	"halves:95:2 halves"
 	"stripes:95:3 stripes"
@@ -227,6 +227,25 @@ case_appended() {
 case_mmap() {
 	together "maps a $D/a 8m" "maps b $D/b 12m"
 	until_here $((8 * MIB)) $((12 * MIB)) 0
+}
+
+# A page of each of 2,560 files, once more: more files that both write to than a small table would know.
+pages() { # WHO PAGE...
+	as "$1" python3 -c '
+import os, sys
+for i in range(2560):
+    fd = os.open(f"{sys.argv[1]}/{i}", os.O_CREAT | os.O_WRONLY)
+    for page in sys.argv[2:]:
+        os.pwrite(fd, bytes([i % 255 + 1]) * 4096, 4096 * int(page))
+    os.close(fd)' "$D" "${@:2}"
+}
+
+case_many() {
+	pages a 0 1
+	from_here
+	pages b 1
+	pages a 0
+	until_here $((10 * MIB)) $((10 * MIB)) 0
 }
 
 # One write to a file of the lower layer: all of it is copied first, or shares its blocks where the file system can.

