@@ -73,6 +73,9 @@ self() { # FIELD
 @test "a container started anew is one line of ps, with what all its runs did" {
 	device_make 16
 	agent_start
+	# what it takes to start dd is read by somebody else first, where it is not in memory
+	container_new eeee other
+	in_container eeee dd if="$loop" of=/dev/null bs=4k count=1 iflag=direct status=none
 	container_new aaaa db
 	in_container aaaa dd if="$loop" of=/dev/null bs=4k count=2 iflag=direct status=none
 	until_true ps_is db '{"id":"aaaa","state":"running","restarts":0,"ios":2,"bytes":8192}'
