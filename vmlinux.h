@@ -75,6 +75,7 @@ struct cgroup {
 	struct cgroup_root *root;
 	struct kernfs_node *kn;
 	int level;
+	int nr_descendants;
 };
 
 struct css_set {
@@ -90,6 +91,7 @@ enum cgroup_subsys_id {
 struct task_struct {
 	unsigned int flags;
 	struct css_set *cgroups;
+	int pid;
 	char comm[16];
 };
 
@@ -114,18 +116,57 @@ struct super_block {
 	dev_t s_dev;
 	unsigned long s_magic;
 	struct block_device *s_bdev;
+	struct dentry *s_root;
+	char s_id[32];
+};
+
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct super_block *d_sb;
+	union {
+		struct hlist_node d_alias;
+	} d_u;
+};
+
+struct device {
+	dev_t devt;
+};
+
+struct backing_dev_info {
+	struct device *owner;
 };
 
 struct bdi_writeback {
+	struct backing_dev_info *bdi;
 	struct cgroup_subsys_state *memcg_css;
+};
+
+struct address_space {
+	struct inode *host;
 };
 
 struct inode {
 	unsigned short i_mode;
 	struct bdi_writeback *i_wb;
 	struct super_block *i_sb;
+	struct address_space *i_mapping;
 	unsigned long i_ino;
 	loff_t i_size;
+	struct address_space i_data;
+	struct hlist_head i_dentry;
 };
 
 struct file {
@@ -138,10 +179,6 @@ struct kiocb {
 	void *ki_complete;
 };
 
-struct address_space {
-	struct inode *host;
-};
-
 struct page {
 	unsigned long flags;
 	unsigned long compound_head;
@@ -151,10 +188,14 @@ struct page {
 struct folio {
 	unsigned long flags;
 	struct address_space *mapping;
+	unsigned long index;
 	unsigned long memcg_data;
+	unsigned int _folio_nr_pages;
+	unsigned int _nr_pages;
 };
 
 enum pageflags {
+	PG_head = 6,
 	PG_slab = 8,
 	PG_swapcache = 9,
 };
@@ -173,6 +214,13 @@ struct iomap_dio {
 	struct {
 		struct iov_iter *iter;
 	} submit;
+};
+
+struct iomap_iter {
+	struct inode *inode;
+	loff_t pos;
+	u64 len;
+	unsigned int flags;
 };
 
 struct dio {
@@ -285,6 +333,7 @@ struct dm_target_io {
 };
 
 struct gendisk {
+	char disk_name[32];
 	struct request_queue *queue;
 	int major;
 	int first_minor;
@@ -296,6 +345,14 @@ struct block_device {
 	void *bd_holder;
 	const void *bd_holder_ops;
 	dev_t bd_dev;
+};
+
+struct journal_s {
+	struct block_device *j_fs_dev;
+};
+
+struct transaction_s {
+	u32 t_tid;
 };
 
 struct bdev_inode {

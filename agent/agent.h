@@ -5,18 +5,25 @@
 
 #include <stdbool.h>
 
+#include "agent/blame.h"
 #include "agent/devices.h"
 #include "agent/locks.h"
 #include "agent/owners.h"
 #include "agent/probes.h"
 #include "agent/self.h"
 #include "agent/table.h"
+#include "agent/waits_dirty.h"
+#include "agent/waits_disk.h"
+#include "agent/waits_journal.h"
 
 struct vst_agent {
 	struct vst_probes *probes;
 	struct vst_owners *owners;
 	struct vst_table *table;
 	struct vst_locks *locks;
+	struct vst_blame *blame;
+	struct vst_waits_disk *waits_disk;
+	struct vst_waits_journal *waits_journal;
 	struct vst_devices devices;
 	struct vst_self self;
 	char instance[17]; /* differs with each start */

@@ -57,12 +57,17 @@ int vst_features_first_line(FILE *f, char *buf, size_t size)
 
 /* --- the table --- */
 
-#define ROW(name, group, required, look, arg, cost, remedy) { { name, group, required, cost, remedy }, look, arg, 0 },
-#define PROBE(name, args, required, cost)                                                                              \
+#define ROW(name, group, required, look, arg, cost, remedy)                                                            \
+	{ { name, group, required, cost, remedy }, look, arg, 0, NULL },
+#define PROBE_OF(module, name, args, required, cost)                                                                   \
 	{ { name, "tracepoints", required, cost, "Use a kernel that has it: Debian's 6.1 and later do." },             \
 	  vst_look_tracepoint,                                                                                         \
 	  name,                                                                                                        \
-	  args },
+	  args,                                                                                                        \
+	  module },
+#define PROBE(name, args, required, cost) PROBE_OF(NULL, name, args, required, cost)
+#define JOURNAL(module, name, args)                                                                                    \
+	PROBE_OF(module, name, args, false, "Waits for the journals of ext4 are not shown by vstorctl blame.")
 #define FILESYSTEM(name)                                                                                               \
 	ROW(name, "filesystems", false, vst_look_filesystem, name,                                                     \
 	    "What only its own structures tell is not seen: some of its I/O has kind unknown and no size band.",       \
@@ -110,8 +115,16 @@ static const struct vst_feature_row rows[] = {
 	PROBE("block_bio_complete", 2, false, "Stacked devices (dm, bcache, md, zram) have no rows.")
 	PROBE("writeback_dirty_folio", 2, false,
 	      "A page's memory cgroup is believed: what one container writes into another's pages is the other's.")
+	PROBE("iomap_iter", 3, false,
+	      "xfs: of two containers that write to one folio (up to 2 MiB) before it is written out, one is charged.")
 	PROBE("contention_begin", 2, false, "Waits for locks are not shown: vstorctl locks and blame have nothing to tell.")
 	PROBE("contention_end", 2, false, "Waits for locks are not shown: vstorctl locks and blame have nothing to tell.")
+	PROBE("balance_dirty_pages", 0, false, "Pauses at the limit of dirty pages are not shown by vstorctl blame.")
+	JOURNAL("jbd2", "jbd2_handle_stats", 8)
+	JOURNAL("jbd2", "jbd2_start_commit", 2)
+	JOURNAL("jbd2", "jbd2_end_commit", 2)
+	JOURNAL("ext4", "ext4_sync_file_enter", 2)
+	JOURNAL("ext4", "ext4_sync_file_exit", 2)
 	PROBE("cgroup_mkdir", 2, false, "Containers that live for less than a tick may be shown by a number.")
 	PROBE("cgroup_rmdir", 2, false, "That a container has ended is noticed late.")
 
@@ -125,7 +138,7 @@ static const struct vst_feature_row rows[] = {
 	    "Below these the block layer charges the cgroup above: owners come from the page's memory cgroup or the task.",
 	    "Set DefaultIOAccounting=yes in /etc/systemd/system.conf, or write +io into their cgroup.subtree_control.")
 	ROW("cgroup-memory", "cgroups", false, vst_look_controller, "memory",
-	    "Buffered writes have no second witness: where the block layer charges the root, nobody is known.",
+	    "A page does not say whose it is: each that becomes dirty is noted with its task, which takes time.",
 	    "Boot without cgroup_disable=memory, with CONFIG_MEMCG=y.")
 
 	FILESYSTEM("ext4")

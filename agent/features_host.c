@@ -168,7 +168,7 @@ static bool can_mount(const struct vst_features_ctx *ctx, const char *fs)
 	return found;
 }
 
-static bool exists(const struct vst_features_ctx *ctx, const char *fmt, const char *name)
+bool vst_features_exists(const struct vst_features_ctx *ctx, const char *fmt, const char *name)
 {
 	char path[256];
 	FILE *f;
@@ -180,7 +180,7 @@ static bool exists(const struct vst_features_ctx *ctx, const char *fmt, const ch
 	return f || errno != ENOENT;
 }
 
-static bool is_on_disk(const struct vst_features_ctx *ctx, const char *module)
+bool vst_features_is_on_disk(const struct vst_features_ctx *ctx, const char *module)
 {
 	FILE *f = vst_features_open_below(ctx, "/lib/modules/%s/modules.dep", ctx->release ?: "");
 	char *line = NULL, name[64];
@@ -203,7 +203,7 @@ enum vst_feature_state vst_look_filesystem(const struct vst_features_ctx *ctx, c
 					   struct vst_feature_result *res)
 {
 	if (!can_mount(ctx, row->arg)) {
-		if (is_on_disk(ctx, row->arg)) {
+		if (vst_features_is_on_disk(ctx, row->arg)) {
 			vst_feature_say(res, "a module that is not loaded");
 			return VST_FEATURE_FOUND;
 		}
@@ -214,11 +214,11 @@ enum vst_feature_state vst_look_filesystem(const struct vst_features_ctx *ctx, c
 		return VST_FEATURE_MISSING;
 	}
 	/* only what was loaded has a state */
-	if (!exists(ctx, "/sys/module/%s/initstate", row->arg)) {
+	if (!vst_features_exists(ctx, "/sys/module/%s/initstate", row->arg)) {
 		vst_feature_say(res, "built in");
 		return VST_FEATURE_FOUND;
 	}
-	if (exists(ctx, "/sys/kernel/btf/%s", row->arg)) {
+	if (vst_features_exists(ctx, "/sys/kernel/btf/%s", row->arg)) {
 		vst_feature_say(res, "a module, loaded");
 		return VST_FEATURE_FOUND;
 	}

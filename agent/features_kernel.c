@@ -274,6 +274,24 @@ static int tracepoint_args(const struct btf *btf, int id)
 	return t && btf_is_func_proto(t) ? (int)btf_vlen(t) - 1 : -1;
 }
 
+/* A module has types of its own. -1: it is not loaded, or has no such tracepoint. */
+static int module_tracepoint_args(const struct vst_features_ctx *ctx, const char *module, const char *name)
+{
+	struct btf *btf;
+	char path[4096];
+	int id, args = -1;
+
+	snprintf(path, sizeof(path), "%s/sys/kernel/btf/%s", ctx->root, module);
+	btf = btf__parse_split(path, (struct btf *)ctx->btf);
+	if (!btf)
+		return -1;
+	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+	if (id > 0)
+		args = tracepoint_args(btf, id);
+	btf__free(btf);
+	return args;
+}
+
 enum vst_feature_state vst_look_tracepoint(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
 					   struct vst_feature_result *res)
 {
@@ -284,12 +302,19 @@ enum vst_feature_state vst_look_tracepoint(const struct vst_features_ctx *ctx, c
 		return no_btf(res);
 	snprintf(name, sizeof(name), "btf_trace_%s", row->arg);
 	id = btf__find_by_name_kind(ctx->btf, name, BTF_KIND_TYPEDEF);
-	if (id <= 0) {
+	args = id > 0	     ? tracepoint_args(ctx->btf, id)
+	       : row->module ? module_tracepoint_args(ctx, row->module, name)
+			     : -1;
+	if (args < 0 && row->module && vst_features_is_on_disk(ctx, row->module) &&
+	    !vst_features_exists(ctx, "/sys/module/%s/initstate", row->module)) {
+		vst_feature_say(res, "in a module that is not loaded");
+		return VST_FEATURE_FOUND;
+	}
+	if (args < 0) {
 		vst_feature_say(res, "not in this kernel");
 		return VST_FEATURE_MISSING;
 	}
-	args = tracepoint_args(ctx->btf, id);
-	if (args != (int)row->args) {
+	if (row->args && args != (int)row->args) {
 		/* block_rq_issue and its like took (queue, request) before 5.11, a54895fa057c */
 		vst_feature_say(res, "it has %d arguments here, the probe knows %u", args, row->args);
 		return VST_FEATURE_MISSING;

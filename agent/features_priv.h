@@ -19,7 +19,8 @@ struct vst_feature_row {
 	struct vst_feature feature;
 	vst_look *look;
 	const char *arg;
-	unsigned int args;
+	unsigned int args;  /* of a tracepoint; 0: any number */
+	const char *module; /* in which it may be; NULL: in the kernel alone */
 };
 
 /* features_kernel.c */
@@ -31,6 +32,12 @@ vst_look vst_look_tracepoint;
 vst_look vst_look_hierarchy, vst_look_controller, vst_look_io_enabled;
 vst_look vst_look_filesystem, vst_look_symbols;
 vst_look vst_look_iostats;
+
+/* Is there a file below ctx->root? What cannot be told is there. fmt takes the name. */
+bool vst_features_exists(const struct vst_features_ctx *ctx, const char *fmt, const char *name);
+
+/* Is there such a module, loaded or not? */
+bool vst_features_is_on_disk(const struct vst_features_ctx *ctx, const char *module);
 
 /* Appends to the detail; what does not fit ends in "...". */
 __attribute__((format(printf, 2, 3))) void vst_feature_say(struct vst_feature_result *res, const char *fmt, ...);

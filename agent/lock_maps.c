@@ -14,7 +14,10 @@
 	X(rtags, vst_lock_rtags, VST_LOCK_ROWS)                                                                        \
 	X(rows, vst_lock_rows, VST_LOCK_ROWS)                                                                          \
 	X(ptags, vst_lock_ptags, VST_LOCK_PAIRS)                                                                       \
-	X(pairs, vst_lock_pairs, VST_LOCK_PAIRS)
+	X(pairs, vst_lock_pairs, VST_LOCK_PAIRS)                                                                       \
+	X(routes, vst_lock_routes, VST_LOCK_CLASSES)                                                                   \
+	X(objects, vst_lock_objects, 1 << VST_LOCK_OBJECT_BITS)                                                        \
+	X(stacks, vst_lock_hstacks, 1 << VST_LOCK_STACK_BITS)
 
 static void *memory_of(const struct bpf_object *obj, const char *name, size_t size)
 {

@@ -15,8 +15,11 @@ struct vst_lock_maps {
 	__u64 *rtags;			/* [VST_LOCK_ROWS] */
 	struct vst_lock_counters *rows; /* likewise */
 	int hists_fd;
-	__u64 *ptags;		     /* [VST_LOCK_PAIRS] */
-	struct vst_lock_pair *pairs; /* likewise */
+	__u64 *ptags;			      /* [VST_LOCK_PAIRS] */
+	struct vst_lock_pair *pairs;	      /* likewise */
+	struct vst_lock_route *routes;	      /* [VST_LOCK_CLASSES] */
+	struct vst_lock_object *objects;      /* [1 << VST_LOCK_OBJECT_BITS] */
+	struct vst_lock_holder_stack *stacks; /* [1 << VST_LOCK_STACK_BITS] */
 };
 
 /* Of a loaded object. 0 or -errno; either way to be closed. */

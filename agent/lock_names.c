@@ -255,3 +255,161 @@ enum vst_lock_named_by vst_lock_name(struct vst_lock_btf *btf, const struct vst_
 	snprintf(buf, VST_LOCK_NAME, "unknown");
 	return VST_LOCK_BY_NONE;
 }
+
+/* --- where its object is --- */
+
+/* Without typedefs; of an array, the type of the first of it. */
+static const struct btf_type *type_of(const struct btf *btf, __u32 id, __u32 *ret_id)
+{
+	const struct btf_type *t = btf__type_by_id(btf, id);
+
+	for (; t && (btf_is_typedef(t) || btf_is_mod(t) || btf_is_array(t)); t = btf__type_by_id(btf, id))
+		id = btf_is_array(t) ? btf_array(t)->type : t->type;
+	*ret_id = id;
+	return t;
+}
+
+/* A member of a structure, or of those without a name in it: its type, and its offset is added. */
+static bool member_find(const struct btf *btf, __u32 id, const char *name, size_t len, __u32 *ret_type, __u32 *offset)
+{
+	const struct btf_type *t = type_of(btf, id, &id);
+	const struct btf_member *m;
+	__u32 inner;
+
+	if (!t || !btf_is_composite(t))
+		return false;
+	m = btf_members(t);
+	for (int i = 0; i < btf_vlen(t); i++, m++) {
+		const char *is = btf__name_by_offset(btf, m->name_off);
+
+		inner = *offset + btf_member_bit_offset(t, i) / 8;
+		if (!*is ? !member_find(btf, m->type, name, len, ret_type, &inner) : strncmp(is, name, len) || is[len])
+			continue;
+		if (*is)
+			*ret_type = m->type;
+		*offset = inner;
+		return true;
+	}
+	return false;
+}
+
+/* The same of "member.member", up to a space. */
+static bool path_find(const struct btf *btf, __u32 id, const char *path, __u32 *ret_type, __u32 *offset)
+{
+	size_t len;
+
+	*ret_type = id;
+	for (; *path && *path != ' '; path += len + (path[len] == '.')) {
+		len = strcspn(path, ". ");
+		if (!member_find(btf, *ret_type, path, len, ret_type, offset))
+			return false;
+	}
+	return true;
+}
+
+/* Follows the pointers of a row from a structure. */
+static bool pointers_find(const struct btf *btf, __u32 id, const char *pointers, struct vst_lock_route *r)
+{
+	const struct btf_type *t;
+	__u32 offset;
+
+	for (r->n = 0; *pointers; r->n++) {
+		offset = 0;
+		if (r->n == VST_LOCK_ROUTE_STEPS || !path_find(btf, id, pointers, &id, &offset))
+			return false;
+		r->step[r->n] = offset;
+		t = type_of(btf, id, &id);
+		if (!t || !btf_is_ptr(t))
+			return false;
+		id = t->type;
+		pointers += strcspn(pointers, " ");
+		pointers += *pointers == ' ';
+	}
+	return true;
+}
+
+/* By the first row for the structure `id` that fits. at: the lock's offset in it. */
+static bool route_of(const struct btf *btf, __u32 id, __s32 at, struct vst_lock_route *ret)
+{
+	static const struct {
+		const char *structure, *member, *pointers;
+		enum vst_lock_object_kind kind;
+	} table[] = {
+#define X(s, mod, m, p, k) { s, m, p, VST_LOCK_OBJECT_##k },
+		VST_LOCK_ROUTES(X)
+#undef X
+	};
+	const struct btf_type *t = type_of(btf, id, &id);
+	const char *name = t ? btf__name_by_offset(btf, t->name_off) : "";
+
+	for (size_t i = 0; i < N(table); i++) {
+		struct vst_lock_route r = { .kind = table[i].kind };
+		__u32 inner, offset = 0;
+
+		if (strcmp(name, table[i].structure) || !path_find(btf, id, table[i].member, &inner, &offset) ||
+		    !pointers_find(btf, inner, table[i].pointers, &r))
+			continue;
+		r.offset = (__s32)offset - at;
+		*ret = r;
+		return true;
+	}
+	return false;
+}
+
+static bool ends_in_lock(const struct btf *btf, __u32 id, enum vst_lock_type type)
+{
+	char path[VST_LOCK_NAME] = "";
+
+	return find_field(btf, id, 0, type, path, 0);
+}
+
+/* The innermost structure on the way to the lock of which more is known. */
+static int route_find(const struct btf *btf, const char *name, enum vst_lock_type type, struct vst_lock_route *ret)
+{
+	char structure[VST_LOCK_NAME];
+	const char *dot = strchr(name, '.');
+	__u32 id, whole = 0, at = 0;
+	bool found = false;
+
+	snprintf(structure, sizeof(structure), "%.*s", (int)(dot - name), name);
+	id = btf__find_by_name_kind(btf, structure, BTF_KIND_STRUCT);
+	if ((__s32)id < 0)
+		return -ENOENT;
+	if (!path_find(btf, id, dot + 1, &whole, &at) || !ends_in_lock(btf, whole, type))
+		return -ENOENT;
+	for (__u32 passed = 0; dot; dot = strchr(dot + 1, '.')) {
+		found = route_of(btf, id, (__s32)(at - passed), ret) || found;
+		if (!member_find(btf, id, dot + 1, strcspn(dot + 1, "."), &id, &passed))
+			break;
+	}
+	return found ? 0 : -ENOENT;
+}
+
+int vst_lock_name_route(struct vst_lock_btf *b, const char *name, enum vst_lock_type type, struct vst_lock_route *ret)
+{
+	static const struct {
+		const char *structure, *module;
+	} table[] = {
+#define X(s, mod, m, p, k) { s, mod },
+		VST_LOCK_ROUTES(X)
+#undef X
+	};
+	size_t len = strcspn(name, "."), i;
+	const struct btf *btf;
+	int err;
+
+	if (!name[len])
+		return -ENOENT;
+	if (!b->kernel)
+		b->kernel = btf__load_vmlinux_btf();
+	if (!b->kernel)
+		return -errno;
+	err = route_find(b->kernel, name, type, ret);
+	for (i = 0; err && i < N(table); i++) {
+		if (!*table[i].module || strlen(table[i].structure) != len || strncmp(name, table[i].structure, len))
+			continue;
+		btf = module_btf(b, table[i].module);
+		return btf ? route_find(btf, name, type, ret) : -ENOENT;
+	}
+	return err;
+}

@@ -39,4 +39,11 @@ const char *vst_lock_name_taken(const struct vst_lock_caller *caller, enum vst_l
 enum vst_lock_named_by vst_lock_name(struct vst_lock_btf *btf, const struct vst_lock_class *class,
 				     enum vst_lock_type type, bool slabs, char *buf, bool *ret_opaque);
 
+/*
+ * How to get from a lock called `name`, a member of a structure, to the file, file system or disk that it is about.
+ * -ENOENT: not known.
+ */
+int vst_lock_name_route(struct vst_lock_btf *btf, const char *name, enum vst_lock_type type,
+			struct vst_lock_route *ret);
+
 #endif /* VST_LOCK_NAMES_H */

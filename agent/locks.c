@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 
 #include "agent/lock_names.h"
+#include "agent/lock_objects.h"
 #include "agent/locks.h"
 #include "agent/log.h"
 #include "agent/sparse.h"
@@ -48,6 +49,7 @@ static void row_free(struct vst_locks *l, struct vst_lock_row *row)
 	if (row->waiter)
 		row->waiter->rows--;
 	free(row->hist.bucket);
+	free(row->object.text);
 	free(row);
 }
 
@@ -58,6 +60,8 @@ static void blame_free(struct vst_locks *l, struct vst_lock_blame *b)
 		b->waiter->rows--;
 	if (b->holder)
 		b->holder->rows--;
+	free(b->object.text);
+	free(b->stack);
 	free(b);
 }
 
@@ -93,12 +97,26 @@ const struct vst_lock_named *vst_locks_named(const struct vst_locks *l, __u64 wh
 	return &l->named[class][type];
 }
 
+/* The probe reads it at any time: not while it is half another's. */
+static void route_set(struct vst_lock_route *to, const struct vst_lock_route *route)
+{
+	struct vst_lock_route r = *route;
+
+	if (!memcmp(to, route, sizeof(*to)))
+		return;
+	r.kind = VST_LOCK_OBJECT_NONE;
+	__atomic_store_n(&to->kind, r.kind, __ATOMIC_SEQ_CST);
+	*to = r;
+	__atomic_store_n(&to->kind, route->kind, __ATOMIC_RELEASE);
+}
+
 /* Names the lock that a row is about, or names it better: one that only its callers tell may have got more of them. */
 static void name_it(struct vst_locks *l, const struct vst_lock_maps *m, __u64 what)
 {
 	__u32 class = VST_LOCK_WHAT_CLASS(what), type = VST_LOCK_WHAT_TYPE(what);
 	struct vst_lock_class c;
 	struct vst_lock_named *n;
+	struct vst_lock_route route;
 	char name[VST_LOCK_NAME];
 	bool opaque;
 
@@ -107,11 +125,15 @@ static void name_it(struct vst_locks *l, const struct vst_lock_maps *m, __u64 wh
 	if (bpf_map_lookup_elem(m->classes_fd, &class, &c) || !c.kind)
 		return;
 	n = &l->named[class][type];
+	l->slabs = l->slabs || c.kind == VST_LOCK_KIND_SLAB;
+	if (n->name && n->callers == c.n_callers && n->slabs == l->slabs)
+		return; /* nothing new is known; reading the kernel's types takes 20 ms */
 	if (!l->btf)
 		l->btf = vst_lock_btf_new();
 	if (!l->btf)
 		return;
-	l->slabs = l->slabs || c.kind == VST_LOCK_KIND_SLAB;
+	n->callers = c.n_callers;
+	n->slabs = l->slabs;
 	n->by = vst_lock_name(l->btf, &c, type, l->slabs, name, &opaque);
 	if (opaque)
 		__atomic_or_fetch(&m->ctags[class], VST_LOCK_OPAQUE, __ATOMIC_RELAXED);
@@ -119,6 +141,8 @@ static void name_it(struct vst_locks *l, const struct vst_lock_maps *m, __u64 wh
 		   (l->slabs && (c.kind != VST_LOCK_KIND_STATIC || c.n_callers == VST_LOCK_CALLERS));
 	free(n->name);
 	n->name = strdup(name);
+	if (!vst_lock_name_route(l->btf, name, type, &route))
+		route_set(&m->routes[class], &route);
 }
 
 /* NULL: the kernel's own, or nobody. */
@@ -133,6 +157,28 @@ static struct vst_container *container_of_owner(struct vst_owners *owners, __u64
 	if (c)
 		c->rows++;
 	return c;
+}
+
+/* The object of the longest wait of a place since it was asked for before, if it is the longest of all. */
+static void longest_take(struct vst_lock_longest *longest, const struct vst_lock_maps *m, __u64 *ns, __u64 lock,
+			 double now)
+{
+	char text[VST_LOCK_OBJECT_TEXT], *copy;
+	__u64 waited = __atomic_exchange_n(ns, 0, __ATOMIC_RELAXED);
+
+	if (longest->at < now)
+		longest->ns = 0;
+	if (waited <= longest->ns || !vst_lock_object_text(m->objects, lock, text))
+		return;
+	longest->ns = waited;
+	longest->at = now;
+	if (longest->text && !strcmp(longest->text, text))
+		return;
+	copy = strdup(text);
+	if (!copy)
+		return;
+	free(longest->text);
+	longest->text = copy;
 }
 
 /* --- rows --- */
@@ -210,6 +256,7 @@ static int collect_rows(struct vst_locks *l, const struct vst_lock_maps *m, stru
 			l->n_rows++;
 		}
 		row->changed_at = now;
+		longest_take(&row->object, m, &m->rows[at].object_ns, m->rows[at].object, now);
 		name_it(l, m, what);
 	}
 	for (row = l->rows; row && !err; row = row->hh.next)
@@ -252,6 +299,18 @@ static void blame_read(struct vst_locks *l, struct vst_lock_blame *b, const stru
 	}
 }
 
+static void stack_take(struct vst_lock_blame *b, const struct vst_lock_maps *m)
+{
+	struct vst_lock_holder_stack now, *s;
+
+	if (!vst_lock_stack_read(m->stacks, b->key.waiter, b->key.holder, b->key.what, &now))
+		return;
+	s = b->stack ?: malloc(sizeof(*s));
+	if (s)
+		*s = now;
+	b->stack = s;
+}
+
 static int collect_blames(struct vst_locks *l, const struct vst_lock_maps *m, struct vst_owners *owners, double now)
 {
 	struct vst_lock_blame *b;
@@ -278,11 +337,15 @@ static int collect_blames(struct vst_locks *l, const struct vst_lock_maps *m, st
 			l->n_blames++;
 		}
 		b->changed_at = now;
+		longest_take(&b->object, m, &m->pairs[at].object_ns, m->pairs[at].object, now);
 		name_it(l, m, what);
 	}
-	for (b = l->blames; b; b = b->hh.next)
-		if (b->changed_at >= now)
+	for (b = l->blames; b; b = b->hh.next) {
+		if (b->changed_at >= now) {
 			blame_read(l, b, m);
+			stack_take(b, m);
+		}
+	}
 	return 0;
 }
 

@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 #include <linux/types.h>
-#include <uthash.h>
 
+#include "agent/hash.h"
 #include "agent/owners.h"
 #include "agent/probes.h"
 #include "agent/table.h"
@@ -19,12 +19,21 @@
 struct vst_lock_named {
 	char *name;
 	enum vst_lock_named_by by;
-	bool final; /* it will not get better */
+	bool final;    /* it will not get better */
+	bool slabs;    /* what was known when it got this name: that locks in slab caches are told, */
+	__u64 callers; /* and how many functions take it */
 };
 
 struct vst_lock_row_key {
 	__u64 owner;
 	__u64 what; /* without the CPU */
+};
+
+/* Of whose lock somebody waited longest, in the last tick in which it was told. */
+struct vst_lock_longest {
+	char *text; /* vst_lock_object_text(); NULL: not known */
+	double at;
+	__u64 ns;
 };
 
 struct vst_lock_row {
@@ -35,6 +44,7 @@ struct vst_lock_row {
 	__u64 old_waits, old_total_ns; /* of places that were taken back */
 	struct vst_sparse hist;
 	struct vst_lock_hist old_hist;
+	struct vst_lock_longest object;
 	__u16 first; /* of its places, chained; 0: none */
 	unsigned int places;
 	double changed_at;
@@ -52,7 +62,9 @@ struct vst_lock_blame {
 	struct vst_container *waiter, *holder; /* NULL: the kernel's own threads; or, of a holder, nobody known */
 	__u64 waits, ns;
 	__u64 old_waits, old_ns;
-	__u16 first; /* of its places, chained; 0: none */
+	struct vst_lock_longest object;
+	struct vst_lock_holder_stack *stack; /* the last that was seen of the holder's; NULL: none */
+	__u16 first;			     /* of its places, chained; 0: none */
 	unsigned int places;
 	double changed_at;
 	UT_hash_handle hh; /* by .key */

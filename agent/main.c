@@ -130,6 +130,12 @@ int vst_agent_collect(struct vst_agent *a)
 	if (!err)
 		err = vst_table_collect(a->table, a->probes, a->owners, begin);
 	if (!err)
+		err = vst_waits_disk_collect(a->waits_disk, a->table, a->blame, begin);
+	if (!err)
+		err = vst_waits_journal_collect(a->waits_journal, a->probes, a->owners, a->blame, begin);
+	if (!err)
+		err = vst_waits_dirty_collect(a->table, a->probes, a->owners, a->blame, begin);
+	if (!err)
 		err = vst_locks_collect(a->locks, a->probes, a->owners, begin);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	if (!err)
@@ -184,8 +190,11 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	vst_owners_tick(a->owners, vst_now());
 	vst_table_reclaim(a->table, a->probes, a->owners, vst_now());
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
+	vst_blame_reclaim(a->blame, vst_now());
 	vst_probes_symbols(a->probes);
+	vst_probes_xfs(a->probes);
 	follow_devices(a);
+	vst_probes_journal(a->probes);
 	vst_self_update(&a->self);
 	if (tick % STATS_EVERY == 1)
 		vst_probes_stats_begin(a->probes);
@@ -218,6 +227,7 @@ static void notify(const char *state)
 enum source {
 	SOURCE_SIGNAL,
 	SOURCE_TICK,
+	SOURCE_PEEK,
 	SOURCE_EVENTS,
 	SOURCE_SERVER,
 };
@@ -229,35 +239,62 @@ static int add_source(int epoll_fd, int fd, enum source source)
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-static int tick_timer(double interval)
+/* interval: seconds; 0: it stops. */
+static int timer_set(int fd, double interval)
 {
 	struct itimerspec when = { 0 };
 	double whole;
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
-	if (fd < 0)
-		return -errno;
 	when.it_interval.tv_nsec = (long)(modf(interval, &whole) * 1e9);
 	when.it_interval.tv_sec = (time_t)whole;
 	when.it_value = when.it_interval;
-	if (timerfd_settime(fd, 0, &when, NULL)) {
-		close(fd);
+	return timerfd_settime(fd, 0, &when, NULL) ? -errno : 0;
+}
+
+static int timer_new(double interval)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), err;
+
+	if (fd < 0)
 		return -errno;
-	}
-	return fd;
+	err = timer_set(fd, interval);
+	if (err)
+		close(fd);
+	return err ?: fd;
+}
+
+/* Looks at the disks between two ticks, as long as containers fight for one. */
+static void on_peek(struct vst_agent *a)
+{
+	vst_waits_disk_peek(a->waits_disk, a->table, vst_probes_maps(a->probes), a->blame, vst_now());
+}
+
+/* Sets the timer of on_peek() by what the tick found. */
+static int follow_waits(struct vst_agent *a, int fd, double *pause)
+{
+	double want = vst_waits_disk_pause(a->waits_disk);
+
+	if (want >= a->interval)
+		want = 0;
+	if (want == *pause)
+		return 0;
+	*pause = want;
+	return timer_set(fd, want);
 }
 
 static int loop(struct vst_agent *a, struct vst_server *server, int signal_fd)
 {
-	int epoll_fd = epoll_create1(EPOLL_CLOEXEC), timer_fd = tick_timer(a->interval), err;
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC), timer_fd = timer_new(a->interval), peek_fd = timer_new(0), err;
 	struct signalfd_siginfo info;
+	double pause = 0;
 	struct epoll_event ev;
 	unsigned int tick = 0;
 	uint64_t expired;
 
-	err = epoll_fd < 0 ? -errno : timer_fd < 0 ? timer_fd : 0;
+	err = epoll_fd < 0 ? -errno : timer_fd < 0 ? timer_fd : peek_fd < 0 ? peek_fd : 0;
 	err = err ?: add_source(epoll_fd, signal_fd, SOURCE_SIGNAL);
 	err = err ?: add_source(epoll_fd, timer_fd, SOURCE_TICK);
+	err = err ?: add_source(epoll_fd, peek_fd, SOURCE_PEEK);
 	err = err ?: add_source(epoll_fd, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 	err = err ?: add_source(epoll_fd, vst_server_fd(server), SOURCE_SERVER);
 	while (!err) {
@@ -273,8 +310,13 @@ static int loop(struct vst_agent *a, struct vst_server *server, int signal_fd)
 			if (read(signal_fd, &info, sizeof(info)) == sizeof(info))
 				break;
 		} else if (ev.data.u32 == SOURCE_TICK) {
-			if (read(timer_fd, &expired, sizeof(expired)) == sizeof(expired))
+			if (read(timer_fd, &expired, sizeof(expired)) == sizeof(expired)) {
 				on_tick(a, tick++);
+				err = follow_waits(a, peek_fd, &pause);
+			}
+		} else if (ev.data.u32 == SOURCE_PEEK) {
+			if (read(peek_fd, &expired, sizeof(expired)) == sizeof(expired))
+				on_peek(a);
 		} else if (ev.data.u32 == SOURCE_EVENTS) {
 			ring_buffer__consume(a->events);
 		} else {
@@ -285,6 +327,8 @@ static int loop(struct vst_agent *a, struct vst_server *server, int signal_fd)
 		vst_err("the event loop failed: %s", strerror(-err));
 	if (timer_fd >= 0)
 		close(timer_fd);
+	if (peek_fd >= 0)
+		close(peek_fd);
 	if (epoll_fd >= 0)
 		close(epoll_fd);
 	return err;
@@ -317,6 +361,9 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_owners_new("", &a->owners);
 	err = err ?: vst_table_new(&a->table);
 	err = err ?: vst_locks_new(&a->locks);
+	err = err ?: vst_blame_new(&a->blame);
+	err = err ?: vst_waits_disk_new(&a->waits_disk);
+	err = err ?: vst_waits_journal_new(&a->waits_journal);
 	if (err)
 		return err;
 	a->events = ring_buffer__new(vst_probes_maps(a->probes)->events_fd, on_event, a, NULL);
@@ -336,12 +383,17 @@ static int start_probes(struct vst_agent *a)
 	vst_devices_base(&a->devices, VST_LAYER_LEAF, false);
 	if (!err)
 		vst_probes_attach_locks(a->probes);
+	if (!err)
+		vst_probes_journal(a->probes);
 	return err;
 }
 
 static void agent_free(struct vst_agent *a)
 {
 	ring_buffer__free(a->events);
+	vst_waits_disk_free(a->waits_disk);
+	vst_waits_journal_free(a->waits_journal);
+	vst_blame_free(a->blame);
 	vst_table_free(a->table);
 	vst_locks_free(a->locks);
 	vst_owners_free(a->owners);

@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 #include <linux/types.h>
-#include <uthash.h>
 
+#include "agent/hash.h"
 #include "agent/probes.h"
 #include "vstor/abi.h"
 

@@ -20,8 +20,11 @@
 #include "block.skel.h"
 #include "cgroup.skel.h"
 #include "dirty.skel.h"
+#include "journal.skel.h"
 #include "lock.skel.h"
+#include "pause.skel.h"
 #include "stacked.skel.h"
+#include "xfs.skel.h"
 
 /* The objects: the first one's maps are everybody's. X(GROUP, skeleton) */
 #define OBJECTS(X)                                                                                                     \
@@ -29,7 +32,10 @@
 	X(STACKED, stacked)                                                                                            \
 	X(CGROUP, cgroup)                                                                                              \
 	X(DIRTY, dirty)                                                                                                \
-	X(LOCK, lock)
+	X(XFS, xfs)                                                                                                    \
+	X(LOCK, lock)                                                                                                  \
+	X(PAUSE, pause)                                                                                                \
+	X(JOURNAL, journal)
 
 enum group {
 #define X(g, s) GROUP_##g,
@@ -56,8 +62,15 @@ enum group {
 	X(CGROUP, cgroup_mkdir, cgroup_mkdir, false)                                                                   \
 	X(CGROUP, cgroup_rmdir, cgroup_rmdir, false)                                                                   \
 	X(DIRTY, dirty_folio, writeback_dirty_folio, false)                                                            \
+	X(XFS, xfs_write, iomap_iter, false)                                                                           \
 	X(LOCK, lock_begin, contention_begin, false)                                                                   \
-	X(LOCK, lock_end, contention_end, false)
+	X(LOCK, lock_end, contention_end, false)                                                                       \
+	X(PAUSE, dirty_pause, balance_dirty_pages, false)                                                              \
+	X(JOURNAL, handle_stats, jbd2_handle_stats, false)                                                             \
+	X(JOURNAL, commit_begin, jbd2_start_commit, false)                                                             \
+	X(JOURNAL, commit_end, jbd2_end_commit, false)                                                                 \
+	X(JOURNAL, fsync_end, ext4_sync_file_exit, false)                                                              \
+	X(JOURNAL, fsync_begin, ext4_sync_file_enter, false)
 
 enum probe_id {
 #define X(g, p, t, r) PROBE_##p,
@@ -96,6 +109,9 @@ struct vst_probes {
 	bool stacked_loaded;
 	int stacked_failed; /* -errno */
 	int locks_failed;   /* likewise */
+	int pause_failed;   /* likewise */
+	bool journal_loaded;
+	int journal_failed; /* likewise */
 	int stats_fd;
 	time_t shared_since; /* monotonic seconds */
 	nlink_t modules;     /* directories in /sys/module when the symbols were looked up; 0: not yet */
@@ -201,12 +217,32 @@ static int share_maps(struct bpf_object *obj, const struct bpf_object *with)
 	return 0;
 }
 
-static bool tracepoint_exists(const struct btf *btf, const char *tracepoint)
+/* How many arguments a tracepoint has; -1: this kernel does not have it. */
+static int tracepoint_args(const struct btf *btf, const char *tracepoint)
 {
+	const struct btf_type *t;
 	char name[128];
+	int id;
 
 	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
-	return btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0;
+	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+	if (id < 0)
+		return -1;
+	t = btf__type_by_id(btf, btf__type_by_id(btf, id)->type); /* a pointer to a function */
+	t = btf__type_by_id(btf, t->type);
+	return btf_is_func_proto(t) ? (int)btf_vlen(t) - 1 : -1;
+}
+
+/* 12 arguments on 6.1 and 6.12; on 6.18 some of them are in a structure, and there are 8. */
+static void find_pause(struct vst_probes *p, int args)
+{
+	struct probe *probe = &p->probe[PROBE_dirty_pause];
+
+	p->pause->rodata->vst_pause_arg = args == 12 ? 10 : 6;
+	if (args == 12 || args == 8 || !probe->prog)
+		return;
+	probe->missing = true;
+	bpf_program__set_autoload(probe->prog, false);
 }
 
 /* Tells libbpf to leave out what this kernel has no tracepoint for. */
@@ -223,7 +259,9 @@ static int find_programs(struct vst_probes *p)
 		p->probe[i].prog = bpf_object__find_program_by_name(p->obj[probe_table[i].group], name);
 		if (!p->probe[i].prog) {
 			err = -ENOENT;
-		} else if (!tracepoint_exists(btf, probe_table[i].tracepoint)) {
+		} else if (probe_table[i].group == GROUP_JOURNAL) {
+			continue; /* of a module, which may come later */
+		} else if (tracepoint_args(btf, probe_table[i].tracepoint) < 0) {
 			p->probe[i].missing = true;
 			bpf_program__set_autoload(p->probe[i].prog, false);
 			vst_warn("this kernel has no tracepoint %s%s", probe_table[i].tracepoint,
@@ -232,6 +270,7 @@ static int find_programs(struct vst_probes *p)
 				err = -EOPNOTSUPP;
 		}
 	}
+	find_pause(p, tracepoint_args(btf, "balance_dirty_pages"));
 	btf__free(btf);
 	return err;
 }
@@ -263,7 +302,8 @@ static int load_objects(struct vst_probes *p)
 #define X(g, s)                                                                                                        \
 	if (!err && GROUP_##g != GROUP_BLOCK)                                                                          \
 		err = share_maps(p->obj[GROUP_##g], p->block->obj);                                                    \
-	if (!err && GROUP_##g != GROUP_BLOCK && GROUP_##g != GROUP_STACKED && GROUP_##g != GROUP_LOCK)                 \
+	if (!err && GROUP_##g != GROUP_BLOCK && GROUP_##g != GROUP_STACKED && GROUP_##g != GROUP_LOCK &&               \
+	    GROUP_##g != GROUP_PAUSE && GROUP_##g != GROUP_JOURNAL)                                                    \
 		err = s##_bpf__load(p->s);
 	OBJECTS(X)
 #undef X
@@ -286,11 +326,40 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
 	m->free_slots_fd = bpf_map__fd(p->block->maps.vst_free_slots);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
+	m->throttled_fd = -1;
 	m->state->blkio_hier = hiers->blkio;
 	m->state->memory_hier = hiers->memory;
 	m->state->next_row = m->state->next_slot = 1;
 	m->state->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	return 0;
+}
+
+static int attach_group(struct vst_probes *p, enum group group)
+{
+	for (int i = 0; i < PROBE__N; i++) {
+		struct probe *probe = &p->probe[i];
+
+		if (probe_table[i].group != group || probe->missing || probe->link)
+			continue;
+		probe->link = bpf_program__attach(probe->prog);
+		if (!probe->link) {
+			int err = -errno;
+
+			vst_err("cannot attach to tracepoint %s: %s", probe_table[i].tracepoint, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void detach_group(struct vst_probes *p, enum group group)
+{
+	for (int i = 0; i < PROBE__N; i++) {
+		if (probe_table[i].group != group)
+			continue;
+		bpf_link__destroy(p->probe[i].link);
+		p->probe[i].link = NULL;
+	}
 }
 
 /* The agent does without this object. */
@@ -305,6 +374,22 @@ static void load_locks(struct vst_probes *p, const struct vst_hiers *hiers)
 	if (p->locks_failed)
 		vst_warn("cannot load the probe of locks: %s; waits for locks are not shown",
 			 strerror(-p->locks_failed));
+}
+
+/* Likewise. */
+static void load_pause(struct vst_probes *p)
+{
+	if (p->probe[PROBE_dirty_pause].missing)
+		return;
+	p->pause_failed = pause_bpf__load(p->pause);
+	p->pause_failed = p->pause_failed ?: attach_group(p, GROUP_PAUSE);
+	if (p->pause_failed)
+		vst_warn("cannot watch the limit of dirty pages: %s; pauses at it are not shown",
+			 strerror(-p->pause_failed));
+	else
+		p->maps.pauses_lost = &p->pause->bss->vst_pauses_lost;
+	if (!p->pause_failed)
+		p->maps.throttled_fd = bpf_map__fd(p->pause->maps.vst_throttled);
 }
 
 int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret)
@@ -329,6 +414,7 @@ int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret)
 		return err;
 	}
 	load_locks(p, hiers);
+	load_pause(p);
 	vst_probes_symbols(p);
 	*ret = p;
 	return 0;
@@ -336,28 +422,32 @@ int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret)
 
 /* --- attaching --- */
 
-static int attach_group(struct vst_probes *p, enum group group)
+/* A directory for each file system of a type that is mounted, and one for all of them; sysfs keeps no times. */
+static bool is_mounted(const char *sys)
 {
-	for (int i = 0; i < PROBE__N; i++) {
-		struct probe *probe = &p->probe[i];
+	struct stat st;
 
-		if (probe_table[i].group != group || probe->missing || probe->link)
-			continue;
-		probe->link = bpf_program__attach(probe->prog);
-		if (!probe->link) {
-			int err = -errno;
+	return !stat(sys, &st) && st.st_nlink > 3;
+}
 
-			vst_err("cannot attach to tracepoint %s: %s", probe_table[i].tracepoint, strerror(-err));
-			return err;
-		}
-	}
-	return 0;
+void vst_probes_xfs(struct vst_probes *p)
+{
+	bool on = is_mounted("/sys/fs/xfs") && !p->probe[PROBE_xfs_write].missing;
+
+	if (on == !!p->maps.state->xfs_noted)
+		return;
+	p->maps.state->xfs_noted = false;
+	if (on && !attach_group(p, GROUP_XFS))
+		p->maps.state->xfs_noted = true;
+	else
+		detach_group(p, GROUP_XFS);
 }
 
 int vst_probes_attach_cgroup(struct vst_probes *p)
 {
 	int err = attach_group(p, GROUP_CGROUP);
 
+	vst_probes_xfs(p);
 	return err ? err : attach_group(p, GROUP_DIRTY);
 }
 
@@ -401,13 +491,67 @@ int vst_probes_stacked(struct vst_probes *p, bool on)
 		if (!p->stacked_failed)
 			return 0;
 	}
-	for (int i = 0; i < PROBE__N; i++) {
-		if (probe_table[i].group != GROUP_STACKED)
-			continue;
-		bpf_link__destroy(p->probe[i].link);
-		p->probe[i].link = NULL;
-	}
+	detach_group(p, GROUP_STACKED);
 	return on ? p->stacked_failed : 0;
+}
+
+/* A module's types, or the kernel's where it is built in. */
+static bool find_journal(struct vst_probes *p)
+{
+	struct btf *kernel = btf__load_vmlinux_btf(), *jbd2 = NULL, *ext4 = NULL;
+	bool all = kernel;
+
+	if (kernel) {
+		jbd2 = btf__load_module_btf("jbd2", kernel);
+		ext4 = btf__load_module_btf("ext4", kernel);
+	}
+	for (int i = 0; kernel && i < PROBE__N; i++) {
+		const char *name = probe_table[i].tracepoint;
+
+		if (probe_table[i].group != GROUP_JOURNAL)
+			continue;
+		p->probe[i].missing = tracepoint_args(kernel, name) < 0 && (!jbd2 || tracepoint_args(jbd2, name) < 0) &&
+				      (!ext4 || tracepoint_args(ext4, name) < 0);
+		all = all && !p->probe[i].missing;
+	}
+	btf__free(jbd2);
+	btf__free(ext4);
+	btf__free(kernel);
+	return all;
+}
+
+static int load_journal(struct vst_probes *p)
+{
+	struct vst_maps *m = &p->maps;
+	int err;
+
+	if (!find_journal(p))
+		return -EOPNOTSUPP;
+	err = journal_bpf__load(p->journal);
+	if (err)
+		return err;
+	m->journal_state = map_memory(p->journal->maps.vst_journal_state, sizeof(*m->journal_state));
+	m->journal_waits_fd = bpf_map__fd(p->journal->maps.vst_journal_waits);
+	return m->journal_state ? 0 : -ENOMEM;
+}
+
+void vst_probes_journal(struct vst_probes *p)
+{
+	bool on = is_mounted("/sys/fs/ext4");
+
+	if (!on)
+		detach_group(p, GROUP_JOURNAL);
+	if (!on || p->journal_failed)
+		return;
+	if (!p->journal_loaded) {
+		p->journal_failed = load_journal(p);
+		p->journal_loaded = true;
+	}
+	if (!p->journal_failed)
+		p->journal_failed = attach_group(p, GROUP_JOURNAL);
+	if (p->journal_failed)
+		vst_warn("cannot watch the journals of ext4: %s; waits for them are not shown",
+			 strerror(-p->journal_failed));
 }
 
 #define SHARED_FOR 300 /* seconds; dirty pages are written after half a minute */
@@ -422,8 +566,8 @@ static void shared_turn(struct vst_probes *p)
 	if (now.tv_sec - p->shared_since < SHARED_FOR)
 		return;
 	p->shared_since = now.tv_sec;
-	memset(s->shared[!s->shared_now], 0, sizeof(s->shared[0]));
-	__atomic_store_n(&s->shared_now, !s->shared_now, __ATOMIC_RELEASE);
+	memset(s->shared[~s->turn & 1], 0, sizeof(s->shared[0]));
+	__atomic_store_n(&s->turn, s->turn + 1, __ATOMIC_RELEASE);
 }
 
 void vst_probes_sweep(struct vst_probes *p)
@@ -503,7 +647,9 @@ void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info
 	ret->name = probe_table[i].name;
 	ret->tracepoint = probe_table[i].tracepoint;
 	if ((probe_table[i].group == GROUP_STACKED && p->stacked_failed) ||
-	    (probe_table[i].group == GROUP_LOCK && p->locks_failed)) {
+	    (probe_table[i].group == GROUP_LOCK && p->locks_failed) ||
+	    (probe_table[i].group == GROUP_PAUSE && p->pause_failed) ||
+	    (probe_table[i].group == GROUP_JOURNAL && p->journal_failed && !probe->missing)) {
 		ret->state = VST_PROBE_MISSING;
 		ret->why = "it could not be loaded or attached; the agent's log says why";
 		ret->run_ns = 0;
@@ -511,9 +657,11 @@ void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info
 		return;
 	}
 	ret->state = probe->missing ? VST_PROBE_MISSING : probe->link ? VST_PROBE_ATTACHED : VST_PROBE_OFF;
-	ret->why = probe->missing ? "this kernel does not have the tracepoint"
-		   : probe->link  ? ""
-				  : "no stacked device (dm, md, bcache, zram) is in use";
+	ret->why = probe->missing			   ? "this kernel does not have the tracepoint"
+		   : probe->link			   ? ""
+		   : probe_table[i].group == GROUP_XFS	   ? "no xfs is mounted"
+		   : probe_table[i].group == GROUP_JOURNAL ? "no ext4 is mounted"
+							   : "no stacked device (dm, md, bcache, zram) is in use";
 	ret->run_ns = probe->mean_ns;
 	ret->runs = probe->sampled;
 	ret->missed = info.recursion_misses;
@@ -530,6 +678,8 @@ void vst_probes_free(struct vst_probes *p)
 		munmap((void *)p->maps.row_keys, sizeof(*p->maps.row_keys) * VST_ROWS);
 	if (p->maps.counters)
 		munmap(p->maps.counters, sizeof(*p->maps.counters) * VST_SLOTS);
+	if (p->maps.journal_state)
+		munmap((void *)p->maps.journal_state, sizeof(*p->maps.journal_state));
 	vst_lock_maps_close(&p->maps.lock);
 #define X(g, s) s##_bpf__destroy(p->s);
 	OBJECTS(X)

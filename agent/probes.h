@@ -8,6 +8,7 @@
 #include <linux/types.h>
 #include "agent/lock_maps.h"
 #include "vstor/abi.h"
+#include "vstor/waits.h"
 
 struct vst_probes;
 
@@ -25,6 +26,10 @@ struct vst_maps {
 	int events_fd;
 	unsigned int cpus; /* as the map of slots counts them */
 	struct vst_lock_maps lock;
+	const struct vst_journal_state *journal_state; /* NULL: not watched yet, nor the next to be read */
+	int journal_waits_fd;
+	int throttled_fd;	  /* -1: not watched */
+	const __u64 *pauses_lost; /* NULL likewise */
 };
 
 enum vst_probe_state {
@@ -60,6 +65,12 @@ void vst_probes_attach_locks(struct vst_probes *p);
 
 /* Attaches or detaches the probes of stacked devices. */
 int vst_probes_stacked(struct vst_probes *p, bool on);
+
+/* Attaches the probe of writes to xfs while one is mounted, and detaches it. */
+void vst_probes_xfs(struct vst_probes *p);
+
+/* Likewise the probes of ext4's journals, which hold its modules. */
+void vst_probes_journal(struct vst_probes *p);
 
 /* Counts what has ended without a completion that the probes were shown (loss no_end). Costs less than a millisecond. */
 void vst_probes_sweep(struct vst_probes *p);

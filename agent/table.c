@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 
 #include "agent/log.h"
+#include "agent/sparse.h"
 #include "agent/table.h"
 
 #define BATCH 32 /* histograms read at once */
@@ -152,41 +153,11 @@ static void row_counters(struct vst_table *t, struct vst_row *row, const struct 
 	memcpy(row->sum_ns, sum, sizeof(sum));
 }
 
-/*
- * The map's buckets are 32 bits wide and may wrap; ours go on. now: sums over the slots, of which the lower 32 bits are
- * right. They are read while they are written, so one that is computed from others may seem to fall for a moment.
- */
-static void row_hist(struct vst_row *row, enum vst_time t, const __u32 *now)
-{
-	struct vst_sparse *h = &row->hist[t];
-	struct vst_bucket all[VST_HIST_BUCKETS], *copy;
-	unsigned int i, old = 0, n = 0;
-	__u64 before;
-	__s32 more;
-
-	for (i = 0; i < VST_HIST_BUCKETS; i++) {
-		before = old < h->n && h->bucket[old].index == i ? h->bucket[old++].n : 0;
-		more = (__s32)(now[i] - (__u32)before);
-		before += more > 0 ? more : 0;
-		if (before)
-			all[n++] = (struct vst_bucket){ .index = i, .n = before };
-	}
-	if (n != h->n) {
-		copy = realloc(h->bucket, n * sizeof(*copy));
-		if (!copy)
-			return;
-		h->bucket = copy;
-		h->n = n;
-	}
-	if (n)
-		memcpy(h->bucket, all, n * sizeof(*all));
-}
-
 /* The row's histograms on all CPUs, added up; slots that follow each other are read in one go. */
 static int row_hists(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
 {
 	__u32 sum[VST_TIME__N][VST_HIST_BUCKETS] = { 0 }, keys[BATCH], slot, first, before, next, count, i, direct = 0;
-	int time, bucket;
+	int time, bucket, err = 0;
 
 	for (slot = t->slot_first[row->number]; slot; slot = next) {
 		/* chains grow at the head: numbers that follow each other come in falling order */
@@ -199,31 +170,30 @@ static int row_hists(struct vst_table *t, struct vst_row *row, const struct vst_
 			return -errno;
 		next = t->slot_next[first];
 		for (i = 0; i < count; i++)
-			for (time = 0; time < VST_TIME__N; time++)
-				for (bucket = 0; bucket < VST_HIST_BUCKETS; bucket++)
-					sum[time][bucket] += t->scratch[i].n[time][bucket];
+			for (bucket = 0; bucket < VST_HIST_BUCKETS; bucket++)
+				for (time = 0; time < VST_TIME__N; time++)
+					sum[time][bucket] += t->scratch[i].n[bucket][time];
 	}
 	/* what went to the driver directly did not wait: the shortest queue time */
 	for (bucket = 0; bucket < VST_HIST_BUCKETS; bucket++)
 		direct += sum[VST_TIME_LATENCY][bucket] - sum[VST_TIME_QUEUE][bucket];
 	sum[VST_TIME_QUEUE][0] += direct;
-	for (time = 0; time < VST_TIME__N; time++)
-		row_hist(row, time, sum[time]);
-	return 0;
+	for (time = 0; time < VST_TIME__N && !err; time++)
+		err = vst_sparse_update(&row->hist[time], sum[time]);
+	return err;
 }
 
 /* --- collecting --- */
 
-/* Finds the slots that moved since the last time, and thereby the rows: *ret_n of them in t->dirty. */
-static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_owners *owners, double now,
-		      unsigned int *ret_n)
+/* Finds the slots that moved since the last time, and thereby the rows: t->dirty. */
+static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
 {
 	__u32 end = __atomic_load_n(&m->state->next_slot, __ATOMIC_ACQUIRE), slot, number;
 	const struct vst_key *key;
 	struct vst_row *row;
 	__u64 sum;
 
-	*ret_n = 0;
+	t->n_dirty = 0;
 	if (end > VST_SLOTS)
 		end = VST_SLOTS;
 	for (slot = 1; slot < end; slot++) {
@@ -256,7 +226,7 @@ static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_
 			continue;
 		row->changed_seq = t->seq;
 		row->changed_at = now;
-		t->dirty[(*ret_n)++] = row;
+		t->dirty[t->n_dirty++] = row;
 	}
 	return 0;
 }
@@ -292,12 +262,12 @@ int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, stru
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
 	struct vst_probe_info info;
-	unsigned int n, i;
+	unsigned int i;
 	int err;
 
 	t->seq++;
-	err = find_dirty(t, m, owners, now, &n);
-	for (i = 0; i < n && !err; i++) {
+	err = find_dirty(t, m, owners, now);
+	for (i = 0; i < t->n_dirty && !err; i++) {
 		row_counters(t, t->dirty[i], m);
 		err = row_hists(t, t->dirty[i], m);
 	}
@@ -362,7 +332,8 @@ void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, str
 			row->retired_at = now;
 		} else if (row->number && row->retired_at && now - row->retired_at > QUARANTINE) {
 			row_take_back(t, row, m);
-		} else if (!row->number && (row->container->crowded_out || now - row->changed_at > VST_KEEP_DEAD)) {
+		} else if (!row->number && !row->at_disk &&
+			   (row->container->crowded_out || now - row->changed_at > VST_KEEP_DEAD)) {
 			*at = row->next;
 			row_free(row);
 			continue;

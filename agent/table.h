@@ -33,6 +33,17 @@ struct vst_sparse {
 	unsigned int n;
 };
 
+/* What a row had counted at the end of a window: see waits_disk.h. */
+struct vst_work_seen {
+	__u64 ios, bytes, queue_ns, device_ns;
+};
+
+/* Bytes that a row wrote lately: see waits_dirty.h. */
+struct vst_written {
+	__u64 seen;
+	double bytes, at;
+};
+
 struct vst_row {
 	__u32 id;     /* for clients: unique, never given again */
 	__u32 number; /* in the maps; 0: taken back */
@@ -45,6 +56,10 @@ struct vst_row {
 	__u64 changed_seq; /* snapshot in which it changed last */
 	double changed_at;
 	double retired_at; /* its key was taken out of the map; 0: no */
+	struct vst_work_seen work_seen;
+	double worked_at;
+	struct vst_written written;
+	bool at_disk; /* one of those that are looked at in windows */
 	struct vst_row *next;
 };
 
@@ -66,7 +81,8 @@ struct vst_table {
 	__u32 slot_next[VST_SLOTS]; /* slots of one row, chained from ... */
 	__u32 slot_first[VST_ROWS];
 	__u16 slot_row[VST_SLOTS]; /* the row in whose chain it is; 0: none */
-	struct vst_row **dirty;	   /* [VST_ROWS], for one collection */
+	struct vst_row **dirty;	   /* [VST_ROWS], those that the last collection found changed */
+	unsigned int n_dirty;
 	struct vst_seen *seen;
 	size_t n_seen;
 	__u64 seq;

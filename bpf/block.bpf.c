@@ -34,17 +34,19 @@ SEC("tp_btf/block_rq_insert")
 int BPF_PROG(vst_rq_insert, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
+	struct vst_inflight *in;
 	struct vst_set *set;
 	__u32 way;
 
 	if (!s || is_passthrough(rq->cmd_flags))
 		return 0;
 	set = vst_inflight_claim(vst_identity(rq, s), &way);
-	if (!set || set->submitted[way].when == REQUEUED)
+	if (!set || set->way[way].when == REQUEUED)
 		return 0;
-	set->way[way].queued_ns = bpf_ktime_get_ns();
-	set->way[way].task = vst_task_owner(s);
-	set->submitted[way].when = QUEUED;
+	in = &set->way[way];
+	in->queued_ns = bpf_ktime_get_ns();
+	in->task = vst_task_owner(s);
+	in->when = QUEUED;
 	return 0;
 }
 
@@ -53,34 +55,32 @@ int BPF_PROG(vst_rq_issue, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
 	blk_opf_t flags = rq->cmd_flags;
-	__u64 task = TASK_IS_CURRENT, bio;
-	__u32 bytes = rq->__data_len, way;
-	struct vst_submitted *mine;
 	struct vst_inflight *in;
 	struct vst_set *set;
+	__u32 way;
+	__u64 bio;
 
 	if (!s || is_passthrough(flags))
 		return 0;
 	set = vst_inflight_claim(vst_identity(rq, s), &way);
 	if (!set) /* its completion counts it, as no_state */
 		return 0;
-	mine = &set->submitted[way];
 	in = &set->way[way];
-	if (mine->when == REQUEUED) {
-		in->issued_ns = mine->when = bpf_ktime_get_ns();
+	if (in->when == REQUEUED) {
+		in->when = bpf_ktime_get_ns();
 		return 0;
 	}
-	if (mine->when == QUEUED)
-		task = in->task;
-	else
+	if (in->when != QUEUED) {
 		in->queued_ns = 0;
+		in->task = TASK_IS_CURRENT;
+	}
 	bio = rq_ptr(rq, bio);
 	if (bio)
-		vst_decide(s, in, bio, task, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0), bio == rq_ptr(rq, biotail),
-			   bytes);
+		vst_decide(s, in, bio, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0), bio == rq_ptr(rq, biotail),
+			   rq->__data_len);
 	else
-		vst_decide_nobody(in, dev_of(rq), vst_op_of(flags), bytes);
-	vst_inflight_begin(mine, in, bytes);
+		vst_decide_nobody(in, dev_of(rq), vst_op_of(flags), rq->__data_len);
+	vst_inflight_begin(in);
 	return 0;
 }
 
@@ -94,12 +94,12 @@ int BPF_PROG(vst_rq_requeue, struct request *rq)
 	__u32 slot, way;
 
 	set = s ? vst_inflight_find(vst_identity(rq, s), &way) : NULL;
-	if (!set || set->submitted[way].issued == set->ended[way])
+	if (!set || set->way[way].issued == set->ended[way])
 		return 0;
 	in = &set->way[way];
 	if (!in->queued_ns)
-		in->queued_ns = in->issued_ns;
-	in->issued_ns = set->submitted[way].when = REQUEUED;
+		in->queued_ns = in->when;
+	in->when = REQUEUED;
 	c = vst_counters_of(in->row[0], &slot);
 	if (c)
 		vst_add(&c->requeues, 1);
@@ -117,7 +117,7 @@ static __always_inline int merged(__u64 bio)
 
 	if (!s)
 		return 0;
-	c = vst_counters_of(vst_row_of_bio(s, bio, TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_LEAF, 0), false), &slot);
+	c = vst_counters_of(vst_row_of_bio(s, bio, TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_LEAF, 0)), &slot);
 	if (c) /* three programs count merges */
 		__sync_fetch_and_add(&c->merges, 1);
 	return 0;
@@ -145,7 +145,7 @@ int BPF_PROG(vst_rq_merge, struct request *rq)
 	struct vst_set *set = s ? vst_inflight_find(vst_identity(rq, s), &way) : NULL;
 
 	if (set)
-		set->submitted[way].when = UNUSED;
+		set->way[way].when = UNUSED;
 	return bio ? merged(bio) : 0;
 }
 
@@ -166,7 +166,7 @@ __noinline int vst_complete_unknown(__u64 rq, blk_opf_t flags, bool last, __u32 
 		return 0;
 	if (!bytes && bio && op == VST_OP_WRITE) {
 		/* the owner was written into the bio at its submission; no task is asked here */
-		row = vst_row_of_bio(s, bio, 0, VST_SORT(VST_OP_FLUSH, VST_LAYER_LEAF, 0), false);
+		row = vst_row_of_bio(s, bio, 0, VST_SORT(VST_OP_FLUSH, VST_LAYER_LEAF, 0));
 	} else {
 		bool before = rq_get(rq, start_time_ns) < s->attach_ns;
 
@@ -200,7 +200,7 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 	set = vst_inflight_find(vst_identity(rq, s), &way);
 	if (!set || set->way[way].issued == set->ended[way]) {
 		if (set)
-			set->submitted[way].when = UNUSED;
+			set->way[way].when = UNUSED;
 		vst_complete_unknown(vst_address(rq), flags, last, nr_bytes, error);
 		return 0;
 	}
@@ -241,9 +241,9 @@ __noinline int vst_sweep_one(struct vst_set *set, __u32 way, __u64 now, __u64 ba
 	if (!set || way >= WAYS)
 		return 0;
 	ended = set->ended[way];
-	issued = set->submitted[way].issued;
-	when = set->submitted[way].when;
-	addr = set->addr[way];
+	issued = set->way[way].issued;
+	when = set->way[way].when;
+	addr = set->way[way].addr;
 	row = set->way[way].row[0];
 	if (issued == ended || when <= UNUSED || now - when < SWEEP_AGE_NS)
 		return 0;
@@ -262,9 +262,9 @@ static long sweep_set(__u32 i, struct sweep *sweep)
 
 	if (i >= 1 << VST_INFLIGHT_BITS)
 		return 1;
-	set = &vst_in_flight[i];
+	set = vst_set_at(i);
 	for (int way = 0; way < WAYS; way++)
-		if (set->submitted[way].issued != set->ended[way])
+		if (set->way[way].issued != set->ended[way])
 			vst_sweep_one(set, way, sweep->now, sweep->base);
 	return 0;
 }

@@ -57,6 +57,15 @@ static __always_inline __u64 vst_identity(const void *p, const void *map_value)
 	return (const char *)p - (const char *)map_value;
 }
 
+/* Without the cast: a function, so that a program that has the cast has no trace of it on its stack. */
+__noinline __u64 vst_probe(__u64 address)
+{
+	__u64 word = 0;
+
+	bpf_probe_read_kernel(&word, sizeof(word), (const void *)address);
+	return word;
+}
+
 /*
  * The member p->field, of the type that vmlinux.h gives it. For numbers, in types of the kernel proper: the cast takes
  * no type of a module (filesystems are modules on Debian), there vst_ptr() reads 8 bytes of anything.
@@ -68,21 +77,21 @@ static __always_inline __u64 vst_identity(const void *p, const void *map_value)
 		if (VST_HAVE_CAST)                                                                                     \
 			__v = ((type *)bpf_rdonly_cast(__p, bpf_core_type_id_kernel(type)))->field;                    \
 		else                                                                                                   \
-			bpf_core_read(&__v, sizeof(__v), &((type *)__p)->field);                                       \
+			__v = (typeof(__v))vst_probe((__u64)__p + bpf_core_field_offset(type, field));                 \
 		__v;                                                                                                   \
 	})
 
 /* The 8 bytes at p + off, as a number: also where the type there is a pointer, whose low bits may be flags. */
 #define vst_word(p, off)                                                                                               \
 	({                                                                                                             \
-		__u64 __w = 0;                                                                                         \
+		__u64 __w;                                                                                             \
 		if (VST_HAVE_CAST)                                                                                     \
 			__w = *(const __u64 *)((const char *)bpf_rdonly_cast(                                          \
 						       (const void *)(p),                                              \
 						       bpf_core_type_id_kernel(struct vm_event_state)) +               \
 					       (off));                                                                 \
 		else                                                                                                   \
-			bpf_probe_read_kernel(&__w, sizeof(__w), (const char *)(p) + (off));                           \
+			__w = vst_probe((__u64)(p) + (off));                                                           \
 		__w;                                                                                                   \
 	})
 
@@ -124,6 +133,22 @@ static __always_inline bool vst_bdev_is_mounted(__u64 bdev)
 	if (bpf_core_field_exists(struct block_device, bd_holder_ops))
 		return vst_ptr(bdev, struct block_device, bd_holder_ops) != 0;
 	return vst_ptr(bdev, struct block_device, bd_holder) != 0;
+}
+
+/*
+ * Pages of a folio. The number stands in the second page of a large one, ._folio_nr_pages until it was renamed
+ * ._nr_pages between 6.12 and 6.18.
+ */
+static __always_inline __u32 vst_folio_pages(__u64 folio)
+{
+	/* folio->flags is the first word */
+	if (!(vst_word(folio, 0) & (1UL << bpf_core_enum_value(enum pageflags, PG_head))))
+		return 1;
+	if (bpf_core_field_exists(struct folio, _nr_pages))
+		return vst_read(folio, struct folio, _nr_pages);
+	if (bpf_core_field_exists(struct folio, _folio_nr_pages))
+		return vst_read(folio, struct folio, _folio_nr_pages);
+	return 1;
 }
 
 /* A task's memory cgroup is looked up by a number that depends on the kernel's configuration. */

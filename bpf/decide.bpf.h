@@ -58,7 +58,7 @@ struct vst_io {
 };
 
 #define VST_SORT(op, layer, what) ((__u32)(op) | (__u32)(layer) << 8 | (__u32)(what) << 16)
-#define SORT_SHARED (1U << 24) /* data of a file that several cgroups write to */
+#define SORT_WRITER (1U << 24) /* .task is who made the page dirty */
 
 /* Fills in .sort and .folio. */
 static __always_inline void vst_sort_decide(struct vst_io *io, const struct vst_state *s, __u8 op, __u8 layer)
@@ -71,13 +71,21 @@ static __always_inline void vst_sort_decide(struct vst_io *io, const struct vst_
 		io->folio = vst_folio_of_what(what);
 }
 
+/* Is it the submitting task that wants it? Reads, and direct I/O. */
+static __always_inline bool vst_is_asked(__u32 sort)
+{
+	__u32 kind = VST_WHAT_KIND(sort >> 16 & 0xff);
+
+	return (sort & 0xff) == VST_OP_READ || kind == VST_KIND_DATA || kind == VST_KIND_RAW;
+}
+
 static __always_inline void vst_clues_of(struct vst_clues *c, const struct vst_state *s, __u64 bio, __u64 folio,
 					 __u64 task, __u32 sort)
 {
 	vst_clues_begin(c, s->epoch);
 	/* of the partition: as good as the disk's, and next to what the block layer just used */
 	vst_clue_what(c, vst_read(vst_ptr(bio, struct bio, bi_bdev), struct block_device, bd_dev) | (__u64)sort << 32);
-	vst_who_clues(c, s, bio, folio, sort & SORT_SHARED, task);
+	vst_who_clues(c, s, bio, folio, sort & SORT_WRITER, task);
 }
 
 __noinline __u32 vst_row_decide(__u64 bio, __u64 folio, __u64 task, __u32 sort)
@@ -85,16 +93,12 @@ __noinline __u32 vst_row_decide(__u64 bio, __u64 folio, __u64 task, __u32 sort)
 	struct vst_state *s = vst_state_get();
 	struct vst_key key = {};
 	struct vst_clues clues;
-	struct vst_who who;
 	__u32 row;
 
 	if (!s)
 		return 0;
-	vst_who_decide(&who, s, bio, folio, sort & SORT_SHARED, task);
-	key.owner = who.id;
+	vst_who_decide(&key, s, bio, folio, sort & SORT_WRITER, task, !folio && vst_is_asked(sort));
 	key.dev = vst_dev_of_bio(bio);
-	key.hier = who.hier;
-	key.witness = who.witness;
 	key.op = sort;
 	key.layer = sort >> 8;
 	key.kind = VST_WHAT_KIND(sort >> 16 & 0xff);
@@ -107,34 +111,21 @@ __noinline __u32 vst_row_decide(__u64 bio, __u64 folio, __u64 task, __u32 sort)
 	return row;
 }
 
-/* The row of struct vst_io if it is remembered, else 0. */
-static __always_inline __u32 vst_row_recall(const struct vst_state *s, __u64 bio, __u64 folio, __u64 task, __u32 sort)
+/* The row of struct vst_io: remembered, or decided now. */
+static __always_inline __u32 vst_row_of(const struct vst_state *s, __u64 bio, __u64 folio, __u64 task, __u32 sort)
 {
 	struct vst_clues clues;
 
 	vst_clues_of(&clues, s, bio, folio, task, sort);
-	return vst_recall(clues.hash);
+	return vst_recall(clues.hash) ?: vst_row_decide(bio, folio, task, sort);
 }
 
-static __always_inline __u32 vst_row_of(const struct vst_state *s, __u64 bio, __u64 folio, __u64 task, __u32 sort)
+/* The row of a bio; sort: its op and layer. */
+static __always_inline __u32 vst_row_of_bio(const struct vst_state *s, __u64 bio, __u64 task, __u32 sort)
 {
-	return vst_row_recall(s, bio, folio, task, sort) ?: vst_row_decide(bio, folio, task, sort);
-}
-
-/* Not a row's number: the file is one that several cgroups write to, and the pages have to be looked at. */
-#define ROW_BY_PAGE (~0U)
-
-/*
- * The row of a bio; sort: its op and layer. A function of its own for the sake of its caller's stack, as above; pages:
- * may the answer be ROW_BY_PAGE?
- */
-static __always_inline __u32 vst_row_of_bio(const struct vst_state *s, __u64 bio, __u64 task, __u32 sort, bool pages)
-{
-	struct vst_io io = { .bio = bio, .task = task };
+	struct vst_io io = { .bio = bio };
 
 	vst_sort_decide(&io, s, sort, sort >> 8);
-	if (pages && io.folio && vst_is_shared(s, vst_ptr(io.folio, struct folio, mapping)))
-		return ROW_BY_PAGE;
 	return vst_row_of(s, bio, io.folio, task, io.sort);
 }
 
@@ -158,10 +149,10 @@ static __always_inline bool vst_count(__u32 row, bool last, __u32 bytes, bool er
 	if (!last)
 		return true;
 	vst_add(&c->ios, 1);
-	if (!in || in->issued_ns <= UNUSED)
+	if (!in || in->when <= UNUSED)
 		return true;
-	queue_ns = in->queued_ns ? in->issued_ns - in->queued_ns : 0;
-	vst_times(c, h, queue_ns, bpf_ktime_get_ns() - in->issued_ns);
+	queue_ns = in->queued_ns ? in->when - in->queued_ns : 0;
+	vst_times(c, h, queue_ns, bpf_ktime_get_ns() - in->when);
 	return true;
 }
 

@@ -5,9 +5,9 @@
  * so no hash with locks and allocation is needed. A request keeps its place when it ends, until another one needs it,
  * and so is found again with one look. A set that is full is counted, never evicted silently.
  *
- * Four cache lines for what is written by others: a submission reads nothing that a completion has touched, and a
- * completion reads one line that the submission wrote. They are often on different CPUs, and each such line would cost 45 ns
- * more (measured: half of the time at issue).
+ * What a submission writes is one cache line, and a completion only reads it; what completions write is another one, which no
+ * submission reads. They are often on different CPUs, and reading a line that another CPU wrote costs 45 ns
+ * (measured: half of the time at issue).
  */
 #ifndef VST_INFLIGHT_BPF_H
 #define VST_INFLIGHT_BPF_H
@@ -27,10 +27,11 @@
 #define ONE_SHIFT 40
 #define ONE_IO (1ULL << ONE_SHIFT)
 
-/* From submission to completion. */
+/* Written by submissions. */
 struct vst_inflight {
-	__u64 issued;	 /* as struct vst_submitted has it */
-	__u64 issued_ns; /* or REQUEUED */
+	__u64 addr;	 /* of the request; 0: never used */
+	__u64 issued;	 /* sum of all issued so far; in flight while .ended of the same place is not the same */
+	__u64 when;	 /* it was issued last, or QUEUED, REQUEUED, UNUSED */
 	__u64 queued_ns; /* 0: went to the driver directly */
 	union {
 		__u64 task; /* vst_task_owner() of who queued it; until it is issued */
@@ -41,30 +42,29 @@ struct vst_inflight {
 	};
 	__u32 bytes[PARTS]; /* of each part, as issued */
 	__u16 row[PARTS];   /* 0: no such part */
-	__u64 pad;
 };
 _Static_assert(sizeof(struct vst_inflight) == 64, "one cache line");
 _Static_assert(VST_ROWS <= 1 << 16, "a row in 16 bits");
 
-/* From one submission to the next. */
-struct vst_submitted {
-	__u64 issued; /* sum of all issued so far; in flight while .ended of the same place is not the same */
-	__u64 when;   /* it was issued last, or QUEUED, REQUEUED, UNUSED */
-};
-
 #define WAYS 4
 struct vst_set {
-	__u64 addr[WAYS]; /* 0: never used. Hardly ever written: in all caches */
-	__u64 pad1[4];
-	struct vst_submitted submitted[WAYS];
-	__u64 ended[WAYS]; /* from one completion to the next: sum of all completed so far */
-	__u64 pad2[4];
 	struct vst_inflight way[WAYS];
+	__u64 ended[WAYS]; /* written by completions: sum of all completed so far */
+	__u64 pad[4];
 };
-_Static_assert(sizeof(struct vst_set) == (3 + WAYS) * 64, "cache lines");
+_Static_assert(sizeof(struct vst_set) == (1 + WAYS) * 64, "cache lines");
 
-/* The only variable of its section, which the agent shares between the objects that have it. */
-static struct vst_set vst_in_flight[1 << VST_INFLIGHT_BITS];
+/*
+ * The only variable of its section, which the agent shares between the objects that have it. Words and not sets: its
+ * type is part of the skeleton. Not static: libbpf asks for memory that begins on a page only if others may
+ * see it, else each cache line here would be half of two.
+ */
+__u64 vst_in_flight[(1 << VST_INFLIGHT_BITS) * sizeof(struct vst_set) / sizeof(__u64)];
+
+static __always_inline struct vst_set *vst_set_at(__u32 i)
+{
+	return (struct vst_set *)vst_in_flight + i;
+}
 
 /*
  * The set of an address, and the way in it that is tried first. Blocks of 16 KiB are spread, what is in one stays
@@ -86,7 +86,7 @@ static __noinline __u32 vst_way_search(const struct vst_set *set, __u64 addr)
 {
 #pragma unroll
 	for (__u32 way = 0; way < WAYS; way++)
-		if (set->addr[way] == addr)
+		if (set->way[way].addr == addr)
 			return way;
 	return WAYS;
 }
@@ -95,9 +95,9 @@ static __noinline __u32 vst_way_search(const struct vst_set *set, __u64 addr)
 static __always_inline struct vst_set *vst_inflight_find(__u64 addr, __u32 *ret_way)
 {
 	__u32 i = vst_set_of(addr, ret_way);
-	struct vst_set *set = &vst_in_flight[i];
+	struct vst_set *set = vst_set_at(i);
 
-	if (set->addr[*ret_way] != addr)
+	if (set->way[*ret_way].addr != addr)
 		*ret_way = vst_way_search(set, addr);
 	return *ret_way < WAYS ? set : NULL;
 }
@@ -105,9 +105,9 @@ static __always_inline struct vst_set *vst_inflight_find(__u64 addr, __u32 *ret_
 /* May the place be given to another request? Not if its own waits or is in flight. */
 static __always_inline bool vst_way_is_free(const struct vst_set *set, __u32 way)
 {
-	const struct vst_submitted *mine = &set->submitted[way];
+	const struct vst_inflight *in = &set->way[way];
 
-	return !set->addr[way] || (mine->issued == set->ended[way] && mine->when != QUEUED);
+	return !in->addr || (in->issued == set->ended[way] && in->when != QUEUED);
 }
 
 /*
@@ -123,16 +123,16 @@ static __noinline __u32 vst_way_take(struct vst_set *set, __u32 home, __u64 addr
 #pragma unroll
 	for (__u32 i = 0; i < WAYS; i++) {
 		way = (home + i) & (WAYS - 1);
-		age = set->addr[way] ? set->submitted[way].when : 0;
+		age = set->way[way].addr ? set->way[way].when : 0;
 		if (!vst_way_is_free(set, way) || age >= oldest)
 			continue;
 		oldest = age;
-		was = set->addr[way];
+		was = set->way[way].addr;
 		best = way;
 	}
-	if (best >= WAYS || __sync_val_compare_and_swap(&set->addr[best], was, addr) != was)
+	if (best >= WAYS || __sync_val_compare_and_swap(&set->way[best].addr, was, addr) != was)
 		return WAYS;
-	set->submitted[best].when = UNUSED;
+	set->way[best].when = UNUSED;
 	return best;
 }
 
@@ -143,10 +143,10 @@ static __noinline __u32 vst_way_take(struct vst_set *set, __u32 home, __u64 addr
 static __always_inline struct vst_set *vst_inflight_claim(__u64 addr, __u32 *ret_way)
 {
 	__u32 home, i = vst_set_of(addr, &home);
-	struct vst_set *set = &vst_in_flight[i];
+	struct vst_set *set = vst_set_at(i);
 
 	*ret_way = home;
-	if (set->addr[home] == addr)
+	if (set->way[home].addr == addr)
 		return set;
 	*ret_way = vst_way_search(set, addr);
 	if (*ret_way >= WAYS)
@@ -166,10 +166,10 @@ static __always_inline __u64 vst_inflight_bytes(const struct vst_inflight *in)
 }
 
 /* From now on it is in flight. The time first: the sweep looks at what is in flight, and when it began. */
-static __always_inline void vst_inflight_begin(struct vst_submitted *mine, struct vst_inflight *in, __u64 bytes)
+static __always_inline void vst_inflight_begin(struct vst_inflight *in)
 {
-	in->issued_ns = mine->when = bpf_ktime_get_ns();
+	in->when = bpf_ktime_get_ns();
 	barrier();
-	in->issued = mine->issued += ONE_IO + bytes;
+	in->issued += ONE_IO + vst_inflight_bytes(in);
 }
 #endif /* VST_INFLIGHT_BPF_H */

@@ -14,6 +14,7 @@
 #define S_IFBLK 0060000
 #define S_IFREG 0100000
 #define BTRFS_SUPER_MAGIC 0x9123683E
+#define XFS_SUPER_MAGIC 0x58465342
 
 #define MAPPING_FLAGS 3UL /* low bits of folio->mapping: anonymous, movable */
 #define MAPPING_ANON 1UL
@@ -78,6 +79,11 @@ static __always_inline __u32 vst_what_inode(__u64 inode, __u64 at_least)
 			return VST_WHAT(VST_KIND_RAW, 0);
 	}
 	return VST_WHAT(VST_KIND_METADATA, 0);
+}
+
+static __always_inline bool vst_inode_is_xfs(__u64 inode)
+{
+	return vst_read(vst_ptr(inode, struct inode, i_sb), struct super_block, s_magic) == XFS_SUPER_MAGIC;
 }
 
 /*
@@ -229,7 +235,7 @@ __noinline __u32 vst_what_memory(__u64 bio, __u32 origin, __u64 folio, bool user
  * about? Yes for tmpfs and the like, which are on no block device (nor is btrfs, by its superblock); and a filesystem
  * reads into its own pages, so not from another device.
  */
-static __always_inline bool vst_page_is_buffer(__u64 bio, __u64 inode)
+__noinline bool vst_page_is_buffer(__u64 bio, __u64 inode)
 {
 	__u64 sb, bdev;
 
@@ -272,40 +278,12 @@ static __always_inline __u64 vst_what_pages(__u64 bio, __u64 submitted, enum vst
 	return vst_what_with_folio(vst_what_memory(submitted, origin, folio, user), 0);
 }
 
-/* The bio that its submitter made, where this one is a part or a copy of it. */
-__noinline __u64 vst_bio_submitted(__u64 bio)
+/* `submitted` is the bio that its submitter made, of which `bio` may be a part or a copy. With the folio. */
+static __always_inline __u64 vst_what_by_origin(const struct vst_state *s, __u64 bio, __u64 submitted,
+						enum vst_origin origin, blk_opf_t opf)
 {
-	__u64 end_io = vst_ptr(bio, struct bio, bi_end_io);
-	struct vst_state *s = vst_state_get();
-
-	if (!s)
-		return bio;
-	if (vst_origin_of(s, end_io) == VST_ORIGIN_dm_clone && bpf_core_field_exists(struct dm_io, orig_bio)) {
-		bio = vst_ptr(bio - bpf_core_field_offset(struct dm_target_io, clone), struct dm_target_io, io);
-		bio = vst_ptr(bio, struct dm_io, orig_bio);
-		end_io = vst_ptr(bio, struct bio, bi_end_io);
-	}
-	if (vst_origin_of(s, end_io) == VST_ORIGIN_bio_chain)
-		bio = vst_ptr(bio, struct bio, bi_private);
-	return bio;
-}
-
-/*
- * With the folio. A function of its own, like others here that are called from one place: a program whose stack is less
- * than 64 bytes has it where the kernel's is, warm; the others have one of their own since 6.13 (measured: 20 ns).
- */
-static __always_inline __u64 vst_what_decide(const struct vst_state *s, __u64 bio)
-{
-	blk_opf_t opf = vst_read(bio, struct bio, bi_opf);
-	__u64 submitted = bio;
-	enum vst_origin origin;
 	__u32 what;
 
-	origin = vst_origin_of(s, vst_ptr(bio, struct bio, bi_end_io));
-	if (origin == VST_ORIGIN_dm_clone || origin == VST_ORIGIN_bio_chain) {
-		submitted = vst_bio_submitted(bio);
-		origin = vst_origin_of(s, vst_ptr(submitted, struct bio, bi_end_io));
-	}
 	switch (origin) {
 	case VST_ORIGIN_iomap_dio:
 		what = vst_what_iomap_dio(vst_ptr(submitted, struct bio, bi_private), opf);
@@ -326,5 +304,36 @@ static __always_inline __u64 vst_what_decide(const struct vst_state *s, __u64 bi
 	if (vst_bio_is_swap(opf))
 		return vst_what_with_folio(VST_WHAT(VST_KIND_SWAP, 0), 0);
 	return vst_what_pages(bio, submitted, origin, opf);
+}
+
+/* A part or a copy of another bio, which tells. */
+__noinline __u64 vst_what_part(__u64 bio)
+{
+	__u64 submitted = bio, end_io = vst_ptr(bio, struct bio, bi_end_io);
+	blk_opf_t opf = vst_read(bio, struct bio, bi_opf);
+	struct vst_state *s = vst_state_get();
+
+	if (!s)
+		return 0;
+	if (vst_origin_of(s, end_io) == VST_ORIGIN_dm_clone && bpf_core_field_exists(struct dm_io, orig_bio)) {
+		submitted = vst_ptr(bio - bpf_core_field_offset(struct dm_target_io, clone), struct dm_target_io, io);
+		submitted = vst_ptr(submitted, struct dm_io, orig_bio);
+		end_io = vst_ptr(submitted, struct bio, bi_end_io);
+	}
+	if (vst_origin_of(s, end_io) == VST_ORIGIN_bio_chain) {
+		submitted = vst_ptr(submitted, struct bio, bi_private);
+		end_io = vst_ptr(submitted, struct bio, bi_end_io);
+	}
+	return vst_what_by_origin(s, bio, submitted, vst_origin_of(s, end_io), opf);
+}
+
+/* With the folio. */
+static __always_inline __u64 vst_what_decide(const struct vst_state *s, __u64 bio)
+{
+	enum vst_origin origin = vst_origin_of(s, vst_ptr(bio, struct bio, bi_end_io));
+
+	if (origin == VST_ORIGIN_dm_clone || origin == VST_ORIGIN_bio_chain)
+		return vst_what_part(bio);
+	return vst_what_by_origin(s, bio, bio, origin, vst_read(bio, struct bio, bi_opf));
 }
 #endif /* VST_KIND_BPF_H */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who waits for which lock, how long, and whom for. Both tracepoints fire only when somebody really waits. */
-#include "lock_class.bpf.h"
 #include "lock_holder.bpf.h"
 #include "vstor/hist.h"
 
@@ -66,7 +65,7 @@ __noinline int vst_lock_wait_on(struct vst_lock_wait *w)
 SEC("tp_btf/contention_begin")
 int BPF_PROG(vst_lock_begin, void *lock, unsigned int flags)
 {
-	__u64 task = bpf_get_current_task(), addr = vst_address(lock), tag;
+	__u64 task = bpf_get_current_task(), addr = (__u64)lock, tag;
 	struct vst_lock_wait_set *set;
 	struct vst_lock_wait *w;
 	__u8 type = type_of(flags);
@@ -91,7 +90,12 @@ int BPF_PROG(vst_lock_begin, void *lock, unsigned int flags)
 	w->class = vst_lock_class(ctx, addr, spins, w->start_ns); /* still that of another wait */
 	if (!w->class)
 		vst_lock_lose(VST_LOCK_LOSS_NO_CLASS, 0);
-	vst_lock_ask(w);
+	if (type == VST_LOCK_MUTEX || type == VST_LOCK_RWSEM) {
+		vst_lock_ask(w);
+	} else {
+		w->holder = VST_LOCK_NOBODY;
+		w->evidence = VST_LOCK_EVIDENCE_NONE;
+	}
 	w->start_ns = w->since_ns = bpf_ktime_get_ns(); /* our own time is not waited */
 	return 0;
 }
@@ -131,6 +135,11 @@ static __always_inline void count(const struct vst_lock_wait *w, __u64 ns)
 	vst_add(&c->total_ns, ns);
 	if (ns > c->max_ns)
 		c->max_ns = ns;
+	if (ns > c->object_ns) {
+		c->object_ns = ns;
+		c->object = w->lock & ~SPINS;
+		vst_lock_object_note(w->lock & ~SPINS, w->class);
+	}
 	if (bucket < VST_HIST_BUCKETS)
 		vst_add(&h->n[bucket], 1);
 }
@@ -138,13 +147,17 @@ static __always_inline void count(const struct vst_lock_wait *w, __u64 ns)
 SEC("tp_btf/contention_end")
 int BPF_PROG(vst_lock_end, void *lock, int ret)
 {
-	__u64 task = bpf_get_current_task(), addr = vst_address(lock), now, tag;
+	__u64 now = bpf_ktime_get_ns(); /* our own time is not waited */
+	__u64 task = bpf_get_current_task(), addr = (__u64)lock, tag;
+	struct vst_lock_turns_set *places;
 	struct vst_lock_wait_set *set;
+	struct vst_lock_turns *turns;
 	struct vst_lock_wait *w;
 	__u32 way;
 
 	set = wait_set(task, addr, &tag);
-	if (!set)
+	places = vst_lock_turns_set(addr);
+	if (!set || !places)
 		return 0;
 	for (way = 0; way < WAIT_WAYS; way++) /* the inner of two waits of one address is the one that spins */
 		if (set->tag[way] == (tag ^ SPINNING))
@@ -155,12 +168,14 @@ int BPF_PROG(vst_lock_end, void *lock, int ret)
 				break;
 	if (way == WAIT_WAYS) /* began before we were attached, or is counted as lost */
 		return 0;
-	now = bpf_ktime_get_ns();
 	w = &set->e[way];
+	turns = vst_lock_turns_find(places,
+				    w->lock); /* a line that comes from another CPU: asked for before it is needed */
 	count(w, now - w->start_ns);
-	vst_lock_settle(w, now);
+	if (!vst_lock_settle_at_once(w, turns, now))
+		vst_lock_settle(w, now);
 	if (!ret)
-		vst_lock_turn(w->lock, w->waiter, now);
+		vst_lock_turn(turns, w->lock, w->waiter, now);
 	barrier();
 	set->tag[way] = 0;
 	return 0;

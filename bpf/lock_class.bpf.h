@@ -10,7 +10,7 @@
 
 #include "lock_maps.bpf.h"
 
-#define SAMPLE 64
+#define SAMPLE 256
 #define FRAMES 16
 #define IMAGE 0xffffffff80000000ULL /* x86-64: the kernel's image and its modules lie above, memory below */
 
@@ -276,7 +276,8 @@ static __always_inline __u32 vst_lock_class(void *ctx, __u64 lock, bool spins, _
 	if ((*memo ^ h << MEMO_BITS) < 1 << MEMO_BITS && random % SAMPLE)
 		return *memo & ((1 << MEMO_BITS) - 1);
 	class = vst_lock_class_look(ctx, lock, spins);
-	*memo = h << MEMO_BITS | class;
+	if (*memo != (h << MEMO_BITS | class)) /* else the line stays with all CPUs */
+		*memo = h << MEMO_BITS | class;
 	return class;
 }
 #endif /* VST_LOCK_CLASS_BPF_H */

@@ -7,7 +7,8 @@
 #ifndef VST_LOCK_HOLDER_BPF_H
 #define VST_LOCK_HOLDER_BPF_H
 
-#include "lock_maps.bpf.h"
+#include "lock_class.bpf.h"
+#include "lock_object.bpf.h"
 
 const volatile __u8 vst_lock_memory_hier; /* enum vst_hierarchy, as this host is set up */
 
@@ -22,7 +23,7 @@ static __always_inline __u64 vst_lock_cgroup_id(__u64 cgrp)
 }
 
 /* As vst_task_owner() in owner.bpf.h, of any task: one that a lock names may be gone, then it is anybody's. */
-__noinline __u64 vst_lock_task_owner(__u64 task)
+static __always_inline __u64 vst_lock_task_owner(__u64 task)
 {
 	__u64 set, css, id;
 
@@ -40,7 +41,92 @@ __noinline __u64 vst_lock_task_owner(__u64 task)
 	return id << 2 | VST_HIER_UNIFIED;
 }
 
-/* Asks the lock. */
+/* --- what a holder does --- */
+
+/*
+ * bpf_task_from_pid: 3f0e6f2b41d3, 6.2. The helper that walks a stack takes no task that was found in a lock, only one that the
+ * kernel itself hands out.
+ */
+extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *p) __ksym __weak;
+
+#define STACK_EACH 4	/* jiffies from one to the next, of whomever */
+#define STACK_FRESH 128 /* jiffies: of the same waiter and holder */
+
+/* Into the stack of this CPU. How many frames; 0: it runs, so nobody else can see what it does. */
+static __always_inline __u32 vst_lock_task_stack(__u64 task)
+{
+	struct task_struct *found;
+	struct vst_lock_stack *stack;
+	__u32 zero = 0;
+	long n = 0;
+
+	stack = bpf_map_lookup_elem(&vst_lock_stack, &zero);
+	if (!stack)
+		return 0;
+	found = bpf_task_from_pid(vst_read(task, struct task_struct, pid));
+	if (!found)
+		return 0;
+	if (vst_address(found) == task) /* it is still there */
+		n = bpf_get_task_stack(found, stack->ip, sizeof(stack->ip), 0);
+	bpf_task_release(found);
+	return n > 0 ? n / sizeof(stack->ip[0]) : 0;
+}
+
+/* Keeps what is above the scheduler's own functions. */
+static __always_inline void vst_lock_stack_keep(struct vst_lock_holder_stack *h, __u32 n)
+{
+	struct vst_lock_state *s = vst_lock_state_get();
+	struct vst_lock_stack *stack;
+	__u32 zero = 0, i, kept = 0;
+
+	stack = bpf_map_lookup_elem(&vst_lock_stack, &zero);
+	for (i = 0; s && stack && i < FRAMES; i++) {
+		if (i >= n || kept >= VST_LOCK_STACK_FRAMES)
+			break;
+		if (!kept && vst_lock_is_lock_code(s, stack->ip[i], false))
+			continue;
+		vst_lock_symbol(h->frame[kept], sizeof(h->frame[kept]), stack->ip[i]);
+		kept++;
+	}
+	h->n = kept;
+}
+
+/* A sample of what the holder of a sleeping lock does, if it sleeps itself. */
+__noinline int vst_lock_stack_sample(const struct vst_lock_wait *w, __u64 task)
+{
+	struct vst_lock_state *s = vst_lock_state_get();
+	struct vst_lock_holder_stack *h;
+	__u64 now = bpf_jiffies64(), what;
+	__u32 place, n;
+
+	if (!w || !s || !bpf_task_from_pid || !bpf_task_release || (__s64)(now - s->stack_next) < 0)
+		return 0;
+	what = VST_LOCK_WHAT(w->class, w->type, 0);
+	place = vst_lock_mix(vst_lock_mix(w->waiter, w->holder), what) >> (64 - VST_LOCK_STACK_BITS);
+	h = bpf_map_lookup_elem(&vst_lock_hstacks, &place);
+	if (!h ||
+	    (h->what == what && h->waiter == w->waiter && h->holder == w->holder && now - h->jiffies < STACK_FRESH))
+		return 0;
+	s->stack_next = now + 1;
+	n = vst_lock_task_stack(task);
+	if (!n || __sync_val_compare_and_swap(&h->busy, 0, 1))
+		return 0;
+	s->stack_next = now + STACK_EACH;
+	h->what = 0;
+	barrier();
+	h->waiter = w->waiter;
+	h->holder = w->holder;
+	h->jiffies = now;
+	vst_lock_stack_keep(h, n);
+	barrier();
+	h->what = what;
+	barrier();
+	h->busy = 0;
+	return 0;
+}
+
+/* Asks the lock, one that sleeps. */
 __noinline int vst_lock_ask(struct vst_lock_wait *w)
 {
 	__u64 owner = 0, task;
@@ -59,89 +145,120 @@ __noinline int vst_lock_ask(struct vst_lock_wait *w)
 	w->holder = vst_lock_task_owner(task);
 	w->evidence =
 		w->type == VST_LOCK_RWSEM && (owner & RWSEM_READER) ? VST_LOCK_EVIDENCE_LAST : VST_LOCK_EVIDENCE_OWNER;
+	if (w->evidence == VST_LOCK_EVIDENCE_OWNER)
+		vst_lock_stack_sample(w, task);
 	return 0;
 }
 
 /* --- who waited for whom --- */
 
-__noinline int vst_lock_pair_add(__u64 waiter, __u64 holder, __u64 what, __u64 ns)
+static __always_inline void vst_lock_pair_add(const struct vst_lock_wait *w, __u64 holder, __u8 evidence, __u64 ns)
 {
-	__u64 hash = vst_lock_mix(vst_lock_mix(waiter, holder), what), tag = vst_lock_tag(hash);
+	__u64 what = VST_LOCK_WHAT(w->class, w->type, bpf_get_smp_processor_id() << 2 | evidence);
+	__u64 hash = vst_lock_mix(vst_lock_mix(w->waiter, holder), what), tag = vst_lock_tag(hash);
 	__u32 place = hash >> (64 - VST_LOCK_PAIR_BITS), way;
 	struct vst_lock_tags *set = bpf_map_lookup_elem(&vst_lock_ptags, &place);
 	struct vst_lock_pair *p;
 
 	if (!set)
-		return 0;
+		return;
 	way = vst_lock_way(set->tag, tag);
 	if (way == VST_LOCK_WAYS)
 		way = vst_lock_way_take(set->tag, tag);
 	place = place * VST_LOCK_WAYS + way;
 	p = way < VST_LOCK_WAYS ? bpf_map_lookup_elem(&vst_lock_pairs, &place) : NULL;
-	if (!p)
-		return vst_lock_lose(VST_LOCK_LOSS_NO_PAIR, ns);
+	if (!p) {
+		vst_lock_lose(VST_LOCK_LOSS_NO_PAIR, ns);
+		return;
+	}
 	if (!p->what) {
-		p->waiter = waiter;
+		p->waiter = w->waiter;
 		p->holder = holder;
 		barrier();
 		p->what = what;
 	}
 	vst_add(&p->waits, 1);
 	vst_add(&p->ns, ns);
-	return 0;
+	if (ns > p->object_ns) {
+		p->object_ns = ns;
+		p->object = w->lock & ~SPINS;
+		vst_lock_object_note(w->lock & ~SPINS, w->class);
+	}
 }
 
-static __always_inline void vst_lock_blame(const struct vst_lock_wait *w, __u64 holder, __u8 evidence, __u64 ns)
+static __always_inline struct vst_lock_turns_set *vst_lock_turns_set(__u64 addr)
+{
+	__u32 place = vst_lock_hash(addr) >> (64 - TURNS_BITS);
+
+	return bpf_map_lookup_elem(&vst_lock_turns, &place);
+}
+
+static __always_inline struct vst_lock_turns *vst_lock_turns_find(struct vst_lock_turns_set *set, __u64 lock)
+{
+	if (set->e[0].lock == lock)
+		return &set->e[0];
+	return set->e[1].lock == lock ? &set->e[1] : NULL;
+}
+
+/* Mostly the lock did not change hands meanwhile, and nothing but that need be known: the last turn was before the wait. */
+static __always_inline bool vst_lock_settle_at_once(const struct vst_lock_wait *w, const struct vst_lock_turns *t,
+						    __u64 now)
+{
+	__u64 holder = w->holder;
+	__u8 evidence = w->evidence;
+
+	if (t && t->ns > w->since_ns)
+		return false;
+	if (t && evidence == VST_LOCK_EVIDENCE_NONE) {
+		holder = t->owner;
+		evidence = VST_LOCK_EVIDENCE_LAST;
+	}
+	vst_lock_pair_add(w, holder, evidence, now - w->since_ns);
+	return true;
+}
+
+static __noinline int vst_lock_blame(const struct vst_lock_wait *w, __u64 holder, __u8 evidence, __u64 ns)
 {
 	if (ns)
-		vst_lock_pair_add(w->waiter, holder,
-				  VST_LOCK_WHAT(w->class, w->type, bpf_get_smp_processor_id() << 2 | evidence), ns);
-}
-
-static __always_inline struct vst_lock_turns *vst_lock_turns_find(__u64 lock)
-{
-	__u32 place = vst_lock_hash(lock) >> (64 - TURNS_BITS), i;
-	struct vst_lock_turns_set *set = bpf_map_lookup_elem(&vst_lock_turns, &place);
-
-	for (i = 0; set && i < TURNS_WAYS; i++)
-		if (set->e[i].lock == lock)
-			return &set->e[i];
-	return NULL;
+		vst_lock_pair_add(w, holder, evidence, ns);
+	return 0;
 }
 
 /* Divides the time since w->since_ns among those who held the lock. */
 __noinline int vst_lock_settle(struct vst_lock_wait *w, __u64 now)
 {
-	__u64 end = now, held = 0, holder = VST_LOCK_NOBODY;
+	__u64 end = now, held = 0, holder = VST_LOCK_NOBODY, ns, owner;
+	struct vst_lock_turns_set *set;
 	struct vst_lock_turns *t;
 	__u8 evidence;
-	__u32 i, at;
+	__u32 i;
 
-	if (!w)
+	set = w ? vst_lock_turns_set(w->lock & ~SPINS) : NULL;
+	if (!set)
 		return 0;
-	t = vst_lock_turns_find(w->lock);
+	t = vst_lock_turns_find(set, w->lock);
 	evidence = w->type == VST_LOCK_MUTEX ? VST_LOCK_EVIDENCE_OWNER : VST_LOCK_EVIDENCE_LAST;
-	for (i = 1; t && i <= TURNS; i++) {
-		at = t->next - i;
-		if (t->next - t->first < i)
+	for (i = 0; t && i <= TURNS; i++) {
+		if (i && t->next - t->first < i)
 			break;
-		at %= TURNS;
-		if (t->e[at].ns <= w->since_ns) { /* who got it last before */
+		ns = i ? t->before[(t->next - i) % TURNS].ns : t->ns;
+		owner = i ? t->before[(t->next - i) % TURNS].owner : t->owner;
+		if (ns <= w->since_ns) { /* who got it last before */
 			if (w->evidence == VST_LOCK_EVIDENCE_NONE) {
-				w->holder = t->e[at].owner;
+				w->holder = owner;
 				w->evidence = VST_LOCK_EVIDENCE_LAST;
 			}
 			break;
 		}
-		if (t->e[at].ns >= end)
+		if (ns >= end)
 			continue;
-		if (t->e[at].owner != holder) {
+		if (owner != holder) {
 			vst_lock_blame(w, holder, evidence, held);
-			holder = t->e[at].owner;
+			holder = owner;
 			held = 0;
 		}
-		held += end - t->e[at].ns;
-		end = t->e[at].ns;
+		held += end - ns;
+		end = ns;
 	}
 	vst_lock_blame(w, holder, evidence, held);
 	vst_lock_blame(w, w->holder, w->evidence, end - w->since_ns);
@@ -149,33 +266,42 @@ __noinline int vst_lock_settle(struct vst_lock_wait *w, __u64 now)
 	return 0;
 }
 
-/*
- * From now on the waiter holds it. A turn after one of the same owner tells nothing new; and not writing it leaves the line
- * to all CPUs. Measured, two CPUs and one spinlock: 60 ns instead of 110 to 240.
- */
-static __always_inline void vst_lock_turn(__u64 lock, __u64 owner, __u64 now)
+/* The place of a lock that has none: that whose last turn is older. */
+__noinline int vst_lock_turn_first(__u64 lock, __u64 owner, __u64 now)
 {
-	__u32 place = vst_lock_hash(lock) >> (64 - TURNS_BITS), at;
-	struct vst_lock_turns_set *set = bpf_map_lookup_elem(&vst_lock_turns, &place);
+	struct vst_lock_turns_set *set = vst_lock_turns_set(lock & ~SPINS);
 	struct vst_lock_turns *t;
 
 	if (!set)
+		return 0;
+	t = set->e[0].ns < set->e[1].ns ? &set->e[0] : &set->e[1];
+	t->lock = lock;
+	t->first = t->next;
+	t->ns = now;
+	t->owner = owner;
+	return 0;
+}
+
+/*
+ * From now on the waiter holds it. A turn after one of the same owner tells nothing new; and not writing it leaves the line
+ * to all CPUs. Measured, two CPUs and one spinlock: 60 ns instead of 110 to 240. Who holds the lock is alone here, or reads
+ * together with others: then one of them counts.
+ */
+static __always_inline void vst_lock_turn(struct vst_lock_turns *t, __u64 lock, __u64 owner, __u64 now)
+{
+	__u32 at;
+
+	if (!t) {
+		vst_lock_turn_first(lock, owner, now);
 		return;
-	t = &set->e[0];
-	if (t->lock != lock)
-		t = &set->e[1];
-	at = (t->next - 1) % TURNS;
-	if (t->lock == lock && t->next != t->first && t->e[at].owner == owner)
-		return;
-	if (t->lock != lock) { /* takes the place of that whose last turn is older */
-		if (set->e[0].e[(set->e[0].next - 1) % TURNS].ns < t->e[at].ns)
-			t = &set->e[0];
-		t->lock = lock;
-		t->first = t->next;
 	}
-	at = t->next++ %
-	     TURNS; /* who holds the lock is alone here, or reads together with others: then one of them counts */
-	t->e[at].ns = now;
-	t->e[at].owner = owner;
+	if (t->owner == owner)
+		return;
+	at = t->next % TURNS;
+	t->before[at].ns = t->ns;
+	t->before[at].owner = t->owner;
+	t->next++;
+	t->ns = now;
+	t->owner = owner;
 }
 #endif /* VST_LOCK_HOLDER_BPF_H */

@@ -32,21 +32,27 @@ struct vst_lock_wait {
 #define WAIT_BITS 12
 struct vst_lock_wait_set {
 	__u64 tag[WAIT_WAYS];
+	__u64 pad[4]; /* a wait is one line */
 	struct vst_lock_wait e[WAIT_WAYS];
 };
 
 /*
- * Who got a lock after waiting for it, and when: its holders, as far as anything tells. The oldest are overwritten. What
- * finds the place and the newest turns are in one line: it goes from CPU to CPU with the lock.
+ * Who got a lock after waiting for it, and when: its holders, as far as anything tells. The last one is in the line that
+ * finds the place, for mostly only that is asked for, and the line goes from CPU to CPU with the lock. The ones before
+ * are behind it; the oldest are overwritten.
  */
 #define TURNS 16
 struct vst_lock_turns {
-	__u64 lock;	   /* | SPINS */
-	__u32 first, next; /* turns since the place was given to this lock; only the last TURNS are there */
+	__u64 lock; /* | SPINS */
+	__u64 ns;
+	__u64 owner;
+	__u32 first,
+		next; /* turns before that one since the place was given to this lock; only the last TURNS are there */
+	__u64 pad[4];
 	struct {
 		__u64 ns;
 		__u64 owner;
-	} e[TURNS];
+	} before[TURNS];
 };
 
 #define TURNS_WAYS 2
@@ -65,6 +71,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* begins on a page */
 	__uint(max_entries, 1 << WAIT_BITS);
 	__type(key, __u32);
 	__type(value, struct vst_lock_wait_set);
@@ -72,6 +79,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* begins on a page */
 	__uint(max_entries, 1 << TURNS_BITS);
 	__type(key, __u32);
 	__type(value, struct vst_lock_turns_set);
@@ -133,6 +141,31 @@ struct {
 	__type(value, struct vst_lock_pair);
 } vst_lock_pairs SEC(".maps");
 
+/* class -> where its object is */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VST_LOCK_CLASSES);
+	__type(key, __u32);
+	__type(value, struct vst_lock_route);
+} vst_lock_routes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << VST_LOCK_OBJECT_BITS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_object);
+} vst_lock_objects SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << VST_LOCK_STACK_BITS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_holder_stack);
+} vst_lock_hstacks SEC(".maps");
+
 /*
  * The class of a lock, by its address. One word: the hash, whose highest bits are the place, then says which address it
  * is, and as many freed bits are the class. Nothing can be torn.
@@ -146,19 +179,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } vst_lock_memo SEC(".maps");
-
-/* Multiplication by an odd number: no two values have the same. */
-static __always_inline __u64 vst_lock_hash(__u64 v)
-{
-	return v * 0x9e3779b97f4a7c15ULL;
-}
-
-static __always_inline __u64 vst_lock_mix(__u64 a, __u64 b)
-{
-	__u64 h = vst_lock_hash(a);
-
-	return vst_lock_hash(h ^ h >> 32 ^ b);
-}
 
 /* The tag of a key, by its hash. */
 static __always_inline __u64 vst_lock_tag(__u64 hash)

@@ -11,22 +11,6 @@
 #include "vstor/abi.h"
 
 /*
- * Who made a page dirty that is charged to another cgroup, by its folio. Forgets the oldest: then a page's memory
- * cgroup is believed, as everywhere else.
- */
-struct vst_dirtier {
-	__u64 mapping; /* a folio that was used anew for another file is not meant */
-	__u64 task;    /* vst_task_owner(); 0: whom it is charged to */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, __u64);
-	__type(value, struct vst_dirtier);
-} vst_dirtiers SEC(".maps");
-
-/*
  * What probes and agent share. A variable and not an element of a map, like the table of requests in flight: its address
  * is in the program, and no key has to be stored, loaded and compared (measured: 5 ns each time).
  */
@@ -118,7 +102,7 @@ static __always_inline bool vst_is_shared(const struct vst_state *s, __u64 mappi
 static __always_inline void vst_set_shared(struct vst_state *s, __u64 mapping)
 {
 	__u32 bit = vst_shared_bit(mapping);
-	__u64 *word = &s->shared[s->shared_now & 1][bit / 64], mask = 1ULL << (bit % 64);
+	__u64 *word = &s->shared[s->turn & 1][bit / 64], mask = 1ULL << (bit % 64);
 
 	if (!(*word & mask)) /* else the line would go from CPU to CPU with each page */
 		__sync_fetch_and_or(word, mask);

@@ -193,7 +193,7 @@ static __always_inline void vst_time(struct vst_counters *c, struct vst_hists *h
 	if (ns > c->time[t].max_ns)
 		c->time[t].max_ns = ns;
 	if (bucket < VST_HIST_BUCKETS)
-		vst_add(&h->n[t][bucket], 1);
+		vst_add(&h->n[bucket][t], 1);
 }
 
 /* An I/O that waited queue_ns for the device and took device_ns in it. */
@@ -204,7 +204,7 @@ static __always_inline void vst_times(struct vst_counters *c, struct vst_hists *
 	vst_time(c, h, VST_TIME_DEVICE, device_ns, bucket);
 	if (!queue_ns) { /* went to the driver directly: most do */
 		if (bucket < VST_HIST_BUCKETS)
-			vst_add(&h->n[VST_TIME_LATENCY][bucket], 1);
+			vst_add(&h->n[bucket][VST_TIME_LATENCY], 1);
 		return;
 	}
 	vst_time(c, h, VST_TIME_QUEUE, queue_ns, vst_hist_index(queue_ns));

@@ -36,10 +36,11 @@ int BPF_PROG(vst_bio_queue, struct bio *bio)
 		op = VST_OP_FLUSH;
 	in = &set->way[way];
 	in->queued_ns = 0;
+	in->task = TASK_IS_CURRENT;
+	vst_decide(s, in, vst_address(bio), VST_SORT(op, VST_LAYER_STACKED, 0), true, bytes);
 	in->done = 0;
 	in->dev = vst_dev_of(disk);
-	vst_decide(s, in, vst_address(bio), TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_STACKED, 0), true, bytes);
-	vst_inflight_begin(&set->submitted[way], in, bytes);
+	vst_inflight_begin(in);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #define VST_WALK_BPF_H
 
 #include "decide.bpf.h"
+#include "writers.bpf.h"
 
 struct vst_walk {
 	struct vst_io io; /* of the bio that the walk has come to, and what its .row was decided from */
@@ -14,7 +15,10 @@ struct vst_walk {
 	__u32 row;	  /* of this bio */
 	/* of the last bio that was decided: the next one may need no decision of its own */
 	__u64 mapping;
-	__u64 memcg;
+	union {
+		__u64 memcg;
+		__u64 writer; /* page by page: see vst_writer() */
+	};
 	__u64 end_io;
 	/* page by page */
 	__u32 bio_left; /* 0: not so */
@@ -46,7 +50,7 @@ static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *
 {
 	__u32 shift = s->page_shift & 31;
 	__u32 len = vst_read(w->vec, struct bio_vec, bv_len), off = vst_read(w->vec, struct bio_vec, bv_offset);
-	__u64 page = vst_ptr(w->vec, struct bio_vec, bv_page), folio;
+	__u64 page = vst_ptr(w->vec, struct bio_vec, bv_page), folio, writer;
 	__u32 bytes;
 
 	off += w->vec_done;
@@ -55,10 +59,17 @@ static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *
 		bytes = len - w->vec_done;
 	if (bytes > w->bio_left || !bytes)
 		bytes = w->bio_left;
-	folio = vst_page_folio(page + (__u64)(off >> shift) * bpf_core_type_size(struct page));
-	if (folio != w->folio) {
+	page += (__u64)(off >> shift) * bpf_core_type_size(struct page);
+	folio = vst_page_folio(page);
+	writer = vst_writer(w->mapping,
+			    vst_ptr(folio, struct folio, index) + (page - folio) / bpf_core_type_size(struct page));
+	if (folio != w->folio || writer != w->writer) {
 		w->folio = folio;
-		w->row = vst_row_of(s, w->io.bio, folio, w->io.task, w->io.sort | SORT_SHARED);
+		w->writer = writer;
+		if (writer == WRITER_UNKNOWN)
+			w->row = vst_row_of(s, w->io.bio, folio, w->io.task, w->io.sort);
+		else
+			w->row = vst_row_of(s, w->io.bio, folio, writer, w->io.sort | SORT_WRITER);
 	}
 	vst_give(in, w->io.bio, w->row, bytes);
 	w->left -= bytes;
@@ -177,18 +188,24 @@ __noinline int vst_decide_nobody(struct vst_inflight *in, __u32 dev, __u8 op, __
 	return 0;
 }
 
-/* Fills in->row and in->bytes. single: the bio is the only one. */
-static __always_inline void vst_decide(const struct vst_state *s, struct vst_inflight *in, __u64 bio, __u64 task,
-				       __u32 sort, bool single, __u32 bytes)
+/*
+ * Fills in->row and in->bytes; in->task is who submitted it. single: the bio is the only one. What is known at the beginning
+ * and needed at the end is in *in already: kept on the program's stack, it would make that one of more than 64 bytes.
+ */
+static __always_inline void vst_decide(const struct vst_state *s, struct vst_inflight *in, __u64 bio, __u32 sort,
+				       bool single, __u32 bytes)
 {
-	__u32 row = single ? vst_row_of_bio(s, bio, task, sort, true) : ROW_BY_PAGE;
+	struct vst_io io = { .bio = bio };
 
-	if (row == ROW_BY_PAGE) {
-		vst_walk(in, bio, task, sort, bytes);
-		return;
-	}
-	in->row[0] = row;
 	in->row[1] = 0;
 	in->bytes[0] = bytes;
+	if (single) {
+		vst_sort_decide(&io, s, sort, sort >> 8);
+		if (!io.folio || !vst_is_shared(s, vst_ptr(io.folio, struct folio, mapping))) {
+			in->row[0] = vst_row_of(s, bio, io.folio, in->task, io.sort);
+			return;
+		}
+	}
+	vst_walk(in, bio, in->task, sort, in->bytes[0]);
 }
 #endif /* VST_WALK_BPF_H */

@@ -323,7 +323,7 @@ bool vst_client_busy(const struct vst_client *c)
 	return c->busy;
 }
 
-enum vst_wait vst_client_wait(struct vst_client *c, int fd, double deadline)
+enum vst_woken vst_client_wait(struct vst_client *c, int fd, double deadline)
 {
 	struct curl_waitfd extra[2];
 	double now, until;

@@ -13,7 +13,7 @@ struct vst_client;
 /* A line of the reply, borrowed. 0, or -errno to end the request: the line is not what was asked for. */
 typedef int vst_line_fn(void *arg, json_t *line);
 
-enum vst_wait {
+enum vst_woken {
 	VST_WAIT_TIME,	 /* the deadline */
 	VST_WAIT_DONE,	 /* the request under way has ended: see vst_client_result() */
 	VST_WAIT_INPUT,	 /* fd can be read */
@@ -28,7 +28,7 @@ void vst_client_free(struct vst_client *c);
 void vst_client_start(struct vst_client *c, const char *path, vst_line_fn *line, void *arg);
 bool vst_client_busy(const struct vst_client *c);
 /* Drive the request, if any, until something happens. fd -1: none. deadline in vst_now() time. */
-enum vst_wait vst_client_wait(struct vst_client *c, int fd, double deadline);
+enum vst_woken vst_client_wait(struct vst_client *c, int fd, double deadline);
 /* Of the last request: 0 or an enum vst_exit, and a sentence that says what happened and what to do. */
 int vst_client_result(const struct vst_client *c);
 const char *vst_client_error(const struct vst_client *c);

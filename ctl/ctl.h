@@ -40,11 +40,14 @@ int vst_cmd_status(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_doctor(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_locks(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_blame(const struct vst_ctl *ctl, int argc, char **argv);
+int vst_cmd_explain(const struct vst_ctl *ctl, int argc, char **argv);
 
-extern const struct vst_option vst_io_options[], vst_top_options[], vst_ps_options[], vst_growth_options[];
+extern const struct vst_option vst_io_options[], vst_top_options[], vst_ps_options[], vst_locks_options[],
+	vst_blame_options[], vst_explain_options[];
 void vst_top_help(FILE *out);
+void vst_explain_help(FILE *out);
 
-/* --- messages and arguments (main.c) --- */
+/* --- messages and arguments (main.c, json.c) --- */
 void vst_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Wrong usage of command: one line and a hint. Returns VST_EXIT_USAGE. */
@@ -61,6 +64,10 @@ bool vst_output_lost(void);
 
 /* obj as a line. ASCII only: a name with terminal escapes stays harmless. Steals the reference. */
 void vst_json_line(json_t *obj);
+/* A line about an interval, new: what every one of them begins with. */
+json_t *vst_json_sample(double time, double interval);
+json_t *vst_json_rounded(double v);					  /* to three digits after the point */
+void vst_json_optional(json_t *obj, const char *field, const char *text); /* left out if it is "" */
 
 static inline void *vst_alloc(size_t size)
 {

@@ -156,6 +156,18 @@ static size_t prefix(const char *text, int width, int *taken)
 	return bytes;
 }
 
+size_t vst_wrap(const char *text, int width)
+{
+	int taken;
+	size_t n = prefix(text, width < 1 ? 1 : width, &taken), cut = n;
+
+	if (!text[n])
+		return n;
+	while (cut > n / 2 && text[cut] != ' ')
+		cut--;
+	return cut > n / 2 ? cut : n;
+}
+
 static const char *ellipsis(void)
 {
 	/* "…" only where it is one character: not in a multibyte locale other than UTF-8 */

@@ -47,4 +47,6 @@ char *vst_fit(const char *text, int width, bool right);
 
 /* An escaped text in at most width columns: longer ones lose their end. The caller frees. */
 char *vst_clip(const char *text, int width);
+/* How many bytes of an escaped text make a line of width columns, ending where a word does; the space after it is not among them. */
+size_t vst_wrap(const char *text, int width);
 #endif /* VSTOR_CTL_FORMAT_H */

@@ -17,10 +17,41 @@ struct sum {
 	} hist[HISTS];
 };
 
-static const char *text(struct vst_frame *f, const char *s)
+const char *vst_frame_text(struct vst_frame *f, const char *s)
 {
+	if (!*s)
+		return "";
 	f->texts = vst_grow(f->texts, f->ntexts, &f->texts_cap, sizeof(*f->texts));
 	return f->texts[f->ntexts++] = vst_dup(s);
+}
+
+static struct vst_line *new_line(struct vst_line **lines, size_t *n, size_t *cap)
+{
+	struct vst_line *l;
+
+	*lines = vst_grow(*lines, *n, cap, sizeof(**lines));
+	l = &(*lines)[(*n)++];
+	*l = (struct vst_line){
+		.p50 = VST_NO_TIME,
+		.p99 = VST_NO_TIME,
+		.max = VST_NO_TIME,
+		.read_p99 = VST_NO_TIME,
+		.write_p99 = VST_NO_TIME,
+		.queue_p99 = VST_NO_TIME,
+		.device_p99 = VST_NO_TIME,
+		.wait = VST_NO_TIME,
+	};
+	return l;
+}
+
+struct vst_line *vst_frame_line(struct vst_frame *f)
+{
+	return new_line(&f->lines, &f->nlines, &f->lines_cap);
+}
+
+struct vst_line *vst_frame_total(struct vst_frame *f)
+{
+	return new_line(&f->totals, &f->ntotals, &f->totals_cap);
 }
 
 static void add_hist(struct sum *s, int which, const struct vst_times *t)
@@ -152,7 +183,7 @@ static int compare_bytes(const void *a, const void *b)
 
 static int compare_totals(const void *a, const void *b)
 {
-	const struct vst_total *x = a, *y = b;
+	const struct vst_line *x = a, *y = b;
 	double dx = x->op_bytes[VST_OP_READ] + x->op_bytes[VST_OP_WRITE];
 	double dy = y->op_bytes[VST_OP_READ] + y->op_bytes[VST_OP_WRITE];
 
@@ -163,11 +194,8 @@ static int compare_totals(const void *a, const void *b)
 static size_t add_line(struct vst_frame *f, const struct vst_delta **d, size_t n)
 {
 	struct sum *s = vst_alloc(sizeof(*s));
-	struct vst_line *l;
+	struct vst_line *l = vst_frame_line(f);
 
-	f->lines = vst_grow(f->lines, f->nlines, &f->lines_cap, sizeof(*f->lines));
-	l = &f->lines[f->nlines++];
-	memset(l, 0, sizeof(*l));
 	for (int i = 0; i < HISTS; i++)
 		s->hist[i].max_us = VST_NO_TIME;
 	for (size_t i = 0; i < n; i++)
@@ -184,10 +212,10 @@ static void add_group(struct vst_frame *f, const struct vst_delta **d, size_t n)
 	size_t parent = add_line(f, d, n), from, to, at;
 	struct vst_line *p = &f->lines[parent], *child;
 
-	p->container = text(f, row->container);
-	p->cgroup = text(f, row->cgroup);
-	p->device = text(f, row->device);
-	p->layer = text(f, row->layer);
+	p->container = vst_frame_text(f, row->container);
+	p->cgroup = vst_frame_text(f, row->cgroup);
+	p->device = vst_frame_text(f, row->device);
+	p->layer = vst_frame_text(f, row->layer);
 	for (from = 0; from < n; from = to) {
 		for (to = from + 1; to < n && !by_kind(d[from]->row, d[to]->row); to++)
 			;
@@ -198,8 +226,8 @@ static void add_group(struct vst_frame *f, const struct vst_delta **d, size_t n)
 		child->cgroup = p->cgroup;
 		child->device = p->device;
 		child->layer = p->layer;
-		child->kind = text(f, d[from]->row->kind);
-		child->size = text(f, d[from]->row->size);
+		child->kind = vst_frame_text(f, d[from]->row->kind);
+		child->size = vst_frame_text(f, d[from]->row->size);
 		p->children++;
 	}
 	qsort(p + 1, p->children, sizeof(*p), compare_bytes);
@@ -207,15 +235,11 @@ static void add_group(struct vst_frame *f, const struct vst_delta **d, size_t n)
 
 static void add_total(struct vst_frame *f, const struct vst_delta **d, size_t n)
 {
-	size_t i = add_line(f, d, n); /* for its sums only */
-	const struct vst_line *l = &f->lines[i];
-	struct vst_total *t;
+	size_t at = add_line(f, d, n); /* for its sums only */
+	struct vst_line *t = vst_frame_total(f);
 
-	f->totals = vst_grow(f->totals, f->ntotals, &f->totals_cap, sizeof(*f->totals));
-	t = &f->totals[f->ntotals++];
-	*t = (struct vst_total){ .device = text(f, d[0]->row->device), .p99 = l->p99 };
-	memcpy(t->ops, l->ops, sizeof(t->ops));
-	memcpy(t->op_bytes, l->op_bytes, sizeof(t->op_bytes));
+	*t = f->lines[at];
+	t->device = vst_frame_text(f, d[0]->row->device);
 	f->nlines--;
 }
 
@@ -258,7 +282,7 @@ static void take_lost(struct vst_frame *f, json_t *lost, const json_t *before)
 			continue;
 		worst = loss;
 		most = now;
-		f->lost_cause = text(f, cause);
+		f->lost_cause = vst_frame_text(f, cause);
 	}
 	f->lost_io = worst == LOSS_IO;
 }
@@ -273,28 +297,42 @@ static void take_self(struct vst_frame *f, const json_t *self, const json_t *bef
 	take_lost(f, json_object_get(self, "lost"), json_object_get(before, "lost"));
 }
 
-struct vst_frame *vst_frame_new(const struct vst_rows *rows)
+struct vst_frame *vst_frame_new(const struct vst_sample *s)
 {
 	struct vst_frame *f = vst_alloc(sizeof(*f));
-	const struct vst_delta *deltas, **d;
-	size_t n, from, to, leaf = 0;
 
-	deltas = vst_rows_deltas(rows, &n);
-	d = vst_alloc(n * sizeof(*d));
-	f->time = vst_rows_snapshot(rows)->time;
-	f->interval = vst_rows_interval(rows);
-	take_self(f, vst_rows_snapshot(rows)->self, vst_rows_before(rows)->self);
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(deltas[i].row->layer, vst_layer_name(VST_LAYER_LEAF)))
-			d[leaf++] = &deltas[i];
-	qsort(d, leaf, sizeof(*d), compare_device);
-	for (from = 0; from < leaf; from = to) {
-		for (to = from + 1; to < leaf && !strcmp(d[from]->row->device, d[to]->row->device); to++)
+	f->time = vst_rows_snapshot(s->rows)->time;
+	f->interval = vst_rows_interval(s->rows);
+	f->unwatched = (s->blame && !s->blame->watched) || (s->locks && !s->locks->watched);
+	take_self(f, vst_rows_snapshot(s->rows)->self, vst_rows_before(s->rows)->self);
+	return f;
+}
+
+static void add_totals(struct vst_frame *f, const struct vst_delta **d, size_t n)
+{
+	size_t from, to;
+
+	qsort(d, n, sizeof(*d), compare_device);
+	for (from = 0; from < n; from = to) {
+		for (to = from + 1; to < n && !strcmp(d[from]->row->device, d[to]->row->device); to++)
 			;
 		add_total(f, d + from, to - from);
 	}
 	if (f->ntotals)
 		qsort(f->totals, f->ntotals, sizeof(*f->totals), compare_totals);
+}
+
+void vst_frame_io(struct vst_frame *f, const struct vst_sample *s)
+{
+	const struct vst_delta *deltas, **d;
+	size_t n, from, to, leaf = 0;
+
+	deltas = vst_rows_deltas(s->rows, &n);
+	d = vst_alloc(n * sizeof(*d));
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(deltas[i].row->layer, vst_layer_name(VST_LAYER_LEAF)))
+			d[leaf++] = &deltas[i];
+	add_totals(f, d, leaf);
 	for (size_t i = 0; i < n; i++)
 		d[i] = &deltas[i];
 	qsort(d, n, sizeof(*d), compare_kind);
@@ -304,7 +342,8 @@ struct vst_frame *vst_frame_new(const struct vst_rows *rows)
 		add_group(f, d + from, to - from);
 	}
 	free(d);
-	return f;
+	if (s->blame)
+		vst_frame_add_waits(f, s->blame);
 }
 
 void vst_frame_free(struct vst_frame *f)

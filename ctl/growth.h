@@ -1,36 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Rows of the agent that are few and simple: kept as they came, and shown as how much they grew. What they count only
- * grows, so two replies tell what happened in between.
+ * Rows of the agent that are few and simple: kept as they came, and told by how much they grew. What they count only
+ * grows, so two replies tell what happened in between. Pure.
+ *
+ *	vst_growth_begin(), vst_growth_line() for each line, vst_growth_commit()
+ *
+ * As with rows.h, a reply that ends early is not committed, and nothing of it counts.
  */
 #ifndef VSTOR_CTL_GROWTH_H
 #define VSTOR_CTL_GROWTH_H
 
-#include "client.h"
-#include "vstor/hist.h"
+#include "rows.h"
 
 struct vst_growth {
-	struct vst_client *client;
-	const char *path, *type; /* of the request; of the reply's lines that are rows */
-	double delay, next;
-	json_t *before, *now; /* rows by "row", as texts; NULL: none yet */
-	json_t *snapshot;     /* of .now */
-	double since;	      /* the agent's uptime at .before */
+	const char *type;		       /* of the lines that are rows */
+	json_t *before, *now, *coming;	       /* rows by "row", as texts: the last two replies, the one under way */
+	json_t *was, *snapshot, *new_snapshot; /* their snapshots. NULL: there is none */
 };
 
-/* What the options -d, -n and --total say. */
-struct vst_growth_wish {
-	double delay;
-	unsigned long samples; /* 0: until interrupted */
-	bool total;
-};
+/* type is borrowed. Never NULL. */
+struct vst_growth *vst_growth_new(const char *type);
+void vst_growth_free(struct vst_growth *g);
+/* As it was when it was new: the next reply is the first. */
+void vst_growth_forget(struct vst_growth *g);
 
-/* Shows one sample: g->now against g->before. */
-typedef void vst_growth_show(const struct vst_ctl *ctl, const struct vst_growth *g);
-
-/* All of a command that samples rows of a type at a path. Returns an exit code, having said why. */
-int vst_growth_run(const struct vst_ctl *ctl, const char *command, const char *path, const char *type,
-		   vst_growth_show *show);
+void vst_growth_begin(struct vst_growth *g);
+/* A line of the reply (a vst_line_fn). 0, -EPROTO if it is not what the contract says. */
+int vst_growth_line(void *growth, json_t *line);
+/* The reply is complete. 0 with *ret, or -EPROTO: it had no snapshot. */
+int vst_growth_commit(struct vst_growth *g, enum vst_commit *ret);
 
 /* By how much row->field grew; before may be NULL: since it began. */
 double vst_growth_of(const json_t *row, const json_t *before, const char *field);
@@ -43,7 +41,4 @@ const char *vst_growth_text(const json_t *row, const char *field); /* "" if it i
 void vst_growth_buckets(const json_t *times, const json_t *before, __u64 *dense);
 /* The longest of the interval: of a histogram that grew by dense[VST_HIST_BUCKETS], in microseconds. */
 double vst_growth_max(const json_t *times, const json_t *before, const __u64 *dense);
-
-/* The line above a table: when, how long, and what nothing to show means. */
-void vst_growth_head(const struct vst_growth *g, const char *nothing);
 #endif /* VSTOR_CTL_GROWTH_H */

@@ -2,19 +2,11 @@
 /* vstorctl io: a line per row that did something. */
 #include <math.h>
 #include <stddef.h>
-#include <time.h>
 #include "format.h"
 #include "sampler.h"
 #include "table.h"
 
-enum { OPT_TOTAL = 16 };
-
-const struct vst_option vst_io_options[] = {
-	{ 'd', "delay", "SECONDS", "length of an interval (default 1)" },
-	{ 'n', "samples", "N", "how many intervals (default 1; 0: until interrupted)" },
-	{ OPT_TOTAL, "total", NULL, "at once, everything since the agent started" },
-	{ 0 },
-};
+const struct vst_option vst_io_options[] = { VST_SAMPLING_OPTIONS("1"), { 0 } };
 
 static const char *const times_names[] = {
 #define X(e, f) #f "_us",
@@ -40,19 +32,15 @@ static json_t *times_json(const struct vst_times *t)
 	json_t *obj = json_object();
 
 	for (size_t i = 0; i < STATS; i++)
-		json_object_set_new(obj, stats[i].name, json_real(round(fmax(stat_us(t, &stats[i]), 0) * 1e3) / 1e3));
+		json_object_set_new(obj, stats[i].name, vst_json_rounded(fmax(stat_us(t, &stats[i]), 0)));
 	return obj;
 }
 
-static void print_json(const struct vst_sampler *s, const struct vst_delta *d)
+static void print_json(const struct vst_rows *rows, const struct vst_delta *d)
 {
-	const struct vst_snapshot *at = vst_rows_snapshot(s->rows);
+	json_t *o = vst_json_sample(vst_rows_snapshot(rows)->time, vst_rows_interval(rows));
 	const struct vst_row *row = d->row;
-	json_t *o = json_object();
 
-	json_object_set_new(o, "schema", json_integer(1));
-	json_object_set_new(o, "time", json_real(at->time));
-	json_object_set_new(o, "interval", json_real(round(vst_rows_interval(s->rows) * 1e6) / 1e6));
 	json_object_set_new(o, "container", json_string(row->container));
 	json_object_set_new(o, "cgroup", json_string(row->cgroup));
 	json_object_set_new(o, "device", json_string(row->device));
@@ -134,16 +122,12 @@ static void add_row(struct vst_table *t, const struct vst_delta *d, double inter
 	vst_table_add(t, buf);
 	VST_COUNTERS(X)
 #undef X
-	vst_format_count(buf, interval > 0 ? (double)d->counts.ios / interval : 0, VST_UNITS_HUMAN);
-	vst_table_add(t, buf);
+	vst_table_add_count(t, interval > 0 ? (double)d->counts.ios / interval : 0);
 	vst_format_bytes(buf, interval > 0 ? (double)d->counts.bytes / interval : 0, VST_UNITS_HUMAN);
 	vst_table_add(t, buf);
-	for (int i = 0; i < VST_TIME__N; i++) {
-		for (size_t k = 0; k < STATS; k++) {
-			vst_format_us(buf, stat_us(&d->counts.times[i], &stats[k]), VST_UNITS_HUMAN);
-			vst_table_add(t, buf);
-		}
-	}
+	for (int i = 0; i < VST_TIME__N; i++)
+		for (size_t k = 0; k < STATS; k++)
+			vst_table_add_us(t, stat_us(&d->counts.times[i], &stats[k]));
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -157,17 +141,12 @@ static int by_bytes(const void *a, const void *b)
 	return x->row->id < y->row->id ? -1 : x->row->id > y->row->id;
 }
 
-static void print_table(const struct vst_sampler *s, const struct vst_delta **sorted, size_t n)
+static void print_table(const struct vst_rows *rows, const struct vst_delta **sorted, size_t n)
 {
 	struct vst_table *t = vst_table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	time_t at = (time_t)vst_rows_snapshot(s->rows)->time;
-	double interval = vst_rows_interval(s->rows);
-	char clock[32] = "?";
-	struct tm tm;
+	double interval = vst_rows_interval(rows);
 
-	if (localtime_r(&at, &tm))
-		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s, interval %.2f s%s\n", clock, interval, n ? "" : ": no I/O");
+	vst_sampling_head(vst_rows_snapshot(rows)->time, interval, n ? NULL : "no I/O");
 	for (size_t i = 0; i < n; i++)
 		add_row(t, sorted[i], interval);
 	if (n)
@@ -175,50 +154,31 @@ static void print_table(const struct vst_sampler *s, const struct vst_delta **so
 	vst_table_free(t);
 }
 
-static void print_sample(const struct vst_ctl *ctl, const struct vst_sampler *s)
+static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 {
+	const struct vst_rows *rows = s->feeds.rows;
 	const struct vst_delta **sorted, *d;
 	size_t n;
 
-	d = vst_rows_deltas(s->rows, &n);
+	d = vst_rows_deltas(rows, &n);
 	sorted = vst_alloc(n * sizeof(*sorted));
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = &d[i];
 	qsort(sorted, n, sizeof(*sorted), by_bytes);
 	if (ctl->json)
 		for (size_t i = 0; i < n; i++)
-			print_json(s, sorted[i]);
+			print_json(rows, sorted[i]);
 	else
-		print_table(s, sorted, n);
+		print_table(rows, sorted, n);
 	free(sorted);
+	return 0;
 }
 
 int vst_cmd_io(const struct vst_ctl *ctl, int argc, char **argv)
 {
-	unsigned long samples = 1;
-	struct vst_sampler s;
-	double delay = 1;
-	int rc;
+	const struct vst_sampling what = {
+		.command = "io", .feeds = VST_FEED(IO), .delay = 1, .samples = 1, .show = show
+	};
 
-	if (vst_opt_seconds(ctl, "io", 'd', &delay) || vst_opt_count(ctl, "io", 'n', &samples))
-		return VST_EXIT_USAGE;
-	if (ctl->opt[OPT_TOTAL] && (ctl->opt['d'] || ctl->opt['n']))
-		return vst_usage("io", "--total is one answer at once: it has no -d or -n");
-	vst_signals_catch(false);
-	vst_sampler_open(&s, ctl->socket, delay);
-	rc = vst_sampler_first(&s);
-	if (!rc && ctl->opt[OPT_TOTAL])
-		print_sample(ctl, &s);
-	for (unsigned long i = 0; !rc && !ctl->opt[OPT_TOTAL] && (!samples || i < samples); i++) {
-		rc = vst_sampler_next(&s);
-		if (rc)
-			break;
-		if (i && !ctl->json)
-			putchar('\n');
-		print_sample(ctl, &s);
-		if (vst_output_lost())
-			break;
-	}
-	vst_sampler_close(&s);
-	return rc;
+	return vst_sampling_run(ctl, &what);
 }

@@ -29,15 +29,17 @@ static const struct command commands[] = {
 	  vst_top_help, 0, NULL },
 	{ "io", vst_cmd_io, "I/O per container, device, kind and size of file, interval by interval", vst_io_options,
 	  NULL, 0, NULL },
-	{ "locks", vst_cmd_locks, "who waits for which lock of the kernel's, interval by interval", vst_growth_options,
+	{ "explain", vst_cmd_explain, "what a container waits for, and because of whom, in sentences",
+	  vst_explain_options, vst_explain_help, 1, "CONTAINER" },
+	{ "locks", vst_cmd_locks, "who waits for which lock of the kernel's, interval by interval", vst_locks_options,
 	  NULL, 0, NULL },
-	{ "blame", vst_cmd_blame, "who makes whom wait, and at what, interval by interval", vst_growth_options, NULL, 0,
+	{ "blame", vst_cmd_blame, "who makes whom wait, and at what, interval by interval", vst_blame_options, NULL, 0,
 	  NULL },
 	{ "ps", vst_cmd_ps, "containers that run, and units that do I/O", vst_ps_options, NULL, 0, NULL },
 	{ "check", vst_cmd_check, "do the books balance? compares with what the kernel counted", NULL, NULL, 0, NULL },
 	{ "status", vst_cmd_status, "the agent, its probes, and what it costs", NULL, NULL, 0, NULL },
 	{ "doctor", vst_cmd_doctor, "what this kernel offers, and what a missing feature costs", NULL, NULL, 0, NULL },
-	{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "COMMAND" },
+	{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "[COMMAND]" },
 };
 
 enum { OPT_SOCKET = 1, OPT_JSON, OPT_VERSION };
@@ -124,20 +126,6 @@ int vst_output_end(int rc)
 	return VST_EXIT_FAILED;
 }
 
-void vst_json_line(json_t *obj)
-{
-	char *text = json_dumps(obj, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
-
-	if (text) {
-		puts(text);
-		free(text);
-	} else {
-		vst_error("out of memory");
-		exit(VST_EXIT_FAILED);
-	}
-	json_decref(obj);
-}
-
 static void show_options(FILE *out, const struct vst_option *o)
 {
 	char flags[64];
@@ -151,8 +139,7 @@ static void show_options(FILE *out, const struct vst_option *o)
 
 static void show_command(FILE *out, const struct command *c)
 {
-	fprintf(out, "vstorctl %s%s%s%s: %s\n", c->name, c->operand ? " [" : "", c->operand ? c->operand : "",
-		c->operand ? "]" : "", c->summary);
+	fprintf(out, "vstorctl %s%s%s: %s\n", c->name, c->operand ? " " : "", c->operand ? c->operand : "", c->summary);
 	fputs("\nOptions:\n", out);
 	show_options(out, c->options);
 	show_options(out, common_options);

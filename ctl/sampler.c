@@ -1,32 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <time.h>
 #include "sampler.h"
 
 /* An agent that is gone is waited for this long: an upgrade restarts it in less. */
 #define GONE_S 10.0
 #define GONE_RETRY_S 0.2
 
-void vst_sampler_open(struct vst_sampler *s, const char *socket, double delay)
+static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
 {
-	s->client = vst_client_new(socket);
-	s->rows = vst_rows_new();
-	s->delay = delay;
-	s->next = vst_now();
-}
-
-void vst_sampler_close(struct vst_sampler *s)
-{
-	vst_client_free(s->client);
-	vst_rows_free(s->rows);
-}
-
-static int ask(struct vst_sampler *s, enum vst_commit *ret)
-{
-	const char *path = vst_rows_begin(s->rows);
-	int rc = vst_client_get(s->client, path, vst_rows_line, s->rows);
+	const char *path = vst_feeds_begin(&s->feeds, feed);
+	int rc = vst_client_get(s->client, path, vst_feeds_line, &s->feeds);
 
 	if (rc)
 		return rc;
-	if (!vst_rows_commit(s->rows, ret))
+	if (!vst_feeds_commit(&s->feeds, ret))
 		return 0;
 	vst_error("the reply to %s has no snapshot: are agent and vstorctl of one release?", path);
 	return VST_EXIT_FAILED;
@@ -49,7 +36,7 @@ static int wait_until(struct vst_sampler *s, double when)
 }
 
 /* The agent was there and is gone: ask until it is back. */
-static int ask_again(struct vst_sampler *s, enum vst_commit *ret)
+static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
 {
 	double until = vst_now() + GONE_S;
 	int rc;
@@ -59,40 +46,126 @@ static int ask_again(struct vst_sampler *s, enum vst_commit *ret)
 	do {
 		rc = wait_until(s, vst_now() + GONE_RETRY_S);
 		if (!rc)
-			rc = ask(s, ret);
+			rc = ask(s, feed, ret);
 	} while (rc == VST_EXIT_UNREACHABLE && vst_now() < until);
 	return rc;
 }
 
-int vst_sampler_first(struct vst_sampler *s)
+/* The state to begin from, at once: after it the differences are the totals. */
+static int first(struct vst_sampler *s)
 {
 	enum vst_commit what;
-	int rc = say(s, ask(s, &what));
+	int rc = 0;
 
+	for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
+		if (s->wanted & 1U << feed)
+			rc = say(s, ask(s, (enum vst_feed)feed, &what));
 	s->next = vst_now() + s->delay;
 	return rc;
 }
 
-int vst_sampler_next(struct vst_sampler *s)
+/* One feed's next reply. */
+static int advance(struct vst_sampler *s, enum vst_feed feed, bool *told)
 {
-	enum vst_commit what = VST_COMMIT_FIRST;
-	int rc;
+	enum vst_commit what;
+	int rc = ask(s, feed, &what);
 
-	while (what != VST_COMMIT_SAMPLE) {
-		rc = wait_until(s, s->next);
-		if (rc)
-			return rc;
-		s->next = vst_pace(s->next, s->delay, vst_now());
-		rc = ask(s, &what);
-		if (rc == VST_EXIT_UNREACHABLE)
-			rc = ask_again(s, &what);
-		if (!rc && what == VST_COMMIT_RESTARTED) {
+	if (rc == VST_EXIT_UNREACHABLE)
+		rc = ask_again(s, feed, &what);
+	if (!rc && what == VST_COMMIT_RESTARTED) {
+		if (!*told)
 			vst_error("the agent was started anew, its counters too: this interval is lost, going on from "
 				  "here");
-			rc = ask(s, &what);
-		}
-		if (rc)
-			return say(s, rc);
+		*told = true;
+		rc = ask(s, feed, &what);
 	}
-	return 0;
+	return say(s, rc);
+}
+
+/* Wait, then ask. An agent that restarts meanwhile is told on stderr and waited for. */
+static int next(struct vst_sampler *s)
+{
+	bool told;
+	int rc;
+
+	do {
+		rc = wait_until(s, s->next);
+		s->next = vst_pace(s->next, s->delay, vst_now());
+		told = false;
+		for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
+			if (s->wanted & 1U << feed)
+				rc = advance(s, (enum vst_feed)feed, &told);
+	} while (!rc && s->wanted & ~s->feeds.sampled);
+	return rc;
+}
+
+/* Who asks for waits alone, and gets none because locks cannot be watched. */
+static bool is_unsupported(const struct vst_sampler *s)
+{
+	bool watched = true, any = s->wanted & VST_FEED(IO);
+
+	for (int feed = VST_FEED_IO + 1; feed < VST_FEED__N; feed++) {
+		const struct vst_growth *g = s->feeds.growth[feed];
+
+		if (!(s->wanted & 1U << feed))
+			continue;
+		watched &= json_is_true(json_object_get(g->snapshot, "watched"));
+		any |= json_object_size(g->now) > 0;
+	}
+	return !watched && !any;
+}
+
+static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct vst_sampling *what,
+		  unsigned long samples)
+{
+	bool total = ctl->opt[VST_OPT_TOTAL];
+	int rc = first(s);
+
+	if (!rc && is_unsupported(s)) {
+		vst_error("the agent does not watch locks on this host: 'vstorctl doctor' says why");
+		return VST_EXIT_UNSUPPORTED;
+	}
+	if (!rc && total)
+		rc = what->show(ctl, s, what->arg);
+	for (unsigned long i = 0; !rc && !total && (!samples || i < samples) && !vst_output_lost(); i++) {
+		rc = next(s);
+		if (!rc && i && !ctl->json)
+			putchar('\n');
+		if (!rc)
+			rc = what->show(ctl, s, what->arg);
+	}
+	return rc;
+}
+
+int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what)
+{
+	struct vst_sampler s = { .wanted = what->feeds, .delay = what->delay };
+	unsigned long samples = what->samples;
+	int rc;
+
+	if (vst_opt_seconds(ctl, what->command, 'd', &s.delay) || vst_opt_count(ctl, what->command, 'n', &samples))
+		return VST_EXIT_USAGE;
+	if (ctl->opt[VST_OPT_TOTAL] && (ctl->opt['d'] || ctl->opt['n']))
+		return vst_usage(what->command, "--total is one answer at once: it has no -d or -n");
+	vst_signals_catch(false);
+	rc = what->begin ? what->begin(ctl, s.delay, what->arg) : 0;
+	if (rc)
+		return rc;
+	s.client = vst_client_new(ctl->socket);
+	vst_feeds_open(&s.feeds);
+	rc = sample(ctl, &s, what, samples);
+	vst_client_free(s.client);
+	vst_feeds_close(&s.feeds);
+	return rc;
+}
+
+void vst_sampling_head(double time, double interval, const char *nothing)
+{
+	time_t at = (time_t)time;
+	char clock[32] = "?";
+	struct tm tm;
+
+	if (localtime_r(&at, &tm))
+		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%s, interval %.2f s%s%s\n", clock, interval, nothing ? ": " : "", nothing ? nothing : "");
 }

@@ -5,25 +5,42 @@
 
 #include <math.h>
 #include "client.h"
-#include "rows.h"
+#include "feeds.h"
 
 struct vst_sampler {
 	struct vst_client *client;
-	struct vst_rows *rows;
-	double delay, next; /* seconds; when, in vst_now() time */
+	struct vst_feeds feeds;
+	unsigned int wanted; /* of the feeds: VST_FEED() */
+	double delay, next;  /* seconds; when, in vst_now() time */
 };
 
-void vst_sampler_open(struct vst_sampler *s, const char *socket, double delay);
-void vst_sampler_close(struct vst_sampler *s);
+/* Shows a sample: the last interval of s->feeds. 0, or an exit code to end with, having said why. */
+typedef int vst_show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg);
 
-/* The state to begin from, at once: after it the differences in s->rows are the totals. */
-int vst_sampler_first(struct vst_sampler *s);
+/* A command that shows interval after interval. */
+struct vst_sampling {
+	const char *command;
+	unsigned int feeds;
+	double delay;	       /* -d if it is not given */
+	unsigned long samples; /* -n if it is not given; 0: until interrupted */
+	int (*begin)(const struct vst_ctl *ctl, double delay,
+		     void *arg); /* once the options are right; NULL: nothing */
+	vst_show *show;
+	void *arg;
+};
 
-/*
- * Wait, then ask: the sample is in s->rows. An agent that restarts meanwhile is told on stderr and waited for.
- * These two return 0, or an exit code having said why (nothing is said of VST_EXIT_INTERRUPTED).
- */
-int vst_sampler_next(struct vst_sampler *s);
+/* -d, -n, and --total, all since the agent started: what most such commands have. seconds: a text */
+enum { VST_OPT_TOTAL = 31 };
+#define VST_SAMPLING_OPTIONS(seconds)                                                                                  \
+	{ 'd', "delay", "SECONDS", "length of an interval (default " seconds ")" },                                    \
+		{ 'n', "samples", "N", "how many intervals (default 1; 0: until interrupted)" },                       \
+		{ VST_OPT_TOTAL, "total", NULL, "at once, everything since the agent started" }
+
+/* All of it, by the options. Returns an exit code, having said why. */
+int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what);
+
+/* The line above a table: when, how long, and what nothing to show means (NULL: there is something). */
+void vst_sampling_head(double time, double interval, const char *nothing);
 
 /* The moment after *next at this pace; what was missed is left out, the pace is kept. */
 static inline double vst_pace(double next, double delay, double now)

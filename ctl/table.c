@@ -52,6 +52,22 @@ void vst_table_add_name(struct vst_table *t, const char *name)
 	take(t, vst_escape(*name ? name : "-"));
 }
 
+void vst_table_add_count(struct vst_table *t, double n)
+{
+	char buf[VST_CELL];
+
+	vst_format_count(buf, n, VST_UNITS_HUMAN);
+	vst_table_add(t, buf);
+}
+
+void vst_table_add_us(struct vst_table *t, double us)
+{
+	char buf[VST_CELL];
+
+	vst_format_us(buf, us, VST_UNITS_HUMAN);
+	vst_table_add(t, buf);
+}
+
 int vst_terminal_width(void)
 {
 	struct winsize size;

@@ -26,6 +26,8 @@ void vst_table_free(struct vst_table *t);
 void vst_table_add(struct vst_table *t, const char *text);
 /* The same for a name that comes from others: escaped. */
 void vst_table_add_name(struct vst_table *t, const char *name);
+void vst_table_add_count(struct vst_table *t, double n);
+void vst_table_add_us(struct vst_table *t, double us);
 /* Prints header and rows to stdout. On a terminal it is made to fit, elsewhere everything is shown. */
 void vst_table_print(struct vst_table *t);
 /* Columns of the terminal that stdout is; 0: it is none. */

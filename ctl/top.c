@@ -6,47 +6,54 @@
 #include "table.h"
 #include "top.h"
 
-enum { OPT_SORT = 16, OPT_FILTER, OPT_UNITS, OPT_REVERSE };
+enum { OPT_VIEW = 16, OPT_SORT, OPT_FILTER, OPT_UNITS, OPT_REVERSE };
 
 const struct vst_option vst_top_options[] = {
 	{ 'd', "delay", "SECONDS", "from frame to frame (default 1)" },
 	{ 'n', "frames", "N", "how many frames (default 0: until told to quit)" },
 	{ 'b', "batch", NULL, "plain text; so it is when the output is no terminal" },
+	{ OPT_VIEW, "view", "VIEW", "io (the default), locks or blame" },
 	{ 'k', "kinds", NULL, "with a line per kind and size of file" },
 	{ OPT_SORT, "sort", "COLUMN", "sort by it, most first" },
 	{ OPT_REVERSE, "reverse", NULL, "least first" },
-	{ OPT_FILTER, "filter", "TEXT", "only containers, devices and cgroups with TEXT in their name" },
+	{ OPT_FILTER, "filter", "TEXT", "only lines with TEXT in a name: a container's, device's, lock's, cgroup's" },
 	{ OPT_UNITS, "units", "UNITS", "human, raw or kib" },
 	{ 0 },
 };
 
 void vst_top_help(FILE *out)
 {
-	const struct vst_column *c = vst_view_io.columns;
 	const char *line;
 
 	fputs("\nKeys:\n", out);
 	for (size_t i = 0; (line = vst_screen_key_help(i)); i++)
 		fprintf(out, "  %s\n", line);
-	fputs("\nColumns (a wide terminal shows all of them, and so does --json):\n", out);
-	for (int i = 0; i < vst_view_io.ncolumns; i++)
-		fprintf(out, "  %-10s %s\n", c[i].title, c[i].help);
+	for (int v = 0; v < VST_VIEW__N; v++) {
+		const struct vst_column *c = vst_views[v]->columns;
+
+		fprintf(out, "\nColumns of the view '%s', %s (a wide terminal shows all, and so does --json):\n",
+			vst_views[v]->name, vst_views[v]->summary);
+		for (int i = 0; i < vst_views[v]->ncolumns; i++)
+			fprintf(out, "  %-10s %s\n", c[i].title, c[i].help);
+	}
 }
 
 static int take_look(const struct vst_ctl *ctl, struct vst_look *look)
 {
 	const char *sort = ctl->opt[OPT_SORT], *filter = ctl->opt[OPT_FILTER], *units = ctl->opt[OPT_UNITS];
-	int found;
+	int found = ctl->opt[OPT_VIEW] ? vst_view_find(ctl->opt[OPT_VIEW]) : VST_VIEW_IO;
 
-	look->view = &vst_view_io;
+	if (found < 0)
+		return vst_usage("top", "--view '%s' is none of io, locks, blame", ctl->opt[OPT_VIEW]);
+	look->view = vst_views[found];
 	look->sort = look->view->sort;
 	look->kinds = ctl->opt['k'];
 	look->reverse = ctl->opt[OPT_REVERSE];
 	look->quiet = ctl->json;
 	if (sort) {
-		look->sort = vst_view_find(look->view, sort);
+		look->sort = vst_view_column(look->view, sort);
 		if (look->sort < 0)
-			return vst_usage("top", "--sort '%s' is no column", sort);
+			return vst_usage("top", "--sort '%s' is no column of the view '%s'", sort, look->view->name);
 	}
 	if (filter && strlen(filter) >= sizeof(look->filter))
 		return vst_usage("top", "--filter is longer than %zu bytes", sizeof(look->filter) - 1);
@@ -88,6 +95,8 @@ static void print_text(const struct vst_look *look, const struct vst_frame *f, d
 	print_cells(look, &layout, NULL);
 	for (size_t i = 0; i < n; i++)
 		print_cells(look, &layout, lines[i]);
+	if (!n)
+		puts(vst_view_nothing(look, f));
 	free(lines);
 }
 
@@ -103,77 +112,120 @@ static void print_json(const struct vst_look *look, const struct vst_frame *f)
 }
 
 /* A frame of what was just committed, without the figures that do not mean anything yet. The caller frees. */
-static struct vst_frame *new_frame(const struct vst_rows *rows, const struct vst_cost *cost)
+static struct vst_frame *new_frame(const struct vst_view *view, const struct vst_feeds *feeds,
+				   const struct vst_cost *cost)
 {
-	struct vst_frame *f = vst_frame_new(rows);
+	struct vst_frame *f = vst_view_frame(view, feeds);
 
-	if (!vst_cost_known(cost, vst_rows_snapshot(rows)))
+	if (!vst_cost_known(cost, vst_rows_snapshot(feeds->rows)))
 		f->event_ns = 0;
 	return f;
 }
 
-static int run_batch(const struct vst_ctl *ctl, const struct vst_look *look, double delay, unsigned long frames)
-{
-	struct vst_cost cost = { 0 };
-	struct vst_sampler s;
-	struct vst_frame *f;
-	int rc;
+/* --- frame after frame, as text --- */
 
-	vst_signals_catch(false);
-	vst_sampler_open(&s, ctl->socket, delay);
-	rc = vst_sampler_first(&s);
-	for (unsigned long i = 0; !rc && (!frames || i < frames); i++) {
-		rc = vst_sampler_next(&s);
-		if (rc)
-			break;
-		if (!ctl->json && vst_cost_wanted(&cost, vst_rows_snapshot(s.rows))) {
-			/* an agent that is unwell is told of when rows are asked for */
-			rc = vst_client_get(s.client, VST_COST_PATH, vst_cost_line, &cost);
-			if (rc == VST_EXIT_INTERRUPTED)
-				break;
-		}
-		rc = 0;
-		f = new_frame(s.rows, &cost);
-		if (ctl->json)
-			print_json(look, f);
-		else
-			print_text(look, f, delay);
-		if (!ctl->json && (!frames || i + 1 < frames))
-			putchar('\n');
-		vst_frame_free(f);
-		if (vst_output_lost())
-			break;
-	}
-	vst_sampler_close(&s);
-	return rc;
+struct batch {
+	struct vst_look look;
+	struct vst_cost cost;
+};
+
+static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
+{
+	struct batch *b = arg;
+	struct vst_frame *f;
+
+	if (!ctl->json && vst_cost_wanted(&b->cost, vst_rows_snapshot(s->feeds.rows)) &&
+	    /* an agent that is unwell is told of when rows are asked for */
+	    vst_client_get(s->client, VST_COST_PATH, vst_cost_line, &b->cost) == VST_EXIT_INTERRUPTED)
+		return VST_EXIT_INTERRUPTED;
+	f = new_frame(b->look.view, &s->feeds, &b->cost);
+	if (ctl->json)
+		print_json(&b->look, f);
+	else
+		print_text(&b->look, f, s->delay);
+	vst_frame_free(f);
+	return 0;
 }
+
+/* --- on a terminal --- */
 
 static void trouble(struct vst_top *top, const char *text)
 {
 	snprintf(top->trouble, sizeof(top->trouble), "%s", text);
 }
 
-static void start(struct vst_top *top, struct vst_client *client, struct vst_rows *rows)
+/* The next of what is to be asked. */
+static void ask_next(struct vst_top *top)
 {
-	vst_client_start(client, vst_rows_begin(rows), vst_rows_line, rows);
+	int feed = 0;
+
+	if (vst_client_busy(top->client) || !top->to_ask)
+		return;
+	while (!(top->to_ask & 1U << feed))
+		feed++;
+	top->to_ask &= ~(1U << feed);
+	vst_client_start(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed), vst_feeds_line, &top->feeds);
 	top->asked = vst_now();
 }
 
-/* A reply has ended. True: it is a frame. */
-static bool take_reply(struct vst_top *top, struct vst_client *client, struct vst_rows *rows)
+static void tick(struct vst_top *top)
+{
+	if (vst_client_busy(top->client))
+		return;
+	/* a view that was left begins anew when one comes back to it: its interval is not the time in between */
+	vst_feeds_forget(&top->feeds, ~top->look.view->feeds);
+	top->to_ask = top->look.view->feeds;
+	ask_next(top);
+}
+
+void vst_top_view(struct vst_top *top, int view)
+{
+	top->kept[top->view].sort = top->look.sort;
+	top->kept[top->view].reverse = top->look.reverse;
+	top->view = view;
+	top->look.view = vst_views[view];
+	top->look.sort = top->kept[view].sort;
+	top->look.reverse = top->kept[view].reverse;
+	top->scroll = 0;
+	top->to_ask |= top->look.view->feeds & ~top->feeds.sampled;
+	ask_next(top);
+}
+
+/* Of every view that can be told of: so one may switch at once, and while it is paused. */
+static void make_frames(struct vst_top *top)
+{
+	for (int i = 0; i < VST_VIEW__N && !top->paused; i++) {
+		vst_frame_free(top->frames[i]);
+		top->frames[i] = NULL;
+		if (!(vst_views[i]->feeds & ~top->feeds.sampled))
+			top->frames[i] = new_frame(vst_views[i], &top->feeds, &top->cost);
+	}
+}
+
+/* A reply has ended, with an error: what happened. */
+static bool take_failure(struct vst_top *top)
+{
+	if (!vst_client_result(top->client))
+		return false;
+	trouble(top, vst_client_error(top->client));
+	top->to_ask = 0;
+	return true;
+}
+
+/* A reply has ended. True: there is a frame. */
+static bool take_reply(struct vst_top *top)
 {
 	enum vst_commit what;
 
 	top->asked = 0;
 	if (top->asking_cost) { /* if that failed, the next request for rows tells */
 		top->asking_cost = false;
+		ask_next(top);
 		return false;
 	}
-	if (vst_client_result(client)) {
-		trouble(top, vst_client_error(client));
+	if (take_failure(top))
 		return false;
-	}
-	if (vst_rows_commit(rows, &what)) {
+	if (vst_feeds_commit(&top->feeds, &what)) {
 		trouble(top, "the agent's reply has no snapshot: are agent and vstorctl of one release?");
 		return false;
 	}
@@ -181,23 +233,21 @@ static bool take_reply(struct vst_top *top, struct vst_client *client, struct vs
 	top->heard = vst_now();
 	if (what == VST_COMMIT_RESTARTED) {
 		top->hint = "the agent was started anew: its counters, and the next interval, begin again";
-		start(top, client, rows);
+		top->to_ask |= 1U << top->feeds.asked;
 	}
-	if (what != VST_COMMIT_SAMPLE)
+	ask_next(top);
+	if (vst_client_busy(top->client) || top->look.view->feeds & ~top->feeds.sampled)
 		return false;
-	if (!top->paused) {
-		vst_frame_free(top->frame);
-		top->frame = new_frame(rows, &top->cost);
-	}
-	if (vst_cost_wanted(&top->cost, vst_rows_snapshot(rows))) {
-		vst_client_start(client, VST_COST_PATH, vst_cost_line, &top->cost);
+	make_frames(top);
+	if (vst_cost_wanted(&top->cost, vst_rows_snapshot(top->feeds.rows))) {
+		vst_client_start(top->client, VST_COST_PATH, vst_cost_line, &top->cost);
 		top->asked = vst_now();
 		top->asking_cost = true;
 	}
 	return true;
 }
 
-static void loop(struct vst_top *top, struct vst_client *client, struct vst_rows *rows, unsigned long frames)
+static void loop(struct vst_top *top, unsigned long frames)
 {
 	double next = vst_now(), delay, redraw;
 	unsigned long shown = 0;
@@ -205,14 +255,14 @@ static void loop(struct vst_top *top, struct vst_client *client, struct vst_rows
 	while (!top->quit && !vst_stopped() && (!frames || shown < frames)) {
 		/* a hanging agent and a dead one are shown with their age: the picture must move */
 		redraw = top->asked > 0 || *top->trouble ? vst_now() + 1 : INFINITY;
-		switch (vst_client_wait(client, STDIN_FILENO, fmin(next, redraw))) {
+		switch (vst_client_wait(top->client, STDIN_FILENO, fmin(next, redraw))) {
 		case VST_WAIT_INPUT:
 			delay = top->delay;
 			vst_screen_keys(top);
 			next += top->delay - delay;
 			break;
 		case VST_WAIT_DONE:
-			shown += take_reply(top, client, rows);
+			shown += take_reply(top);
 			break;
 		case VST_WAIT_SIGNAL:
 			if (vst_resized())
@@ -222,29 +272,46 @@ static void loop(struct vst_top *top, struct vst_client *client, struct vst_rows
 			if (vst_now() < next)
 				break;
 			next = vst_pace(next, top->delay, vst_now());
-			if (!vst_client_busy(client))
-				start(top, client, rows);
+			tick(top);
 		}
 		vst_screen_draw(top);
 	}
 }
 
+/* The state to begin from. Who is not there at the start is told so on a terminal that is left alone. */
+static int ask_first(struct vst_top *top)
+{
+	enum vst_commit what;
+	int rc = 0;
+
+	for (int feed = 0; !rc && feed < VST_FEED__N; feed++) {
+		if (!(top->look.view->feeds & 1U << feed))
+			continue;
+		rc = vst_client_get(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed), vst_feeds_line,
+				    &top->feeds);
+		if (rc) {
+			vst_error("%s", vst_client_error(top->client));
+		} else if (vst_feeds_commit(&top->feeds, &what)) {
+			vst_error("the reply of %s has no snapshot: are agent and vstorctl of one release?",
+				  top->socket);
+			rc = VST_EXIT_FAILED;
+		}
+	}
+	return rc;
+}
+
 static int run_screen(const struct vst_ctl *ctl, const struct vst_look *look, double delay, unsigned long frames)
 {
 	struct vst_top top = { .socket = ctl->socket, .look = *look, .delay = delay };
-	struct vst_client *client = vst_client_new(ctl->socket);
-	struct vst_rows *rows = vst_rows_new();
-	enum vst_commit what;
 	int rc;
 
-	/* who is not there at the start is told so on a terminal that is left alone */
-	rc = vst_client_get(client, vst_rows_begin(rows), vst_rows_line, rows);
-	if (rc)
-		vst_error("%s", vst_client_error(client));
-	else if (vst_rows_commit(rows, &what)) {
-		vst_error("the reply of %s has no snapshot: are agent and vstorctl of one release?", ctl->socket);
-		rc = VST_EXIT_FAILED;
+	for (int i = 0; i < VST_VIEW__N; i++) {
+		top.kept[i].sort = vst_views[i]->sort;
+		top.view = vst_views[i] == look->view ? i : top.view;
 	}
+	top.client = vst_client_new(ctl->socket);
+	vst_feeds_open(&top.feeds);
+	rc = ask_first(&top);
 	if (!rc) {
 		vst_signals_catch(true);
 		rc = vst_screen_open();
@@ -252,25 +319,28 @@ static int run_screen(const struct vst_ctl *ctl, const struct vst_look *look, do
 	if (!rc) {
 		top.heard = vst_now();
 		vst_screen_draw(&top);
-		loop(&top, client, rows, frames);
+		loop(&top, frames);
 		vst_screen_close();
 	}
-	vst_frame_free(top.frame);
-	vst_rows_free(rows);
-	vst_client_free(client);
+	for (int i = 0; i < VST_VIEW__N; i++)
+		vst_frame_free(top.frames[i]);
+	vst_feeds_close(&top.feeds);
+	vst_client_free(top.client);
 	return rc;
 }
 
 int vst_cmd_top(const struct vst_ctl *ctl, int argc, char **argv)
 {
-	struct vst_look look = { 0 };
+	struct batch batch = { 0 };
+	struct vst_sampling what = { .command = "top", .delay = 1, .show = show, .arg = &batch };
 	unsigned long frames = 0;
 	double delay = 1;
 
 	if (vst_opt_seconds(ctl, "top", 'd', &delay) || vst_opt_count(ctl, "top", 'n', &frames) ||
-	    take_look(ctl, &look))
+	    take_look(ctl, &batch.look))
 		return VST_EXIT_USAGE;
-	if (ctl->opt['b'] || ctl->json || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
-		return run_batch(ctl, &look, delay, frames);
-	return run_screen(ctl, &look, delay, frames);
+	if (!ctl->opt['b'] && !ctl->json && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO))
+		return run_screen(ctl, &batch.look, delay, frames);
+	what.feeds = batch.look.view->feeds;
+	return vst_sampling_run(ctl, &what);
 }

@@ -11,11 +11,19 @@ enum vst_top_mode { VST_TOP_TABLE, VST_TOP_HELP, VST_TOP_FILTER, VST_TOP_DELAY }
 
 struct vst_top {
 	const char *socket;
+	struct vst_client *client;
+	struct vst_feeds feeds;
 	struct vst_look look;
-	double delay;		 /* seconds from frame to frame */
-	struct vst_frame *frame; /* NULL: none yet */
-	bool paused;		 /* frame stays */
-	double asked;		 /* when the request under way began, vst_now() time; 0: there is none */
+	int view; /* look's, in vst_views */
+	struct {
+		int sort;
+		bool reverse;
+	} kept[VST_VIEW__N];		       /* as each view was left */
+	double delay;			       /* seconds from frame to frame */
+	struct vst_frame *frames[VST_VIEW__N]; /* NULL: none, of this sample */
+	bool paused;			       /* the frames stay */
+	unsigned int to_ask;		       /* feeds, after the request under way */
+	double asked;			       /* when that one began, vst_now() time; 0: there is none */
 	struct vst_cost cost;
 	bool asking_cost;  /* that is what the request under way is for */
 	char trouble[512]; /* "": the agent answers */
@@ -27,6 +35,9 @@ struct vst_top {
 	size_t page;					    /* lines that are shown */
 	bool quit;
 };
+
+/* Show another view; what it needs and was not asked for is, at once. */
+void vst_top_view(struct vst_top *top, int view);
 
 /* Take over the terminal. 0, or an exit code having said why. */
 int vst_screen_open(void);

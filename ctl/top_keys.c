@@ -53,7 +53,20 @@ static void key_clear(struct vst_top *top)
 
 static void key_kinds(struct vst_top *top)
 {
-	top->look.kinds = !top->look.kinds;
+	if (top->look.view->details)
+		top->look.kinds = !top->look.kinds;
+	else
+		top->hint = "only lines of I/O have kinds: Tab goes there";
+}
+
+static void key_view(struct vst_top *top)
+{
+	vst_top_view(top, (top->view + 1) % VST_VIEW__N);
+}
+
+static void key_view_back(struct vst_top *top)
+{
+	vst_top_view(top, (top->view + VST_VIEW__N - 1) % VST_VIEW__N);
 }
 
 static void key_delay(struct vst_top *top)
@@ -133,6 +146,8 @@ static const struct key {
 	bool scrolls;	  /* works in help too */
 } keys[] = {
 	{ { 'q', 'Q' }, key_quit, "q              quit", false },
+	{ { '\t', 'v' }, key_view, "Tab, v         the next view: I/O, locks, blame; Shift-Tab the one before", false },
+	{ { KEY_BTAB, 'V' }, key_view_back, NULL, false },
 	{ { 'p', ' ' }, key_pause, "p, space       pause and go on", false },
 	{ { 's', '>', KEY_RIGHT }, key_next, "s, >, <        sort by the next, the previous column", false },
 	{ { '<', KEY_LEFT }, key_previous, NULL, false },

@@ -33,17 +33,25 @@ static attr_t bad(void)
 	return A_BOLD | (colors ? COLOR_PAIR(PAIR_BAD) : 0);
 }
 
+/* The frame that is shown; NULL: there is none yet. */
+static const struct vst_frame *frame_of(const struct vst_top *top)
+{
+	return top->frames[top->view];
+}
+
 static int draw_header(const struct vst_top *top)
 {
 	static const struct vst_frame none;
-	const struct vst_frame *f = top->frame ? top->frame : &none;
+	const struct vst_frame *f = frame_of(top) ? frame_of(top) : &none;
 	unsigned int totals = LINES >= 20 ? TOTALS_SHOWN : 1;
 	int y = 0;
 	char *text;
 
 	for (unsigned int i = 0; i < 2 + totals && (text = vst_view_header(&top->look, f, top->delay, i)); i++) {
-		if (i == 1 && !top->frame)
-			put_line(y++, "collecting the first interval ...", A_NORMAL);
+		if (i == 1 && !frame_of(top))
+			put_line(y++,
+				 top->paused ? "paused before this view was seen" : "collecting the first interval ...",
+				 A_NORMAL);
 		else
 			put_line(y++, text, i == 1 && f->lost_io ? bad() : i ? A_NORMAL : A_BOLD);
 		free(text);
@@ -51,7 +59,7 @@ static int draw_header(const struct vst_top *top)
 	if (f->ntotals > totals) {
 		char more[64];
 
-		snprintf(more, sizeof(more), "and %zu more devices", f->ntotals - totals);
+		snprintf(more, sizeof(more), "and %zu more %s", f->ntotals - totals, top->look.view->totals);
 		put_line(y++, more, A_DIM);
 	}
 	return y;
@@ -94,14 +102,15 @@ static void draw_row(const struct vst_top *top, const struct vst_layout *layout,
 
 static void draw_table(struct vst_top *top, int y)
 {
+	const struct vst_frame *frame = frame_of(top);
 	int rows = LINES - y - 2; /* the titles; the last line */
 	const struct vst_line **lines = NULL;
 	struct vst_layout layout;
 	size_t n = 0;
 
 	top->page = rows > 1 ? (size_t)rows : 1;
-	if (top->frame)
-		lines = vst_view_lines(&top->look, top->frame, &n);
+	if (frame)
+		lines = vst_view_lines(&top->look, frame, &n);
 	if (top->scroll + top->page > n)
 		top->scroll = n > top->page ? n - top->page : 0;
 	vst_view_layout(&layout, &top->look, COLS, lines, n);
@@ -109,9 +118,8 @@ static void draw_table(struct vst_top *top, int y)
 		draw_titles(top, &layout, y);
 	for (int i = 0; i < rows && top->scroll + (size_t)i < n; i++)
 		draw_row(top, &layout, y + 1 + i, lines[top->scroll + (size_t)i]);
-	if (top->frame && !n && rows > 0)
-		put_line(y + 1, *top->look.filter ? "no I/O of a name with this text in it" : "no I/O in this interval",
-			 A_DIM);
+	if (frame && !n && rows > 0)
+		put_line(y + 1, vst_view_nothing(&top->look, frame), A_DIM);
 	free(lines);
 }
 
@@ -131,8 +139,10 @@ static char *help_line(const struct vst_top *top, size_t i)
 	i -= nkeys;
 	if (i >= 1 + (size_t)view->ncolumns)
 		return NULL;
-	if (!i)
-		return vst_dup("--- columns, the wider the terminal the more ---");
+	if (!i) {
+		snprintf(buf, sizeof(buf), "--- columns of this view, %s ---", view->summary);
+		return vst_dup(buf);
+	}
 	snprintf(buf, sizeof(buf), "%-14s %s", view->columns[i - 1].title, view->columns[i - 1].help);
 	return vst_dup(buf);
 }
@@ -174,25 +184,25 @@ static void draw_bottom(const struct vst_top *top)
 	} else if (top->mode == VST_TOP_TABLE && top->hint) {
 		put_line(LINES - 1, top->hint, A_BOLD);
 	} else if (top->mode == VST_TOP_TABLE) {
-		put_line(LINES - 1, "q quit  / filter  < > sort  r reverse  t kinds  u units  p pause  h help", A_DIM);
+		put_line(LINES - 1,
+			 top->look.view->details
+				 ? "q quit  Tab view  / filter  < > sort  r reverse  t kinds  p pause  h help"
+				 : "q quit  Tab view  / filter  < > sort  r reverse  u units  p pause  h help",
+			 A_DIM);
 	}
 }
 
 /* A sentence over as many lines as it needs, at most 3. Returns the next line. */
 static int put_wrapped(int y, const char *text, attr_t attributes)
 {
-	size_t width = COLS > 10 ? (size_t)COLS : 10;
-
 	for (int lines = 0; *text && lines < 3; lines++) {
-		size_t n = strlen(text), cut = n;
-		char line[1024];
+		size_t n = vst_wrap(text, COLS);
+		char *line = vst_dup(text);
 
-		if (n > width)
-			for (cut = width; cut > width / 2 && text[cut] != ' '; cut--)
-				;
-		snprintf(line, sizeof(line), "%.*s", (int)cut, text);
+		line[n] = '\0';
 		put_line(y++, line, attributes);
-		text += cut + (text[cut] == ' ');
+		free(line);
+		text += n + (text[n] == ' ');
 	}
 	return y;
 }

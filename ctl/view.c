@@ -1,56 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <math.h>
-#include <stddef.h>
 #include <time.h>
 #include "view.h"
 
 #define NAME_MIN 20 /* of the first column */
 
-#define AT(field) offsetof(struct vst_line, field)
-#define READ ops[VST_OP_READ]
-#define WRITE ops[VST_OP_WRITE]
-
-static const struct vst_column io_columns[] = {
-	{ "CONTAINER", "container", VST_COLUMN_TEXT, AT(container), 0, 0,
-	  "who did it: namespace/pod/container, or a unit" },
-	{ "DEV", "device", VST_COLUMN_TEXT, AT(device), 8, 1, "the disk" },
-	{ "LAYER", "layer", VST_COLUMN_TEXT, AT(layer), 7, 20, "leaf: a disk; stacked: on others. Never add them up" },
-	{ "R/s", "reads", VST_COLUMN_COUNT, AT(READ), 5, 4, "reads a second" },
-	{ "W/s", "writes", VST_COLUMN_COUNT, AT(WRITE), 5, 4, "writes a second" },
-	{ "RB/s", "read_bytes", VST_COLUMN_BYTES, AT(op_bytes[VST_OP_READ]), 5, 2, "bytes read a second" },
-	{ "WB/s", "write_bytes", VST_COLUMN_BYTES, AT(op_bytes[VST_OP_WRITE]), 5, 2, "bytes written a second" },
-	{ "B/s", "bytes", VST_COLUMN_BYTES, AT(bytes), 5, 12, "bytes read and written a second" },
-	{ "IO/s", "ios", VST_COLUMN_COUNT, AT(ios), 5, 13, "all I/Os a second" },
-	{ "META%", "metadata_percent", VST_COLUMN_PERCENT, AT(meta_percent), 5, 5,
-	  "bytes that are metadata or journal" },
-	{ "CLASS", "class", VST_COLUMN_NUMBER, AT(class), 5, 11,
-	  "worth to a cache, 5 most, 0 least: that of most bytes" },
-	{ "P50", "p50_us", VST_COLUMN_US, AT(p50), 6, 10, "half of its I/Os were faster" },
-	{ "P99", "p99_us", VST_COLUMN_US, AT(p99), 6, 3, "1 in 100 of its I/Os was slower" },
-	{ "MAX", "max_us", VST_COLUMN_US, AT(max), 6, 14, "the slowest" },
-	{ "QP99", "queue_p99_us", VST_COLUMN_US, AT(queue_p99), 6, 6,
-	  "P99 of the wait in the queue, before the disk had it" },
-	{ "DP99", "device_p99_us", VST_COLUMN_US, AT(device_p99), 6, 7, "P99 of the time in the disk" },
-	{ "RP99", "read_p99_us", VST_COLUMN_US, AT(read_p99), 6, 15, "P99 of reads" },
-	{ "WP99", "write_p99_us", VST_COLUMN_US, AT(write_p99), 6, 16, "P99 of writes" },
-	{ "WIT", "witness", VST_COLUMN_TEXT, AT(witness), 5, 8, "how the owner is known: blkcg, memcg, task, none" },
-	{ "ERR/s", "errors", VST_COLUMN_COUNT, AT(errors), 5, 9, "I/Os a second that failed" },
-	{ "D/s", "discards", VST_COLUMN_COUNT, AT(ops[VST_OP_DISCARD]), 5, 22, "discards a second" },
-	{ "F/s", "flushes", VST_COLUMN_COUNT, AT(ops[VST_OP_FLUSH]), 5, 17, "cache flushes a second" },
-	{ "MRG/s", "merges", VST_COLUMN_COUNT, AT(merges), 5, 23, "I/Os a second that joined another" },
-	{ "RQ/s", "requeues", VST_COLUMN_COUNT, AT(requeues), 5, 24, "I/Os a second that the driver gave back" },
-#define X(e, n, limit, c)                                                                                              \
-	{ n "%", n "_percent", VST_COLUMN_PERCENT, AT(size_percent[VST_SIZE_##e]), 6, 21, "bytes by size of file" },
-	VST_SIZES(X)
+const struct vst_view *const vst_views[VST_VIEW__N] = {
+#define X(e, v) &v,
+	VST_VIEWS(X)
 #undef X
 };
 
-#define IO_COLUMNS (sizeof(io_columns) / sizeof(io_columns[0]))
-_Static_assert(IO_COLUMNS <= VST_VIEW_COLUMNS, "room in struct vst_layout");
+int vst_view_find(const char *name)
+{
+	for (int i = 0; i < VST_VIEW__N; i++)
+		if (!strcasecmp(vst_views[i]->name, name))
+			return i;
+	return -1;
+}
 
-const struct vst_view vst_view_io = { "io", io_columns, IO_COLUMNS, 7 };
+struct vst_frame *vst_view_frame(const struct vst_view *view, const struct vst_feeds *feeds)
+{
+	struct vst_waits *waits[VST_FEED__N] = { NULL };
+	struct vst_sample s = { .rows = feeds->rows };
+	struct vst_frame *f;
 
-int vst_view_find(const struct vst_view *view, const char *title)
+	for (int i = VST_FEED_IO + 1; i < VST_FEED__N; i++)
+		if (view->feeds & 1U << i)
+			waits[i] = vst_waits_new(feeds->growth[i]);
+	s.locks = waits[VST_FEED_LOCKS];
+	s.blame = waits[VST_FEED_BLAME];
+	f = vst_frame_new(&s);
+	view->fill(f, &s);
+	for (int i = 0; i < VST_FEED__N; i++)
+		vst_waits_free(waits[i]);
+	return f;
+}
+
+int vst_view_column(const struct vst_view *view, const char *title)
 {
 	for (int i = 0; i < view->ncolumns; i++)
 		if (!strcasecmp(view->columns[i].title, title))
@@ -65,62 +52,72 @@ static double number(const struct vst_column *c, const struct vst_line *line)
 
 static const char *string(const struct vst_column *c, const struct vst_line *line)
 {
-	return *(const char *const *)((const char *)line + c->offset);
+	const char *text = *(const char *const *)((const char *)line + c->offset);
+
+	return text ? text : "";
+}
+
+/* A text of others, that may be long. */
+static bool is_name(const struct vst_column *c)
+{
+	return c->type == VST_COLUMN_NAME || c->type == VST_COLUMN_OTHER;
+}
+
+static bool is_text(const struct vst_column *c)
+{
+	return c->type == VST_COLUMN_TEXT || is_name(c);
 }
 
 static int width_of(const struct vst_column *c, enum vst_units units)
 {
-	if (units == VST_UNITS_HUMAN || c->type == VST_COLUMN_TEXT || c->type == VST_COLUMN_NUMBER ||
-	    c->type == VST_COLUMN_PERCENT)
+	if (units == VST_UNITS_HUMAN || is_text(c) || c->type == VST_COLUMN_NUMBER || c->type == VST_COLUMN_PERCENT)
 		return c->width;
 	if (c->type == VST_COLUMN_BYTES)
 		return units == VST_UNITS_RAW ? 11 : 10;
 	return c->type == VST_COLUMN_US ? 9 : 7;
 }
 
-/*
- * What there is where nothing was read or written, NULL if something was: a time without a rate beside it asks for a
- * word, and the columns of flushes and discards are seen on wide terminals only.
- */
-static const char *only_of(const double *ops, const double *bytes)
+/* The text of a line in the view's column i, escaped. The caller frees. */
+static char *text_of(const struct vst_view *view, int i, const struct vst_line *line)
 {
-	bool flush = ops[VST_OP_FLUSH] > 0, discard = ops[VST_OP_DISCARD] > 0;
-
-	if (ops[VST_OP_READ] > 0 || ops[VST_OP_WRITE] > 0 || bytes[VST_OP_READ] > 0 || bytes[VST_OP_WRITE] > 0)
-		return NULL;
-	return flush && discard ? "flush, discard" : flush ? "flush" : discard ? "discard" : NULL;
+	/* a kind's line does not repeat what is above it */
+	if (line->kind && i && string(&view->columns[i], line) != line->witness)
+		return vst_dup("");
+	if (!i && view->label)
+		return view->label(line);
+	return vst_escape(string(&view->columns[i], line));
 }
 
-/* The text of the first column: its lines of kinds are indented. */
-static char *name_of(const struct vst_line *line)
+static int longest_text(const struct vst_view *view, int i, const struct vst_line **shown, size_t n)
 {
-	const char *only = only_of(line->ops, line->op_bytes), *name = line->kind ? line->kind : line->container;
-	const char *size = line->kind && strcmp(line->size, vst_size_name(VST_SIZE_NONE)) ? line->size : "";
-	char *text, *out = vst_alloc(strlen(name) + strlen(size) + 32);
+	int longest = i ? vst_width(view->columns[i].title) : NAME_MIN;
 
-	if (line->kind && only)
-		sprintf(out, "  %s", only);
-	else if (line->kind)
-		sprintf(out, "  %s %s", name, size);
-	else
-		sprintf(out, only ? "%s (%s)" : "%s", *name ? name : "-", only);
-	text = vst_escape(out);
-	free(out);
-	return text;
-}
-
-static int longest_name(const struct vst_line **shown, size_t n)
-{
-	int longest = NAME_MIN;
-
-	for (size_t i = 0; i < n; i++) {
-		char *name = name_of(shown[i]);
-		int width = vst_width(name);
+	for (size_t k = 0; k < n; k++) {
+		char *text = text_of(view, i, shown[k]);
+		int width = vst_width(text);
 
 		longest = width > longest ? width : longest;
-		free(name);
+		free(text);
 	}
 	return longest;
+}
+
+/* What is left of a terminal's width goes to the names, a column each in turn, until all but the first are twice as wide. */
+static void widen(struct vst_layout *ret, const struct vst_view *view, int left)
+{
+	for (bool more = true; more && left > 0;) {
+		more = false;
+		for (int i = 0; i < ret->n && left > 0; i++) {
+			const struct vst_column *c = &view->columns[ret->column[i]];
+
+			if (!is_name(c) || (i && ret->width[i] >= 2 * c->width))
+				continue;
+			ret->width[i]++;
+			left--;
+			more = more || i;
+		}
+	}
+	ret->width[0] += left > 0 ? left : 0;
 }
 
 static int priority_of(const struct vst_look *look, int i)
@@ -154,15 +151,29 @@ void vst_view_layout(struct vst_layout *ret, const struct vst_look *look, int wi
 		ret->width[ret->n] = width_of(&c[i], look->units);
 		ret->column[ret->n++] = i;
 	}
-	ret->width[0] = width ? NAME_MIN + left : longest_name(shown, n);
+	ret->width[0] = NAME_MIN + (left < 0 ? left : 0);
+	if (width)
+		widen(ret, look->view, left);
+	for (int i = 0; !width && i < ret->n; i++)
+		if (is_name(&c[ret->column[i]]))
+			ret->width[i] = longest_text(look->view, ret->column[i], shown, n);
 	if (ret->width[0] < 1)
 		ret->width[0] = 1;
 }
 
+static bool has(const char *text, const char *part)
+{
+	return text && strcasestr(text, part);
+}
+
 static bool matches(const struct vst_look *look, const struct vst_line *line)
 {
-	return !*look->filter || strcasestr(line->container, look->filter) || strcasestr(line->device, look->filter) ||
-	       strcasestr(line->cgroup, look->filter);
+	bool any = !*look->filter || has(line->cgroup, look->filter) || has(line->holder_cgroup, look->filter);
+
+	for (int i = 0; !any && i < look->view->ncolumns; i++)
+		any = look->view->columns[i].type == VST_COLUMN_NAME &&
+		      strcasestr(string(&look->view->columns[i], line), look->filter);
+	return any;
 }
 
 static int compare(const void *a, const void *b, void *arg)
@@ -172,25 +183,27 @@ static int compare(const void *a, const void *b, void *arg)
 	const struct vst_column *c = &look->view->columns[look->sort];
 	int d;
 
-	if (c->type == VST_COLUMN_TEXT)
+	if (is_text(c))
 		d = strcmp(string(c, x), string(c, y));
 	else
 		d = number(c, x) < number(c, y) ? 1 : number(c, x) > number(c, y) ? -1 : 0;
 	if (d)
 		return look->reverse ? -d : d;
 	/* the same order in every frame, whatever is equal */
-	d = strcmp(x->container, y->container);
-	return d ? d : strcmp(x->device, y->device);
+	for (int i = 0; !d && i < look->view->ncolumns; i++)
+		if (is_name(&look->view->columns[i]))
+			d = strcmp(string(&look->view->columns[i], x), string(&look->view->columns[i], y));
+	return d;
 }
 
-/* Merged or given back, nothing completed: a row of zeros, but where these counters are shown. */
+/* Merged or given back, nothing completed or waited: a row of zeros, but where these counters are shown. */
 static bool is_quiet(const struct vst_line *line)
 {
 	bool moved = false;
 
 	for (int i = 0; i < VST_OP__N; i++)
 		moved |= line->ops[i] > 0 || line->op_bytes[i] > 0;
-	return !moved && line->ios <= 0 && line->bytes <= 0;
+	return !moved && line->ios <= 0 && line->bytes <= 0 && line->wait <= 0;
 }
 
 const struct vst_line **vst_view_lines(const struct vst_look *look, const struct vst_frame *f, size_t *n)
@@ -222,7 +235,7 @@ char *vst_view_title(const struct vst_look *look, const struct vst_layout *layou
 		snprintf(text, sizeof(text), "%.*sKiB/s", (int)(len - strlen("B/s")), c->title);
 	else
 		snprintf(text, sizeof(text), "%s", c->title);
-	return vst_fit(text, layout->width[i], c->type != VST_COLUMN_TEXT);
+	return vst_fit(text, layout->width[i], !is_text(c));
 }
 
 char *vst_view_cell(const struct vst_look *look, const struct vst_layout *layout, int i, const struct vst_line *line)
@@ -231,12 +244,10 @@ char *vst_view_cell(const struct vst_look *look, const struct vst_layout *layout
 	char buf[VST_CELL], *name, *cell;
 
 	switch (c->type) {
+	case VST_COLUMN_NAME:
+	case VST_COLUMN_OTHER:
 	case VST_COLUMN_TEXT:
-		/* a kind's line does not repeat what is above it */
-		if (line->kind && i && string(c, line) != line->witness)
-			name = vst_dup("");
-		else
-			name = i ? vst_escape(string(c, line)) : name_of(line);
+		name = text_of(look->view, layout->column[i], line);
 		cell = vst_fit(name, layout->width[i], false);
 		free(name);
 		return cell;
@@ -259,22 +270,21 @@ char *vst_view_cell(const struct vst_look *look, const struct vst_layout *layout
 
 json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, const struct vst_line *line)
 {
-	json_t *o = json_object();
+	json_t *o = vst_json_sample(f->time, f->interval);
 
-	json_object_set_new(o, "schema", json_integer(1));
-	json_object_set_new(o, "time", json_real(f->time));
-	json_object_set_new(o, "interval", json_real(round(f->interval * 1e6) / 1e6));
+	json_object_set_new(o, "view", json_string(look->view->name));
 	json_object_set_new(o, "cgroup", json_string(line->cgroup));
+	vst_json_optional(o, "holder_cgroup", line->holder_cgroup ? line->holder_cgroup : "");
 	for (int i = 0; i < look->view->ncolumns; i++) {
 		const struct vst_column *c = &look->view->columns[i];
 		json_t *v;
 
-		if (c->type == VST_COLUMN_TEXT)
+		if (is_text(c))
 			v = json_string(string(c, line));
 		else if (c->type == VST_COLUMN_NUMBER)
 			v = json_integer((json_int_t)number(c, line));
 		else
-			v = json_real(round(fmax(number(c, line), 0) * 1e3) / 1e3);
+			v = vst_json_rounded(fmax(number(c, line), 0));
 		json_object_set_new(o, c->json, v);
 	}
 	if (line->kind) {
@@ -292,8 +302,13 @@ static void header_look(FILE *out, const struct vst_look *look, const struct vst
 
 	if (f->time > 0 && localtime_r(&at, &tm))
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	fprintf(out, "vstor %s  every %g s  sort %s%s  units %s", clock, delay, look->view->columns[look->sort].title,
-		look->reverse ? " reversed" : "", vst_units_name(look->units));
+	fprintf(out, "vstor %s ", clock);
+	for (int i = 0; i < VST_VIEW__N; i++)
+		fprintf(out, vst_views[i] == look->view ? " [%s]" : " %s", vst_views[i]->name);
+	fprintf(out, "  every %g s  sort %s%s", delay, look->view->columns[look->sort].title,
+		look->reverse ? " reversed" : "");
+	if (look->units != VST_UNITS_HUMAN)
+		fprintf(out, "  units %s", vst_units_name(look->units));
 	if (*look->filter) {
 		filter = vst_escape(look->filter);
 		fprintf(out, "  filter '%s'", filter);
@@ -326,26 +341,6 @@ static void header_agent(FILE *out, const struct vst_frame *f)
 	fprintf(out, "  containers %.0f", f->containers);
 }
 
-static void header_device(FILE *out, const struct vst_look *look, const struct vst_total *t)
-{
-	char r[VST_CELL], w[VST_CELL], rb[VST_CELL], wb[VST_CELL], p99[VST_CELL], *escaped, *device;
-	const char *only = only_of(t->ops, t->op_bytes);
-	const char *unit = look->units == VST_UNITS_KIB ? " KiB" : look->units == VST_UNITS_RAW ? " B" : "B";
-
-	vst_format_count(r, t->READ, look->units);
-	vst_format_count(w, t->WRITE, look->units);
-	vst_format_bytes(rb, t->op_bytes[VST_OP_READ], look->units);
-	vst_format_bytes(wb, t->op_bytes[VST_OP_WRITE], look->units);
-	vst_format_us(p99, t->p99, look->units);
-	escaped = vst_escape(t->device);
-	device = vst_fit(escaped, 10, false);
-	fprintf(out, "%s read %5s/s %6s%s/s  write %5s/s %6s%s/s  p99 %s", device, r, rb, unit, w, wb, unit, p99);
-	if (only)
-		fprintf(out, " (%s)", only);
-	free(escaped);
-	free(device);
-}
-
 char *vst_view_header(const struct vst_look *look, const struct vst_frame *f, double delay, unsigned int i)
 {
 	char *text = NULL;
@@ -362,7 +357,14 @@ char *vst_view_header(const struct vst_look *look, const struct vst_frame *f, do
 	else if (i == 1)
 		header_agent(out, f);
 	else
-		header_device(out, look, &f->totals[i - 2]);
+		look->view->total(out, look, &f->totals[i - 2]);
 	fclose(out);
 	return text;
+}
+
+const char *vst_view_nothing(const struct vst_look *look, const struct vst_frame *f)
+{
+	if (look->view->locks && f->unwatched)
+		return "locks are not watched on this host: 'vstorctl doctor' says why";
+	return *look->filter ? "no line has a name with this text in it" : look->view->nothing;
 }

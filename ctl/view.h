@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A view of `top` is a table of columns; a column is one row of it, and header, sorting, help, --sort and --json
- * follow from that row. Pure: frames go in, texts come out.
+ * A view of `top` is a table of columns and where its lines come from. A column is one row of that table: header,
+ * sorting, filter, help, --sort and --json follow from it. Pure: samples go in, texts come out.
  */
 #ifndef VSTOR_CTL_VIEW_H
 #define VSTOR_CTL_VIEW_H
 
+#include "feeds.h"
 #include "format.h"
 #include "frame.h"
 
 enum vst_column_type {
-	VST_COLUMN_TEXT,
+	VST_COLUMN_NAME,  /* a text of others that the line is about: the filter looks at it */
+	VST_COLUMN_OTHER, /* one of others beside it. Both take more room where there is some */
+	VST_COLUMN_TEXT,  /* one of a few words */
 	VST_COLUMN_COUNT,
 	VST_COLUMN_BYTES,
 	VST_COLUMN_US,
@@ -23,19 +26,52 @@ struct vst_column {
 	const char *json;
 	enum vst_column_type type;
 	size_t offset; /* in struct vst_line: a double, or a text */
-	int width;     /* with human units */
+	int width;     /* with human units; of a name: at least */
 	int priority;  /* the highest go first when the terminal is narrow; 0 never does */
 	const char *help;
 };
 
+struct vst_look;
+
 struct vst_view {
-	const char *name;
-	const struct vst_column *columns; /* the first is a name and takes the room that is left */
+	const char *name, *summary;
+	unsigned int feeds;		  /* that have to be asked for it: VST_FEED() */
+	const struct vst_column *columns; /* the first is a name, and takes most of the room that is left */
 	int ncolumns;
 	int sort; /* the column to begin with */
+	void (*fill)(struct vst_frame *f, const struct vst_sample *s);
+	char *(*label)(const struct vst_line *line); /* the first column's text, the caller frees; NULL: its name */
+	/* A line above the table, about one of the frame's totals. */
+	void (*total)(FILE *out, const struct vst_look *look, const struct vst_line *total);
+	const char *totals;  /* what these are */
+	const char *nothing; /* what no line means */
+	bool details;	     /* lines have children */
+	bool locks;	     /* it tells of locks alone: nothing where they are not watched */
 };
 
-extern const struct vst_view vst_view_io;
+/* The views, in the order of the key that switches. X(ENUM, name of the variable) */
+#define VST_VIEWS(X)                                                                                                   \
+	X(IO, vst_view_io)                                                                                             \
+	X(LOCKS, vst_view_locks)                                                                                       \
+	X(BLAME, vst_view_blame)
+
+enum {
+#define X(e, v) VST_VIEW_##e,
+	VST_VIEWS(X)
+#undef X
+		VST_VIEW__N
+};
+
+#define X(e, v) extern const struct vst_view v;
+VST_VIEWS(X)
+#undef X
+
+extern const struct vst_view *const vst_views[VST_VIEW__N];
+/* The view of that name, case ignored; -1: there is none. */
+int vst_view_find(const char *name);
+
+/* A frame of the last interval of the view's feeds. Never NULL. */
+struct vst_frame *vst_view_frame(const struct vst_view *view, const struct vst_feeds *feeds);
 
 #define VST_VIEW_COLUMNS 40
 
@@ -51,13 +87,13 @@ struct vst_look {
 	enum vst_units units;
 	int sort;
 	bool reverse;
-	bool kinds;	  /* with the lines per kind and size */
+	bool kinds;	  /* with the lines below others, per kind and size */
 	bool quiet;	  /* with the lines that completed nothing: their counters are seldom in sight */
 	char filter[128]; /* "": everything */
 };
 
 /* The column of that title, case ignored; -1: there is none. */
-int vst_view_find(const struct vst_view *view, const char *title);
+int vst_view_column(const struct vst_view *view, const char *title);
 
 /* width 0: no limit, then the first column is as wide as the longest name of the shown lines. */
 void vst_view_layout(struct vst_layout *ret, const struct vst_look *look, int width, const struct vst_line **shown,
@@ -73,6 +109,9 @@ char *vst_view_cell(const struct vst_look *look, const struct vst_layout *layout
 /* A line of --json. New reference. */
 json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, const struct vst_line *line);
 
-/* The lines above the table: 0 the time and the look, 1 the agent, 2.. the devices. NULL: no more. The caller frees. */
+/* The lines above the table: 0 the time and the look, 1 the agent, 2.. the totals. NULL: no more. The caller frees. */
 char *vst_view_header(const struct vst_look *look, const struct vst_frame *f, double delay, unsigned int i);
+/* What there is to say where the table is empty. */
+const char *vst_view_nothing(const struct vst_look *look, const struct vst_frame *f);
+
 #endif /* VSTOR_CTL_VIEW_H */

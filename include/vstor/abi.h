@@ -76,8 +76,9 @@ struct vst_counters {
 	__u32 pad[9];
 };
 
+/* Buckets of one height side by side: what did not wait is counted as DEVICE and as LATENCY, in one cache line. */
 struct vst_hists {
-	__u32 n[VST_TIME__N][VST_HIST_BUCKETS]; /* wraps: read as differences. QUEUE: of those alone that waited */
+	__u32 n[VST_HIST_BUCKETS][VST_TIME__N]; /* wraps: read as differences. QUEUE: of those alone that waited */
 };
 
 /* I/O known by device and cause only. */
@@ -101,17 +102,18 @@ struct vst_state {
 	__u8 page_shift;
 	__u8 blkio_hier; /* enum vst_hierarchy, as this host is set up */
 	__u8 memory_hier;
-	__u8 shared_now;
-	__u64 root_blkcg; /* its address, when the first I/O has told; what is charged to it is nobody's yet */
-	__u64 attach_ns;  /* requests allocated before were not seen at their submission */
+	__u64 inner; /* a bit for a hash of each blkcg that was seen and has others below it: the task is asked as well */
+	__u64 attach_ns; /* requests allocated before were not seen at their submission */
 	struct vst_origins origins;
 	/* written, but rarely */
 	__u32 next_row;	 /* rows 1 .. next_row - 1 were given out at least once */
 	__u32 next_slot; /* likewise */
 	__u32 events_lost;
+	__u32 xfs_noted; /* by the agent: xfs.bpf.c is attached */
+	__u32 turn;	 /* of .shared */
 	/*
 	 * Files to which more than one cgroup wrote, a bit for a hash of the mapping: their pages are looked at one by
-	 * one. A file is marked in .shared_now each time, and the agent clears the other half now and then and turns
+	 * one. A file is marked in half .turn & 1 each time, and the agent clears the other half now and then and turns
 	 * them round: what is marked stays so for minutes, long after its pages are written, and is not marked for ever.
 	 */
 	__u64 shared[2][(1 << VST_SHARED_BITS) / 64];

@@ -139,6 +139,7 @@ struct vst_lock_class {
 #define VST_LOCK_WHAT_TYPE(what) ((what) >> 24 & 0xff)
 #define VST_LOCK_WHAT_EVIDENCE(what) ((what) & 3)
 #define VST_LOCK_WHAT_NO_CPU(what) ((what) & ~0xfffffcULL)
+#define VST_LOCK_WHAT_LOCK(what) ((what) & ~0xffffffULL)
 
 /* A row: who waited for which lock, on one CPU. Counters only grow. */
 struct vst_lock_counters {
@@ -146,8 +147,10 @@ struct vst_lock_counters {
 	__u64 what; /* written last; 0: not yet */
 	__u64 waits;
 	__u64 total_ns;
-	__u64 max_ns; /* the longest since the row was made */
-	__u64 pad[3];
+	__u64 max_ns;	 /* the longest since the row was made */
+	__u64 object_ns; /* the longest since the agent cleared this, */
+	__u64 object;	 /* and for which lock */
+	__u64 pad;
 };
 
 struct vst_lock_hist {
@@ -161,7 +164,56 @@ struct vst_lock_pair {
 	__u64 what; /* written last; 0: not yet */
 	__u64 waits;
 	__u64 ns;
-	__u64 pad[3];
+	__u64 object_ns; /* as of a row */
+	__u64 object;
+	__u64 pad;
+};
+
+/* --- which object it is --- */
+
+enum vst_lock_object_kind {
+	VST_LOCK_OBJECT_NONE,
+	VST_LOCK_OBJECT_INODE, /* struct inode */
+	VST_LOCK_OBJECT_SUPER, /* struct super_block */
+	VST_LOCK_OBJECT_QUEUE, /* struct request_queue */
+};
+
+/* From a lock of a class to such an object, told by the agent: by an offset, then along pointers. */
+#define VST_LOCK_ROUTE_STEPS 3
+struct vst_lock_route {
+	__u32 kind; /* enum vst_lock_object_kind; written last */
+	__s32 offset;
+	__u32 n;
+	__u32 step[VST_LOCK_ROUTE_STEPS]; /* offsets of pointers */
+};
+
+/* An object at whose lock somebody waited long. The place is a hash of the lock's address, the last one wins. */
+#define VST_LOCK_OBJECT_BITS 10
+#define VST_LOCK_PATH 4
+struct vst_lock_object {
+	__u64 busy;    /* being written */
+	__u64 lock;    /* address; 0: nobody's */
+	__u64 jiffies; /* when it was looked at */
+	__u64 ino;
+	__u32 kind;		      /* NONE: it was none */
+	__u32 more;		      /* the path goes on above */
+	char device[32];	      /* super_block.s_id or the disk's name */
+	char path[VST_LOCK_PATH][40]; /* of an inode: its name, that of its directory, and so on; "" at the root */
+};
+
+/* --- what holders do --- */
+
+/* A stack of a holder that slept. The place is a hash of waiter, holder and what, the last one wins. */
+#define VST_LOCK_STACK_BITS 8
+#define VST_LOCK_STACK_FRAMES 12
+struct vst_lock_holder_stack {
+	__u64 busy;
+	__u64 waiter, holder;
+	__u64 what; /* 0: nobody's; without CPU and evidence */
+	__u64 jiffies;
+	__u32 n;
+	__u32 pad;
+	char frame[VST_LOCK_STACK_FRAMES][40]; /* "function" or "function [module]", the innermost first */
 };
 
 struct vst_lock_state {
@@ -174,7 +226,21 @@ struct vst_lock_state {
 		__u64 waits;
 		__u64 ns;
 	} lost[VST_LOCK_LOSS__N];
+	__u64 stack_next; /* jiffies: no stack of a holder is looked at before */
 };
+
+/* Multiplication by an odd number: no two values have the same. */
+static inline __attribute__((always_inline)) __u64 vst_lock_hash(__u64 v)
+{
+	return v * 0x9e3779b97f4a7c15ULL;
+}
+
+static inline __attribute__((always_inline)) __u64 vst_lock_mix(__u64 a, __u64 b)
+{
+	__u64 h = vst_lock_hash(a);
+
+	return vst_lock_hash(h ^ h >> 32 ^ b);
+}
 
 #ifndef __bpf__
 VST_NAMES1(vst_lock_type_name, VST_LOCK_TYPES)

@@ -5,19 +5,33 @@
  *	lock_load churn DIR PROCESSES FILES	each makes, renames and removes FILES files in DIR: the directory's i_rwsem
  *	lock_load hold FILE ROUNDS MIB		writes MIB with one call, ROUNDS times: holds the file's i_rwsem for that long
  *	lock_load wait FILE			writes one byte at a time until it is killed
- *	lock_load spin THREADS ROUNDS		duplicate and close a descriptor: the spinlock of the process's file table
+ *	lock_load sleep FILE ROUNDS MS		writes a byte that takes MS to come, ROUNDS times: sleeps with the file's i_rwsem
+ *	lock_load spin PROCESSES ROUNDS [CGROUP]...
+ *						duplicate and close a descriptor of a table that all have: its spinlock
+ *	lock_load mm ROUNDS MIB CGROUP CGROUP	two processes with one memory, the first changes what it may do with MIB of
+ *						it, the second asks what is in it: mmap_lock
+ *	lock_load pipe PROCESSES ROUNDS		write to one pipe: its mutex
+ *	lock_load fork PROCESSES ROUNDS		start and end processes: tasklist_lock and others
  *
- * Prints how many operations were done.
+ * A CGROUP is a directory that a process moves to. Prints how many operations were done; of what holds a lock, how many
+ * microseconds it did.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void fail(const char *what)
@@ -44,9 +58,19 @@ static void churn_one(const char *dir, int id, long files)
 	}
 }
 
+static void wait_for_all(void)
+{
+	int status, failed = 0;
+
+	while (wait(&status) > 0)
+		failed |= status;
+	if (failed)
+		exit(1);
+}
+
 static void churn(const char *dir, int processes, long files)
 {
-	int status, i, failed = 0;
+	int i;
 
 	for (i = 0; i < processes; i++) {
 		pid_t pid = fork();
@@ -58,10 +82,7 @@ static void churn(const char *dir, int processes, long files)
 		churn_one(dir, (int)getpid(), files);
 		exit(0);
 	}
-	while (wait(&status) > 0)
-		failed |= status;
-	if (failed)
-		exit(1);
+	wait_for_all();
 	printf("%ld\n", processes * files * 3);
 }
 
@@ -109,41 +130,228 @@ static void wait_for(const char *path)
 	printf("%ld\n", n);
 }
 
-static void *spin_one(void *rounds)
+static long microseconds(void)
 {
-	long i;
+	struct timespec now;
 
-	for (i = *(long *)rounds; i; i--)
-		if (close(dup(STDOUT_FILENO)))
-			fail("dup");
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* --- a page that comes late: whoever copies from it sleeps, with all the locks that it has --- */
+
+static struct {
+	int fd, ms;
+	void *page;
+	long slept_us;
+} late;
+
+static void *late_serve(void *arg)
+{
+	struct uffdio_zeropage fill = { .range = { (uintptr_t)late.page, 4096 } };
+	struct uffd_msg msg;
+	long start;
+
+	while (read(late.fd, &msg, sizeof(msg)) == sizeof(msg)) {
+		start = microseconds();
+		usleep(late.ms * 1000);
+		if (ioctl(late.fd, UFFDIO_ZEROPAGE, &fill))
+			fail("UFFDIO_ZEROPAGE");
+		late.slept_us += microseconds() - start;
+	}
 	return NULL;
 }
 
-static void spin(int threads, long rounds)
+static void late_make(int ms)
 {
-	pthread_t *t = calloc(threads, sizeof(*t));
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	pthread_t server;
+
+	late.ms = ms;
+	late.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	late.fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	range.range.start = (uintptr_t)late.page;
+	range.range.len = 4096;
+	if (late.page == MAP_FAILED || late.fd < 0 || ioctl(late.fd, UFFDIO_API, &api) ||
+	    ioctl(late.fd, UFFDIO_REGISTER, &range) || pthread_create(&server, NULL, late_serve, NULL))
+		fail("userfaultfd");
+}
+
+static void sleep_in(const char *path, long rounds, int ms)
+{
+	int fd = open_file(path);
+
+	late_make(ms);
+	for (; rounds; rounds--)
+		if (pwrite(fd, late.page, 1, 0) != 1 || madvise(late.page, 4096, MADV_DONTNEED))
+			fail(path);
+	printf("%ld\n", late.slept_us);
+}
+
+/* --- processes that have their memory and their files in common; so no more than a system call each --- */
+
+#define STACK 65536
+
+static void join(const char *cgroup)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		fail(path);
+	close(fd);
+}
+
+static void start(int (*run)(void *), void *arg)
+{
+	char *stack = malloc(STACK);
+
+	if (!stack || clone(run, stack + STACK, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD, arg) < 0)
+		fail("clone");
+}
+
+static struct {
+	long rounds;
+	char *memory;
+} common;
+
+static int spin_one(void *cgroup)
+{
+	long i;
+
+	if (cgroup)
+		join(cgroup);
+	for (i = common.rounds; i; i--)
+		if (close(dup(STDOUT_FILENO)))
+			return 1;
+	return 0;
+}
+
+static void spin(int processes, long rounds, char **cgroups, int n)
+{
 	int i;
 
-	for (i = 0; i < threads; i++)
-		if (!t || pthread_create(&t[i], NULL, spin_one, &rounds))
-			fail("thread");
-	for (i = 0; i < threads; i++)
-		pthread_join(t[i], NULL);
-	free(t);
-	printf("%ld\n", threads * rounds);
+	common.rounds = rounds;
+	for (i = 0; i < processes; i++)
+		start(spin_one, i < n ? cgroups[i] : NULL);
+	wait_for_all();
+	printf("%ld\n", processes * rounds);
+}
+
+static int mm_wait(void *cgroup)
+{
+	unsigned char there;
+
+	join(cgroup);
+	while (!stop)
+		if (mincore(common.memory, 4096, &there))
+			return 1;
+	return 0;
+}
+
+static void mm(long rounds, size_t mib, const char *holder, char *waiter)
+{
+	size_t size = mib << 20;
+	long held, i;
+
+	common.memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (common.memory == MAP_FAILED)
+		fail("mmap");
+	join(holder);
+	start(mm_wait, waiter);
+	held = microseconds();
+	for (i = 0; i < rounds; i++)
+		if (mprotect(common.memory, size, i & 1 ? PROT_READ | PROT_WRITE : PROT_READ))
+			fail("mprotect");
+	held = microseconds() - held;
+	stop = 1;
+	wait_for_all();
+	printf("%ld\n", held);
+}
+
+/* --- others --- */
+
+static void in_processes(int processes, void (*run)(long), long rounds)
+{
+	int i;
+
+	for (i = 0; i < processes; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			fail("fork");
+		if (pid)
+			continue;
+		run(rounds);
+		exit(0);
+	}
+}
+
+static int ends[2];
+
+static void pipe_write(long rounds)
+{
+	static char text[8192];
+
+	close(ends[0]);
+	for (; rounds; rounds--)
+		if (write(ends[1], text, sizeof(text)) != sizeof(text))
+			fail("pipe");
+}
+
+static void pipes(int processes, long rounds)
+{
+	static char buf[65536];
+
+	if (pipe(ends))
+		fail("pipe");
+	in_processes(processes, pipe_write, rounds);
+	close(ends[1]);
+	while (read(ends[0], buf, sizeof(buf)) > 0)
+		;
+	wait_for_all();
+	printf("%ld\n", processes * rounds);
+}
+
+static void fork_one(long rounds)
+{
+	for (; rounds; rounds--) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			fail("fork");
+		if (!pid)
+			_exit(0);
+		waitpid(pid, NULL, 0);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	if (argc == 5 && !strcmp(argv[1], "churn"))
+	const char *what = argc < 2 ? "" : argv[1];
+
+	if (argc == 5 && !strcmp(what, "churn"))
 		churn(argv[2], atoi(argv[3]), atol(argv[4]));
-	else if (argc == 5 && !strcmp(argv[1], "hold"))
+	else if (argc == 5 && !strcmp(what, "hold"))
 		hold(argv[2], atol(argv[3]), (size_t)atol(argv[4]));
-	else if (argc == 3 && !strcmp(argv[1], "wait"))
+	else if (argc == 3 && !strcmp(what, "wait"))
 		wait_for(argv[2]);
-	else if (argc == 4 && !strcmp(argv[1], "spin"))
-		spin(atoi(argv[2]), atol(argv[3]));
-	else
+	else if (argc == 5 && !strcmp(what, "sleep"))
+		sleep_in(argv[2], atol(argv[3]), atoi(argv[4]));
+	else if (argc >= 4 && !strcmp(what, "spin"))
+		spin(atoi(argv[2]), atol(argv[3]), argv + 4, argc - 4);
+	else if (argc == 6 && !strcmp(what, "mm"))
+		mm(atol(argv[2]), (size_t)atol(argv[3]), argv[4], argv[5]);
+	else if (argc == 4 && !strcmp(what, "pipe"))
+		pipes(atoi(argv[2]), atol(argv[3]));
+	else if (argc == 4 && !strcmp(what, "fork")) {
+		in_processes(atoi(argv[2]), fork_one, atol(argv[3]));
+		wait_for_all();
+		printf("%ld\n", atoi(argv[2]) * atol(argv[3]));
+	} else
 		return 2;
 	return 0;
 }

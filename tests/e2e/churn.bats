@@ -26,8 +26,12 @@ row_is() { # FIELD OF-CONTAINER VALUE
 	[ "$got" = "$3" ] || { echo "$1 of $2: $got"; return 1; }
 }
 
+# Without what it did elsewhere than on our device: pages of dd, if memory has lost them, are read from where that is.
 ps_line() { # NAME
-	get /v1/ps | jq -c --arg c "$1" 'select(.container == $c) | {id: .id[:4], state, restarts, ios, bytes}'
+	ctl io --total --json | jq -sc --arg c "$1" --arg d "${loop#/dev/}" 'map(select(.container == $c and .device != $d)) |
+		{ios: (map(.ios) | add // 0), bytes: (map(.bytes) | add // 0)}' >"$dir/elsewhere"
+	get /v1/ps | jq -c --arg c "$1" --slurpfile e "$dir/elsewhere" 'select(.container == $c) |
+		if .ios > 0 then .ios -= $e[0].ios | .bytes -= $e[0].bytes else . end | {id: .id[:4], state, restarts, ios, bytes}'
 }
 
 ps_is() { # NAME LINE...
@@ -52,6 +56,10 @@ self() { # FIELD
 	echo "# $(cat "$dir/checked")" >&3
 	[ "$(jq .named "$dir/checked")" -ge 990 ]
 	until_true loop_holds
+	cycles pairs --count 400
+	[ "$(jq .busy "$dir/pairs")" = 0 ]
+	# nothing of the kernel's or of the disk's is waited for otherwise: twice as long is far beyond chance
+	jq -e '.ratio < 2' "$dir/pairs"
 	grown=$(($(agent_kib) - before))
 	echo "# the agent grew by $grown KiB; it keeps the 1,000 for 10 minutes" >&3
 	# 3 to 4 MiB are usual: of each its name, its two rows, and the locks it waited for, of which a busy machine has more
@@ -64,7 +72,7 @@ self() { # FIELD
 	}
 	within 180 taken_back
 	containers_check on
-	jq -e '.counted >= 990' "$dir/checked"
+	jq -e '.counted == 1000' "$dir/checked"
 	churn again --count 300 --seed "$seed.again" --watch "$agent"
 	until_true containers_counted again
 	echo "# $(self rows) rows, $(self slots) slots in use, $(self containers) containers known, $(agent_kib) KiB" >&3
@@ -73,9 +81,6 @@ self() { # FIELD
 @test "a container started anew is one line of ps, with what all its runs did" {
 	device_make 16
 	agent_start
-	# what it takes to start dd is read by somebody else first, where it is not in memory
-	container_new eeee other
-	in_container eeee dd if="$loop" of=/dev/null bs=4k count=1 iflag=direct status=none
 	container_new aaaa db
 	in_container aaaa dd if="$loop" of=/dev/null bs=4k count=2 iflag=direct status=none
 	until_true ps_is db '{"id":"aaaa","state":"running","restarts":0,"ios":2,"bytes":8192}'

@@ -51,6 +51,13 @@ churn() { # NAME OPTION...
 	echo "# agent $1: $(cat "$dir/out")" >&3
 }
 
+# As many, one by one, beside the agent while it runs and while it is stopped.
+cycles() { # NAME OPTION...
+	churns+=("$seed.$1")
+	containers_py cycles "$dir/$1" --device "$loop" --seed "$seed.$1" --watch "$agent" "${@:2}" 3>&-
+	echo "# from files to removal, microseconds: $(cat "$dir/$1")" >&3
+}
+
 containers_check() { # NAME
 	ctl io --total --json >"$dir/rows"
 	containers_py check "$dir/$1" "$dir/rows" >"$dir/checked" 2>"$dir/wrong"
@@ -70,12 +77,12 @@ requests_use() {
 		--number_ios=2000 --size=16M >/dev/null 3>&-
 }
 
-# All are counted: each its own, or, for at most 1 %, what the kernel itself charged to the parent cgroup. An I/O whose
+# All are counted, each its own, and none of the parent cgroup, which the kernel charges now and then. An I/O whose
 # end the kernel did not tell is counted when its request is used again: so use them all.
 containers_counted() { # NAME
 	requests_use
 	containers_check "$1"
-	jq -e '.counted >= .containers * 0.99 and .ios_missing == .ios_of_parents' "$dir/checked" >/dev/null
+	jq -e '.counted == .containers and .ios_of_parents == 0' "$dir/checked" >/dev/null
 }
 
 # The books of our device balance; those of others wait for what they do next.

@@ -4,6 +4,7 @@
 needs. Each has a cgroup in every hierarchy named, a file that tells its name, and one process that does I/O.
 
   containers.py run FILE ...      start them, write to FILE what must be seen of them, remove them
+  containers.py cycles FILE ...   make and remove them one by one, every other ten beside an agent that is stopped (SIGSTOP)
   containers.py check FILE ROWS   compare with the output of `vstorctl io --total --json`
   containers.py clean ...         remove what a killed run left
 
@@ -11,6 +12,7 @@ An I/O is a read and a write, direct, of one request each, on --device; or a dir
 its own in --directory.
 """
 import argparse
+import ctypes
 import errno
 import hashlib
 import json
@@ -27,7 +29,7 @@ PAGE = 4096
 
 def arguments():
     p = argparse.ArgumentParser()
-    p.add_argument("command", choices=["run", "check", "clean"])
+    p.add_argument("command", choices=["run", "cycles", "check", "clean"])
     p.add_argument("file")
     p.add_argument("rows", nargs="?")
     p.add_argument("--tree", action="append", default=[], help="root of a cgroup hierarchy")
@@ -72,7 +74,6 @@ class Container:
         self.read = (1 + n % 4) * PAGE if a.device else 0
         self.write = (1 + n % 7) * PAGE
         self.buffered = 0 if a.device else (1 + n % 5) * PAGE
-        self.warm_up = a.crowd
 
     def directory(self, a):
         if a.runtime == "docker":
@@ -94,8 +95,7 @@ class Container:
 
     def expected(self):
         return {"name": self.name, "cgroup": self.path, "write": self.write, "buffered": self.buffered,
-                "reads": bool(self.read) + self.warm_up,
-                "read_bytes": self.read + self.warm_up * PAGE}
+                "reads": bool(self.read), "read_bytes": self.read}
 
 
 def page(size):
@@ -117,12 +117,6 @@ def work(a, c):
         fd = os.open(f"{a.directory}/{c.id}", os.O_RDWR)
         assert os.pwrite(fd, b"b" * c.buffered, c.write) == c.buffered
         os.fsync(fd)
-    os.close(fd)
-
-
-def warm_up(a, c):
-    fd = os.open(a.device, os.O_RDONLY | os.O_DIRECT)
-    assert os.preadv(fd, [page(PAGE)], c.n * 16 * PAGE) == PAGE
     os.close(fd)
 
 
@@ -192,7 +186,7 @@ class Watch:
 class Runner:
     def __init__(self, a):
         self.a = a
-        self.mkdir, self.rmdir = Times(), Times()
+        self.mkdir, self.rmdir, self.umount = Times(), Times(), Times()
         self.watch = Watch(a.watch)
         self.made = []  # parents that were not there
 
@@ -232,9 +226,6 @@ class Runner:
             if wait_for:
                 entered, go = wait_for
                 os.close(go[1])
-                # The kernel makes a cgroup's blkg at its first I/O, and where it cannot at once (many at a time use up
-                # the memory that is set aside for that) it charges the parent.
-                warm_up(self.a, c)
                 os.write(entered, b".")
                 os.read(go[0], 1)  # ends when the other side is closed
             work(self.a, c)
@@ -251,15 +242,19 @@ class Runner:
 
     def remove(self, c):
         for tree in self.a.tree:
-            d = tree + c.path
-            try:
-                self.rmdir.call(os.rmdir, d)
-            except OSError as e:
-                if e.errno != errno.EBUSY:
-                    raise
-                self.rmdir.busy += 1
-                remove_cgroup(d)
+            if not self.not_busy(self.rmdir, os.rmdir, tree + c.path):
+                remove_cgroup(tree + c.path)
         c.remove_files(self.a)
+
+    def not_busy(self, times, fn, path):
+        try:
+            times.call(fn, path)
+            return True
+        except OSError as e:
+            if e.errno != errno.EBUSY:
+                raise
+            times.busy += 1
+            return False
 
     def churn(self):
         """One after the other, overlapping: each lives its time, the next starts meanwhile."""
@@ -282,6 +277,36 @@ class Runner:
             time.sleep(max(0, self.a.life - (time.monotonic() - c.born)))
             self.end(c)
         return took
+
+    def cycles(self):
+        """Each from its files to its removal, with a mount of its own as runtimes have it. Nothing may be found busy, and
+        what happens beside a stopped agent cannot wait for it, wherever that was when it stopped."""
+        times = {"stopped": Times(), "running": Times()}
+        try:
+            for n in range(self.a.count):
+                beside = "running" if n // 10 % 2 else "stopped"
+                if n % 10 == 0:
+                    os.kill(self.a.watch, signal.SIGSTOP if beside == "stopped" else signal.SIGCONT)
+                c = Container(self.a, n)
+                self.parents(c)
+                times[beside].call(self.cycle, c)
+        finally:
+            os.kill(self.a.watch, signal.SIGCONT)
+        out = {k: t.summary() for k, t in times.items()}
+        out["ratio"] = round(out["running"]["p50_us"] / out["stopped"]["p50_us"], 3)
+        out["busy"] = self.rmdir.busy + self.umount.busy
+        return out
+
+    def cycle(self, c):
+        self.make(c)
+        rootfs = f"{c.directory(self.a)}/rootfs"
+        os.mkdir(rootfs)
+        mount(rootfs)
+        self.fork(c)
+        self.reap(c)
+        self.not_busy(self.umount, unmount, rootfs)
+        os.rmdir(rootfs)
+        self.remove(c)
 
     def end(self, c):
         self.reap(c)
@@ -314,6 +339,23 @@ class Runner:
         return took
 
 
+libc = ctypes.CDLL(None, use_errno=True)
+MNT_DETACH = 2
+
+
+def call(name, *args):
+    if getattr(libc, name)(*args):
+        raise OSError(ctypes.get_errno(), f"{name} {args[0].decode()}: {os.strerror(ctypes.get_errno())}")
+
+
+def mount(d):
+    call("mount", b"containers.py", d.encode(), b"tmpfs", 0, None)
+
+
+def unmount(d, flags=0):
+    call("umount2", d.encode(), flags)
+
+
 def remove_cgroup(d):
     """With whatever runs in it."""
     end = time.monotonic() + 20
@@ -338,6 +380,10 @@ def clean(a):
             while d != "/":
                 parents.add(tree + d)
                 d = os.path.dirname(d)
+        try:
+            unmount(f"{c.directory(a)}/rootfs", MNT_DETACH)
+        except OSError:
+            pass
         shutil.rmtree(c.directory(a), ignore_errors=True)
     for d in sorted(parents, key=len, reverse=True):
         try:
@@ -350,6 +396,10 @@ def run(a):
     r = Runner(a)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        if a.command == "cycles":
+            with open(a.file, "w") as f:
+                json.dump(r.cycles(), f)
+            return
         took = r.crowd() if a.crowd else r.churn()
         out = {"device": os.path.basename(a.device or ""), "starts_per_second": round(a.count / took, 1), "mkdir": r.mkdir.summary(), "rmdir": r.rmdir.summary(),
                "descriptors_looked_at": r.watch.looks, "descriptors_held": sorted(r.watch.held),
@@ -394,7 +444,7 @@ def check(a):
 
 def main():
     a = arguments()
-    {"run": run, "check": check, "clean": clean}[a.command](a)
+    {"run": run, "cycles": run, "check": check, "clean": clean}[a.command](a)
 
 
 main()

@@ -139,7 +139,13 @@ absent() {
 		'.1'_is_not_a_number io -n +1
 		'99999999999999999999'_is_not_a_number io -n 99999999999999999999
 		at_once:_it_has_no io --total -n 3
-		is_no_column top --sort NOPE
+		is_no_column_of_the_view_'io' top --sort NOPE
+		is_no_column_of_the_view_'locks' top --view locks --sort RB/s
+		none_of_io,_locks,_blame top --view disks
+		which_container? explain
+		'x'_is_not_a_time explain mysql -d x
+		at_once:_it_has_no explain mysql --total -d 3
+		'more'_is_too_much explain mysql more
 		none_of_human,_raw,_kib top --units furlongs
 	END
 	run "$VSTORCTL"
@@ -159,7 +165,7 @@ absent() {
 # --- an agent that is not there, or not well ---
 
 @test "no agent: exit code 3, what happened, to what, what to do" {
-	for c in io check ps status "top -b" "top --json"; do
+	for c in io check ps status locks blame "explain mysql" "top -b" "top --json" "top -b --view locks"; do
 		# shellcheck disable=SC2086
 		run ctl $c
 		ends 3 "no agent: there is no socket $sock. Start vstord, or .*--socket"
@@ -200,7 +206,7 @@ absent() {
 @test "garbage of every sort: exit code 1 and no crash" {
 	while read -r part pattern; do
 		play "$part"
-		for c in io check ps status "top -b -n 1"; do
+		for c in io check ps status locks blame "explain mysql" "top -b -n 1"; do
 			# shellcheck disable=SC2086
 			run timeout 60 "$VSTORCTL" --socket "$sock" $c
 			case $part in
@@ -399,9 +405,13 @@ absent() {
 
 @test "hostile names are harmless in every output" {
 	play hostile
-	for c in "io --total" ps "top -b -n 1 -d 0.1" "io --total --json" "ps --json" "top --json -n 1 -d 0.1"; do
+	for c in "io --total" ps "top -b -n 1 -d 0.1" "io --total --json" "ps --json" "top --json -n 1 -d 0.1" \
+		"locks --total" "blame --total" "locks --total --json" "blame --total --json" "top -b -n 1 -d 0.1 --view locks" \
+		"top -b -n 1 -d 0.1 --view blame" "top --json -n 1 -d 0.1 --view blame" "explain ünïcödé --total" \
+		"explain back --total --json"; do
+
 		# shellcheck disable=SC2086
-		ctl $c >"$dir/out"
+		ctl $c >"$dir/out" 2>&1
 		[ -s "$dir/out" ]
 		# no control character but newline, in ASCII or as UTF-8, and nothing that turns the writing direction
 		absent env LC_ALL=C grep -qP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xaa-\xae]' "$dir/out"
@@ -429,20 +439,128 @@ absent() {
 		        row["queue"] = {"sum_us": 0, "max_us": longest, "buckets": [[0, row["ios"]]]}
 		        yield row
 		replies["rows"] = rows
+		replies["blame"] = lambda: iter(())
 	END
 	run ctl io --json -d 0.1
 	jq -es 'sort_by(.container) | .[0].queue_us == {p50: 0, p99: 0, max: 0} and .[1].queue_us == {p50: 0.512, p99: 0.512, max: 0.7}' <<<"$output"
 	run ctl top -n 1 -d 0.1 --json
 	jq -es 'sort_by(.container) | .[0].queue_p99_us == 0 and .[1].queue_p99_us == 0.512' <<<"$output"
 	run ctl top -n 1 -d 0.1
-	ends 0 '^c0 .* 0 +[0-9.]+us +[0-9.]+us +- blkcg'
-	ends 0 '^c1 .* <1us +[0-9.]+us +[0-9.]+us +- blkcg'
+	ends 0 '^c0 .* 0 +[0-9.]+us +[0-9.]+us +- +0 +blkcg'
+	ends 0 '^c1 .* <1us +[0-9.]+us +[0-9.]+us +- +0 +blkcg'
 }
 
 @test "http_proxy in the environment does not matter" {
 	play normal
 	http_proxy=http://127.0.0.1:1 run ctl ps
 	ends 0 mysqld
+}
+
+# --- who waits for whom ---
+
+@test "locks and blame: rows that differ in nothing that is shown are one, an object and other resources are shown" {
+	play normal
+	run ctl locks --json -d 0.1
+	jq -es 'length == 3 and .[0].wait_us.total == 30000 and .[0].object == "/data/x" and (.[2] | has("object") | not)
+		and (map(select(.container == "batch/etl"))[0] | .waits == 8 and .wait_us.total == 8000)' <<<"$output"
+	run ctl locks -d 0.1
+	ends 0 '^prod/mysql-0/mysqld +ext4_inode_info.vfs_inode.i_rwsem +/data/x +rwsem +field +10 +30.0ms'
+	run ctl blame -d 0.1
+	ends 0 '^prod/mysql-0/mysqld +batch/etl +journal:vda +- +share +10 +40.0ms$'
+	run ctl blame --json -d 0.1
+	jq -es 'length == 6 and (map(.resource) | sort | unique) == ["device:vda", "journal:vda",
+		"lock:ext4_inode_info.vfs_inode.i_rwsem", "lock:rq.__lock"]' <<<"$output"
+}
+
+@test "explain: sentences, then where they come from, then its I/O" {
+	play normal
+	run --separate-stderr ctl explain prod/mysql-0/mysqld -d 0.1
+	ends 0 "^prod/mysql-0/mysqld waited [0-9]+ ms/s: [0-9]+ on vda's journal commit \(batch/etl\), [0-9]+ on vfs_inode.i_rwsem of /data/x \(73 % batch/etl, 27 % self\), [0-9]+ in vda's queue behind batch/copy\.$"
+	ends 0 '^In all because of batch/etl 76 %, batch/copy 15 %, self 10 %\.$'
+	ends 0 '^It made others wait [0-9]+ ms/s: batch/etl [0-9]+\.$'
+	ends 0 '^lock:ext4_inode_info.vfs_inode.i_rwsem +/data/x +[0-9.]+ +10 % +self +owner$'
+	ends 0 '^and 1 less: '
+	ends 0 '^I/O on vda: read [0-9.]+/s .*B/s, write .*, p99 172us \(before the disk 39us, in it 172us\); data 73 %, journal 18 %, metadata 9 %\.$'
+	ends 0 '^Evidence: 63 % is shared out among those who were served meanwhile\.$'
+	[ -z "$stderr" ]
+	run ctl explain host -d 0.1
+	ends 0 '^host waited for nothing that vstor watches\.$'
+	ends 0 '^It did no I/O\.$'
+	ends 0 '^Not watched: '
+	run ctl explain mysql -d 0.1 --json
+	[ "${#lines[@]}" -eq 1 ]
+	jq -e '.schema == 1 and .interval >= 0.09 and .container == "prod/mysql-0/mysqld" and .wait_us == 82010 and .locks_watched
+		and (.causes | length) == 5 and .causes[0] == {resource: "journal:vda", holder: "batch/etl",
+			holder_cgroup: "/slice/batch/etl", self: false, wait_us: 40000, share: 0.488, evidence: "share"}
+		and (.causes | map(.wait_us) | add) == .wait_us and (.caused | map(.waiter)) == ["batch/etl"]
+		and (.io | map(select(has("kind") | not)) | length) == 1 and (.io | map(.kind // empty) | sort) == ["data", "journal", "metadata"]
+		and (.sentences | length) == 3 and (.remarks | length) == 2' <<<"$output"
+	run ctl explain mysql --total
+	ends 0 '^prod/mysql-0/mysqld waited'
+	run ctl explain mysql -d 0.1 -n 2
+	[ "$(grep -c 'waited [0-9]' <<<"$output")" -eq 2 ]
+}
+
+@test "explain: who is meant, and what is said if that is not clear" {
+	play_own <<-'END'
+		def containers(path):
+		    for name, cgroup, state, id in (("prod/db-0/db", "/p0", "running", "abcdef012345"), ("prod/db-1/db", "/p1", "running", ""),
+		                                    ("db.service", "/s", "running", ""), ("gone\x1b[2J", "/g", "exited", ""),
+		                                    ("twin", "/t1", "running", ""), ("twin", "/t2", "running", ""),
+		                                    ("anew", "/a1", "exited", ""), ("anew", "/a2", "running", "")):
+		        yield r.line(type="container", container=name, runtime="", id=id, cgroup=cgroup, namespace="", pod="",
+		                     name=name, image="", state=state, age=1, ios=0, bytes=0)
+		replies["/v1/ps"] = containers
+	END
+	while read -r typed name; do
+		run ctl explain "$typed" -d 0.05
+		ends 0 "^$name waited"
+	done <<-'END'
+		prod/db-0/db prod/db-0/db
+		db-1 prod/db-1/db
+		abcdef prod/db-0/db
+		/s db.service
+		SERVICE db.service
+		/t2 twin
+		anew anew
+		kernel kernel
+	END
+	run ctl explain db
+	ends 2 "'db' may be any of 3: give more of the name"
+	[ "${lines[1]} ${lines[3]}" = "  prod/db-0/db   db.service" ]
+	run ctl explain twin
+	ends 2 "2 containers are called 'twin' at once: give the cgroup of one instead"
+	[ "${lines[2]}" = "  /t2" ]
+	run ctl explain $'mysq\x1b'
+	ends 1 "no container, unit or cgroup is called 'mysq.x1b', or has that in its name: 'vstorctl ps --all' lists them"
+	run ctl explain gone -d 0.05
+	ends 0 '^gone.x1b.2J waited for nothing'
+}
+
+@test "where locks are not watched it is said, and the rest is told" {
+	play_own <<-'END'
+		def unwatched(reply):
+		    def answer(path):
+		        for text in reply(path):
+		            yield text.replace('"watched": true', '"watched": false')
+		    return answer
+		replies["lock"] = lambda: iter(())
+		replies["blame"] = lambda: iter([])
+		replies["/v1/locks"] = unwatched(r.reply_locks)
+		replies["/v1/blame"] = unwatched(r.reply_blame)
+	END
+	for c in locks blame; do
+		run ctl $c
+		ends 5 "does not watch locks on this host: 'vstorctl doctor' says why"
+	done
+	run ctl explain mysql -d 0.1
+	ends 0 '^prod/mysql-0/mysqld waited for nothing'
+	ends 0 "^Locks are not watched on this host, 'vstorctl doctor' says why"
+	ends 0 '^I/O on vda: read'
+	run ctl top -b -n 1 -d 0.1 --view locks
+	ends 0 "^locks are not watched on this host: 'vstorctl doctor' says why"
+	run ctl top -b -n 1 -d 0.1
+	ends 0 '^batch/copy'
 }
 
 # --- top ---
@@ -464,6 +582,42 @@ absent() {
 	ends 0 'RKiB/s'
 	# stacked devices are never added up, so they have no line above
 	absent grep -q '^dm-0' <<<"$output"
+}
+
+@test "top -b: the views of locks and of blame, with their own columns, totals, sorting and filter" {
+	play normal
+	run ctl top -b -n 1 -d 0.1
+	ends 0 '^prod/mysql-0/mysqld .* [0-9.]+ms ext4_inode_info.vfs_inode.i_rwsem +batch/etl '
+	ends 0 '^batch/etl .* prod/mysql-0/mysqld ' # it does no I/O, but it waits
+	run ctl top -b -n 2 -d 0.1 --view locks
+	ends 0 '^vstor .* io \[locks\] blame '
+	ends 0 '^ext4_inode.*vfs_inode.i_rwsem +[0-9.]+ms/s +[0-9.]+ waits/s  p99 +32us  2 waiters$'
+	[ "$(grep -Ec '^CONTAINER +LOCK +OBJECT +TYPE +NAMED BY WAIT/s WAITS/s' <<<"$output")" -eq 2 ]
+	[ "$(sed -n '/^CONTAINER/{n;s/ .*//;p;q}' <<<"$output")" = prod/mysql-0/mysqld ]
+	run ctl top -n 1 -d 0.1 --view LOCKS --sort waits/s --reverse --filter etl
+	[ "$(sed -n '/^CONTAINER/,$p' <<<"$output" | cut -d ' ' -f 1 | xargs)" = "CONTAINER batch/etl" ]
+	run ctl top -n 1 -d 0.1 --view blame --units raw
+	ends 0 '^batch/etl +[0-9.]+/s of waiting by prod/mysql-0/mysqld$'
+	[ "$(grep -c '^prod/mysql-0/mysqld' <<<"$output")" -eq 6 ] # 5, and a total
+	run ctl top -n 1 -d 0.1 --view blame --filter nobody
+	ends 0 '^no line has a name with this text in it$'
+	run ctl top -n 1 -d 0.1 --view blame --json
+	jq -es 'length == 6 and all(.schema == 1 and .view == "blame") and (map(select(.resource == "device:vda"))[0] |
+		.holder == "batch/copy" and .holder_cgroup == "/slice/batch/copy" and .evidence == "share" and (.share_percent | round) == 15)' <<<"$output"
+	run ctl top -n 1 -d 0.1 --view locks --json
+	jq -es 'length == 3 and all(.view == "locks" and .wait_us > 0) and (map(select(.lock == "rq.__lock"))[0].blocked_by == "unattributed")' <<<"$output"
+}
+
+@test "top asks for what the view needs, once a frame" {
+	play normal
+	asked() { # VIEW
+		ctl top -n 4 -d 0.1 --view "$1" --json >"$dir/out"
+		get_counts
+	}
+	get_counts() { curl -sS --unix-socket "$sock" http://vstor/counts | jq -c .; }
+	[ "$(asked io)" = '{"/v1/io":5,"/v1/blame":5}' ]
+	[ "$(asked blame)" = '{"/v1/io":5,"/v1/blame":5}' ]
+	[ "$(asked locks)" = '{"/v1/io":5,"/v1/locks":5,"/v1/blame":5}' ]
 }
 
 @test "top: a line without reads and writes says what it has" {
@@ -516,7 +670,7 @@ absent() {
 @test "top --json: a line per container and device" {
 	play normal
 	run ctl top -n 1 -d 0.1 --json
-	jq -es 'length == 3 and all(.schema == 1 and (.reads | type) == "number" and (.p99_us | type) == "number")
+	jq -es 'length == 4 and all(.schema == 1 and .view == "io" and (.reads | type) == "number" and (.p99_us | type) == "number")
 		and (map(select(.device == "vda"))[0] | .witness == "blkcg" and .class == 4 and (.metadata_percent | round) == 27)' <<<"$output"
 }
 
@@ -553,7 +707,7 @@ fits() { # COLUMNS LINES: the last line of the screen is the line of keys
 	keys "stty -a | sed 1d >$dir/before; '$VSTORCTL' --socket $sock top -d 0.1; echo rc=\$?; stty -a | sed 1d >$dir/after" Enter
 	until_true shows '^batch/copy +dm-0'
 	until_true fits 80 24
-	shows '^CONTAINER .*P99 +QP99 +DP99$'
+	shows '^CONTAINER .*P99 +LOCK/s BLOCKED BY$'
 	keys t
 	until_true shows '^  data lt1m'
 	keys Enter
@@ -594,11 +748,59 @@ fits() { # COLUMNS LINES: the last line of the screen is the line of keys
 	until_true fits 60 15
 	until_true shows '^batch/copy'
 	tmux -S "$dir/tmux" resize-window -x 20 -y 4
-	tmux -S "$dir/tmux" resize-window -x 200 -y 50
+	tmux -S "$dir/tmux" resize-window -x 250 -y 50
 	until_true shows 'WIT.* ge10m%'
 	keys q
 	until_true shows '^rc=0'
 	until_true cmp "$dir/before" "$dir/after"
+}
+
+@test "top on a terminal: Tab goes from I/O to locks to blame, each as it was left" {
+	play normal
+	terminal 80 24
+	keys "'$VSTORCTL' --socket $sock top -d 0.1" Enter
+	until_true shows '^batch/copy +dm-0'
+	keys '>' # IO/s
+	until_true shows 'io. locks blame .* sort IO/s'
+	keys Tab
+	until_true shows ' io .locks. blame .* sort WAIT/s$'
+	until_true shows '^prod/mysql-0/mysqld +ext4_in.*i_rwsem +[0-9.]+ms .* batch/etl$'
+	until_true shows '^ext4_inode.*vfs_inode.i_rwsem .* 2 waiters$'
+	fits 80 24
+	keys t
+	until_true shows 'only lines of I/O have kinds'
+	keys v
+	until_true shows ' io locks .blame. '
+	until_true shows '^prod/mysql-0/mysqld +batch/etl +journal:vda +[0-9.]+ms share$'
+	keys / copy Enter
+	until_true shows_not '^batch/etl +prod/mysql'
+	until_true shows '^prod/mysql-0/mysqld +batch/copy +device:vda'
+	keys Escape p
+	until_true shows PAUSED
+	keys Tab # a view of the same moment
+	until_true shows 'io. locks blame .* sort IO/s'
+	until_true shows '^batch/copy +dm-0'
+	keys BTab BTab # one that was not asked for then
+	until_true shows ' io .locks. blame '
+	until_true shows '^paused before this view was seen'
+	keys p
+	until_true shows '^prod/mysql-0/mysqld +ext4_in.*i_rwsem'
+	keys h
+	until_true shows 'columns of this view'
+	until_true shows '^WAITS/s +waits a second'
+	keys h
+	tmux -S "$dir/tmux" resize-window -x 60 -y 12
+	until_true fits 60 12
+	tmux -S "$dir/tmux" resize-window -x 160 -y 30
+	until_true shows '^CONTAINER .* OBJECT .* TYPE .* MAX BLOCKED BY'
+	quit
+	until_true shows '^NO DATA'
+	shows '^prod/mysql-0/mysqld +ext4_in.*i_rwsem'
+	play restart
+	until_true shows_not '^NO DATA'
+	until_true shows '^prod/mysql-0/mysqld +ext4_in.*i_rwsem'
+	keys q
+	until_true shows_not 'locks'
 }
 
 @test "top on a terminal: an agent that goes and comes back" {

@@ -48,6 +48,23 @@ wait_end() {
 	wait "$waiter"
 }
 
+# The part of the wait of a container for a lock that is blamed on another: "ALL-US PART".
+blamed_on() { # WAITER HOLDER LOCK
+	ctl blame --total --json >"$dir/blame"
+	jq -sr --arg w "$1" --arg h "$2" --arg lock "lock:$3" 'map(select(.waiter == $w and .resource == $lock))
+		| (map(.wait_us) | add // 0) as $all | (map(select(.holder == $h) | .wait_us) | add // 0) as $part
+		| "\($all) \(if $all > 0 then $part / $all else 0 end)"' "$dir/blame"
+}
+
+# Is this part within so many points of that?
+within_points() { # POINTS PART PART
+	awk -v p="$1" -v a="$2" -v b="$3" 'BEGIN { d = a > b ? a - b : b - a; exit !(d * 100 <= p) }' || {
+		echo "$2 is not within $1 points of $3" >&2
+		cat "$dir/blame" >&2
+		return 1
+	}
+}
+
 filesystem_make() { # FS
 	command -v "mkfs.$1" >/dev/null || skip "not installed: mkfs.$1"
 	loop_make 1024
@@ -64,7 +81,8 @@ filesystem_gone() {
 }
 
 # Runs a command under perf's own look at the same tracepoints, and prints for each kind of lock
-# "TYPE PERF-WAITS PERF-US WAITS US". In a mount namespace of its own: perf wants the trace file system mounted.
+# "TYPE PERF-WAITS PERF-US WAITS US". The agent is attached first: what perf itself takes at each event, to record a stack, is
+# in its own waits and in ours. In a mount namespace of its own: perf wants the trace file system mounted.
 compare_with_perf() { # COMMAND...
 	cat >"$dir/under-perf" <<-END
 		curl -sS --unix-socket "$sock" http://vstor/v1/locks >"$dir/before"

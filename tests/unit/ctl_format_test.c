@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/format.c ctl/view.c ctl/frame.c ctl/rows.c -ljansson -lm */
+/* LINK: ctl/format.c ctl/view.c ctl/view_io.c ctl/view_waits.c ctl/frame.c ctl/frame_waits.c ctl/waits.c ctl/growth.c ctl/rows.c ctl/json.c -ljansson -lm */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -192,7 +192,7 @@ static void order(const struct vst_look *look, const char *want)
 
 static void test_view_order(void **state)
 {
-	struct vst_look look = { .view = &vst_view_io, .sort = vst_view_find(&vst_view_io, "b/S") };
+	struct vst_look look = { .view = &vst_view_io, .sort = vst_view_column(&vst_view_io, "b/S") };
 
 	assert_true(look.sort >= 0);
 	order(&look, "acb");
@@ -201,9 +201,9 @@ static void test_view_order(void **state)
 	look.reverse = false;
 	look.kinds = true;
 	order(&look, "acbb+");
-	look.sort = vst_view_find(&vst_view_io, "P99");
+	look.sort = vst_view_column(&vst_view_io, "P99");
 	order(&look, "cbb+a");
-	look.sort = vst_view_find(&vst_view_io, "CONTAINER");
+	look.sort = vst_view_column(&vst_view_io, "CONTAINER");
 	order(&look, "abb+c");
 	strcpy(look.filter, "match"); /* in a cgroup, case ignored */
 	order(&look, "a");
@@ -211,7 +211,7 @@ static void test_view_order(void **state)
 	order(&look, "c");
 	strcpy(look.filter, "nothing");
 	order(&look, "");
-	assert_int_equal(vst_view_find(&vst_view_io, "P9"), -1);
+	assert_int_equal(vst_view_column(&vst_view_io, "P9"), -1);
 }
 
 static void names(const struct vst_line *line, const char *want)
@@ -273,7 +273,7 @@ static void headed(const struct vst_frame *f, unsigned int i, const char *want)
 
 static void test_view_header(void **state)
 {
-	struct vst_total total = { .device = "vda", .ops = { [VST_OP_FLUSH] = 2 }, .p99 = 1500 };
+	struct vst_line total = { .device = "vda", .ops = { [VST_OP_FLUSH] = 2 }, .p99 = 1500 };
 	struct vst_frame f = { .totals = &total, .ntotals = 1 };
 
 	headed(&f, 1, "agent - CPU  -  tick -  lost 0  containers 0"); /* it does not know yet */
@@ -291,7 +291,7 @@ static void test_view_header(void **state)
 static bool shows(const struct vst_layout *l, const char *title)
 {
 	for (int i = 0; i < l->n; i++)
-		if (l->column[i] == vst_view_find(&vst_view_io, title))
+		if (l->column[i] == vst_view_column(&vst_view_io, title))
 			return true;
 	return false;
 }
@@ -307,25 +307,29 @@ static int total(const struct vst_layout *l)
 
 static void test_view_layout(void **state)
 {
-	struct vst_look look = { .view = &vst_view_io, .sort = vst_view_io.sort };
+	struct vst_look look = { 0 };
 	struct vst_layout l;
 
-	for (int units = 0; units < VST_UNITS__N; units++) {
-		look.units = (enum vst_units)units;
+	for (int i = 0; i < VST_UNITS__N * VST_VIEW__N; i++) {
+		look.units = (enum vst_units)(i % VST_UNITS__N);
+		look.view = vst_views[i / VST_UNITS__N];
+		look.sort = look.view->sort;
+		assert_int_equal(vst_view_find(look.view->name), i / VST_UNITS__N);
 		for (int width = 10; width <= 400; width++) {
 			vst_view_layout(&l, &look, width, NULL, 0);
 			assert_int_equal(l.column[0], 0);
 			if (width > 20)
 				assert_int_equal(total(&l), width);
 		}
-		assert_int_equal(l.n, vst_view_io.ncolumns); /* 400 is enough for all */
+		assert_int_equal(l.n, look.view->ncolumns); /* 400 is enough for all */
 	}
-	look.units = VST_UNITS_HUMAN;
+	look = (struct vst_look){ .view = &vst_view_io, .sort = vst_view_io.sort };
 	vst_view_layout(&l, &look, 80, NULL, 0);
-	assert_true(shows(&l, "P99") && shows(&l, "QP99") && shows(&l, "DP99") && shows(&l, "META%") &&
-		    shows(&l, "RB/s"));
+	assert_true(shows(&l, "P99") && shows(&l, "LOCK/s") && shows(&l, "BLOCKED BY") && shows(&l, "RB/s"));
 	assert_false(shows(&l, "MAX"));
-	look.sort = vst_view_find(&vst_view_io, "MAX"); /* chosen: must be seen */
+	vst_view_layout(&l, &look, 120, NULL, 0);
+	assert_true(shows(&l, "QP99") && shows(&l, "DP99") && shows(&l, "META%") && shows(&l, "TOP LOCK"));
+	look.sort = vst_view_column(&vst_view_io, "MAX"); /* chosen: must be seen */
 	vst_view_layout(&l, &look, 80, NULL, 0);
 	assert_true(shows(&l, "MAX"));
 	assert_int_equal(total(&l), 80);
@@ -341,8 +345,8 @@ static void test_view_json(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "kind")), "data");
 	for (int i = 0; i < vst_view_io.ncolumns; i++)
 		assert_non_null(json_object_get(o, vst_view_io.columns[i].json));
-	/* schema, time, interval, cgroup, kind, size: no two columns have one name */
-	assert_int_equal(json_object_size(o), 6 + vst_view_io.ncolumns);
+	/* schema, time, interval, view, cgroup, kind, size: no two columns have one name */
+	assert_int_equal(json_object_size(o), 7 + vst_view_io.ncolumns);
 	json_decref(o);
 	o = vst_view_json(&look, &f,
 			  &(struct vst_line){ .container = "c",

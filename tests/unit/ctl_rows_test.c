@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/rows.c ctl/frame.c ctl/cost.c -ljansson -lm */
+/* LINK: ctl/rows.c ctl/frame.c ctl/frame_waits.c ctl/waits.c ctl/growth.c ctl/format.c ctl/cost.c -ljansson -lm */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -392,6 +392,15 @@ static void test_quantile(void **state)
 	near(vst_times_quantile(&t, 0.99), 180);
 }
 
+static struct vst_frame *frame_of(const struct vst_rows *r)
+{
+	const struct vst_sample sample = { .rows = r };
+	struct vst_frame *f = vst_frame_new(&sample);
+
+	vst_frame_io(f, &sample);
+	return f;
+}
+
 /* Lines for `top`: rows of one container and device are one line, with a line per kind and size after it. */
 static void test_frame(void **state)
 {
@@ -411,7 +420,7 @@ static void test_frame(void **state)
 	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++)
 		feed(r, row(&in[i]));
 	commit(r);
-	f = vst_frame_new(r);
+	f = frame_of(r);
 	vst_rows_free(r); /* a frame outlives its rows */
 
 	assert_int_equal(f->nlines, 8);
@@ -473,7 +482,7 @@ static void test_frame_same_name(void **state)
 		feed(r, line);
 	}
 	commit(r);
-	f = vst_frame_new(r);
+	f = frame_of(r);
 	assert_int_equal(f->nlines, 6); /* each with its only kind and size */
 	for (int i = 0; i < 3; i++) {
 		assert_string_equal(f->lines[2 * i].cgroup, want[i].cgroup);
@@ -513,7 +522,7 @@ static void test_frame_lost(void **state)
 		vst_rows_begin(r);
 		feed(r, lossy(i + 1, at[i].no_start, at[i].no_end, at[i].no_state, at[i].missed));
 		commit(r);
-		f = vst_frame_new(r);
+		f = frame_of(r);
 		near(f->lost, at[i].lost);
 		near(f->lost_now, at[i].now);
 		assert_int_equal(f->lost_io, at[i].io);
@@ -582,7 +591,7 @@ static void test_frame_many(void **state)
 		feed(r, row(&in));
 	}
 	commit(r);
-	f = vst_frame_new(r);
+	f = frame_of(r);
 	assert_int_equal(f->nlines, 1500);
 	for (int i = 0; i < 500; i++) {
 		snprintf(name, sizeof(name), "c%04d", i);

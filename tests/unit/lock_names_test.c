@@ -26,6 +26,28 @@ static void member(const char *name, int type, __u32 at)
 	assert_int_equal(btf__add_field(btf, name, type, at * 8, 0), 0);
 }
 
+/* What locks are about: an inode within a larger one, a journal two pointers away from its file system. */
+static void files_set_up(int spinlock, int sem)
+{
+	int super, inode, pointer, journal;
+
+	super = structure("super_block", 64);
+	member("s_inode_list_lock", spinlock, 8);
+	inode = structure("inode", 128);
+	member("i_rwsem", sem, 40);
+	structure("ext4_inode_info", 256);
+	member("i_data_sem", sem, 0);
+	member("vfs_inode", inode, 100);
+	pointer = btf__add_ptr(btf, super);
+	journal = structure("journal_s", 80);
+	member("j_state_lock", spinlock, 16);
+	member("j_private", pointer, 32);
+	pointer = btf__add_ptr(btf, journal);
+	structure("transaction_s", 40);
+	member("t_journal", pointer, 8);
+	member("t_handle_lock", spinlock, 24);
+}
+
 /* struct box { u32; spinlock_t guard; struct { struct mutex inner; }; union { u64; struct lockref ref; }; pages[2]; } */
 static int set_up(void **state)
 {
@@ -65,6 +87,7 @@ static int set_up(void **state)
 	member("", hidden, 8);
 	member("", either, 40);
 	member("page", pages, 48);
+	files_set_up(spinlock_t, sem);
 	return 0;
 }
 
@@ -215,6 +238,36 @@ static void test_the_best_name_that_can_be_had(void **state)
 	assert_string_equal(name(&c, VST_LOCK_MUTEX, VST_LOCK_BY_NONE, false), "unknown");
 }
 
+static void route_is(const char *lock, enum vst_lock_type type, enum vst_lock_object_kind kind, int offset, __u32 n,
+		     __u32 first, __u32 second)
+{
+	struct vst_lock_route r = { 0 };
+
+	assert_int_equal(route_find(btf, lock, type, &r), 0);
+	assert_int_equal(r.kind, kind);
+	assert_int_equal(r.offset, offset);
+	assert_int_equal(r.n, n);
+	assert_int_equal(r.step[0], first);
+	assert_int_equal(r.step[1], second);
+}
+
+static void test_from_a_lock_to_its_object(void **state)
+{
+	struct vst_lock_route r;
+
+	route_is("inode.i_rwsem", VST_LOCK_RWSEM, VST_LOCK_OBJECT_INODE, -40, 0, 0, 0);
+	route_is("ext4_inode_info.vfs_inode.i_rwsem", VST_LOCK_RWSEM, VST_LOCK_OBJECT_INODE, -40, 0, 0, 0);
+	route_is("ext4_inode_info.i_data_sem", VST_LOCK_RWSEM, VST_LOCK_OBJECT_INODE, 100, 0, 0, 0);
+	route_is("super_block.s_inode_list_lock", VST_LOCK_SPINLOCK, VST_LOCK_OBJECT_SUPER, -8, 0, 0, 0);
+	route_is("journal_s.j_state_lock", VST_LOCK_SPINLOCK, VST_LOCK_OBJECT_SUPER, -16, 1, 32, 0);
+	route_is("transaction_s.t_handle_lock", VST_LOCK_SPINLOCK, VST_LOCK_OBJECT_SUPER, -24, 2, 8, 32);
+	/* no such member, no such type of lock there, nothing known of the structure */
+	assert_int_equal(route_find(btf, "inode.i_lock", VST_LOCK_SPINLOCK, &r), -ENOENT);
+	assert_int_equal(route_find(btf, "inode.i_rwsem", VST_LOCK_SPINLOCK, &r), -ENOENT);
+	assert_int_equal(route_find(btf, "box.guard", VST_LOCK_SPINLOCK, &r), -ENOENT);
+	assert_int_equal(route_find(btf, "nothing.at_all", VST_LOCK_SPINLOCK, &r), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_who_takes_what),
 		cmocka_unit_test(test_table_has_no_row_in_vain),
 		cmocka_unit_test(test_the_best_name_that_can_be_had),
+		cmocka_unit_test(test_from_a_lock_to_its_object),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

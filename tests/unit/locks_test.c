@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/lock_names.c agent/sparse.c -lbpf */
+/* LINK: agent/lock_names.c agent/lock_objects.c agent/sparse.c -lbpf */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,6 +77,9 @@ static int set_up(void **state)
 	m->rows = calloc(VST_LOCK_ROWS, sizeof(*m->rows));
 	m->ptags = calloc(VST_LOCK_PAIRS, sizeof(*m->ptags));
 	m->pairs = calloc(VST_LOCK_PAIRS, sizeof(*m->pairs));
+	m->routes = calloc(VST_LOCK_CLASSES, sizeof(*m->routes));
+	m->objects = calloc(1 << VST_LOCK_OBJECT_BITS, sizeof(*m->objects));
+	m->stacks = calloc(1 << VST_LOCK_STACK_BITS, sizeof(*m->stacks));
 	m->classes_fd = CLASSES_FD;
 	m->hists_fd = HISTS_FD;
 	classes[9] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_STATIC, .name = "namespace_sem" };
@@ -100,6 +103,9 @@ static int tear_down(void **state)
 	free(m->rows);
 	free(m->ptags);
 	free(m->pairs);
+	free(m->routes);
+	free(m->objects);
+	free(m->stacks);
 	return 0;
 }
 
@@ -230,6 +236,95 @@ static void test_what_is_long_over_is_forgotten(void **state)
 	assert_null(vst_locks_blames(l));
 }
 
+static struct vst_lock_object *object_at(__u64 lock)
+{
+	return &maps.lock.objects[vst_lock_hash(lock) >> (64 - VST_LOCK_OBJECT_BITS)];
+}
+
+/* The object of the longest wait since the tick before; names of files are anything. */
+static void test_objects_are_told(void **state)
+{
+	struct vst_locks *l = *state;
+	struct vst_lock_object *o = object_at(0xffff888000001000);
+	const struct vst_lock_row *row;
+
+	*o = (struct vst_lock_object){ .lock = 0xffff888000001000,
+				       .kind = VST_LOCK_OBJECT_INODE,
+				       .ino = 12,
+				       .more = 1,
+				       .device = "vda1",
+				       .path = { "na\nme", "dir" } };
+	waited(3, 1, 0, 1000);
+	maps.lock.rows[3].object = 0xffff888000001000;
+	maps.lock.rows[3].object_ns = 1000;
+	waited(70, 1, 1, 500);
+	maps.lock.rows[70].object = 0xffff888000002000;
+	maps.lock.rows[70].object_ns = 500;
+	collect(l, 1);
+	row = vst_locks_rows(l);
+	assert_string_equal(row->object.text, "…/dir/na\nme (inode 12 on vda1)");
+	assert_int_equal(maps.lock.rows[3].object_ns + maps.lock.rows[70].object_ns, 0);
+	/* a shorter wait of the next tick counts; what is being written does not */
+	o->kind = VST_LOCK_OBJECT_SUPER;
+	waited(3, 1, 0, 10);
+	maps.lock.rows[3].object_ns = 10;
+	o->busy = 1;
+	collect(l, 2);
+	assert_string_equal(row->object.text, "…/dir/na\nme (inode 12 on vda1)");
+	o->busy = 0;
+	waited(3, 1, 0, 10);
+	maps.lock.rows[3].object_ns = 10;
+	collect(l, 3);
+	assert_string_equal(row->object.text, "file system on vda1");
+}
+
+static void test_object_texts(void **state)
+{
+	struct vst_lock_object *o = object_at(64);
+	char text[VST_LOCK_OBJECT_TEXT];
+
+	assert_false(vst_lock_object_text(maps.lock.objects, 64, text));
+	*o = (struct vst_lock_object){ .lock = 64, .kind = VST_LOCK_OBJECT_INODE, .ino = 2, .device = "vda1" };
+	assert_true(vst_lock_object_text(maps.lock.objects, 64, text));
+	assert_string_equal(text, "inode 2 on vda1");
+	o->path[0][0] = '/';
+	assert_true(vst_lock_object_text(maps.lock.objects, 64, text));
+	assert_string_equal(text, "/ (inode 2 on vda1)");
+	o->kind = VST_LOCK_OBJECT_QUEUE;
+	assert_true(vst_lock_object_text(maps.lock.objects, 64, text));
+	assert_string_equal(text, "disk vda1");
+	/* as long as it can be, and without an end */
+	memset(o->path, 'x', sizeof(o->path));
+	memset(o->device, 'y', sizeof(o->device));
+	o->kind = VST_LOCK_OBJECT_INODE;
+	o->more = 1;
+	assert_true(vst_lock_object_text(maps.lock.objects, 64, text));
+	assert_non_null(strstr(text, "x (inode 2 on yyy"));
+	assert_int_equal(text[strlen(text) - 1], ')');
+}
+
+static void test_stacks_are_those_of_the_pair(void **state)
+{
+	struct vst_locks *l = *state;
+	const struct vst_lock_blame *b;
+	struct vst_lock_holder_stack *s;
+	__u64 what = VST_LOCK_WHAT(9, VST_LOCK_RWSEM, 0);
+
+	s = &maps.lock.stacks[vst_lock_mix(vst_lock_mix(OWNER(1), OWNER(2)), what) >> (64 - VST_LOCK_STACK_BITS)];
+	*s = (struct vst_lock_holder_stack){ .waiter = OWNER(2), .holder = OWNER(1), .what = what, .n = 1 };
+	blamed(8, 1, 2, 0, 600);
+	collect(l, 1);
+	b = vst_locks_blames(l);
+	assert_null(b->stack);
+	*s = (struct vst_lock_holder_stack){
+		.waiter = OWNER(1), .holder = OWNER(2), .what = what, .n = 2, .frame = { "io_schedule", "f [ext4]" }
+	};
+	blamed(8, 1, 2, 0, 600);
+	collect(l, 2);
+	assert_int_equal(b->stack->n, 2);
+	assert_string_equal(b->stack->frame[1], "f [ext4]");
+}
+
 /* A table that is half full gives up what did nothing for a minute, alive or not. */
 static void test_idle_rows_make_room(void **state)
 {
@@ -255,6 +350,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cpus_are_added_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_places_are_taken_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_long_over_is_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_objects_are_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_object_texts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_stacks_are_those_of_the_pair, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_idle_rows_make_room, set_up, tear_down),
 	};
 

@@ -52,7 +52,36 @@ ctl blame --total --json | jq -es '
 	ctl blame --total --json | jq -c 'select(.waiter_cgroup == "/lock-b")'
 	fail "less than 95 % of lock-b's wait for the file is blamed on lock-a, which held it"
 }
+# ... and what it is, and what its holder does while it sleeps with it
+(echo $BASHPID >"$CGROUPS/lock-b/cgroup.procs" && exec "$load" wait /mnt/file) &
+waiter=$!
+object_told() {
+	in_cgroup lock-a "$load" sleep /mnt/file 3 50 >/dev/null
+	ctl blame --total --json | jq -es 'any(.[]; .waiter_cgroup == "/lock-b" and .holder_cgroup == "/lock-a"
+		and (.object // "" | test("^/file \\(inode [0-9]+ on ")))' >/dev/null
+}
+wait_for 120 "the object of the lock to be told" object_told
+if grep -q ' bpf_task_from_pid' /proc/kallsyms; then
+	ctl blame --total --json | jq -es 'any(.[]; .waiter_cgroup == "/lock-b" and .holder_cgroup == "/lock-a"
+		and (.stack // [] | index("handle_userfault")))' >/dev/null || {
+		ctl blame --total --json | jq -c 'select(.waiter_cgroup == "/lock-b")'
+		fail "no stack of lock-a, which slept with the lock"
+	}
+else
+	ctl blame --total --json | jq -es 'all(.[]; has("stack") | not)' >/dev/null || fail "a stack, on a kernel that gives none"
+fi
+kill -TERM $waiter
+wait $waiter
 unmount /mnt
+# two containers with one memory: most of the wait is for the one that changes it
+"$load" mm 30 64 "$CGROUPS/lock-a" "$CGROUPS/lock-b" >/dev/null
+ctl blame --total --json | jq -es '
+	map(select(.waiter_cgroup == "/lock-b" and .resource == "lock:mm_struct.mmap_lock")) | (map(.wait_us) | add) as $all
+	| (map(select(.holder_cgroup == "/lock-a") | .wait_us) | add) as $a
+	| $all > 0 and $a >= 0.95 * $all' >/dev/null || {
+	ctl blame --total --json | jq -c 'select(.waiter_cgroup == "/lock-b")'
+	fail "less than 95 % of lock-b's wait for the common memory is blamed on lock-a, which changed it"
+}
 
 for fs in ext4 xfs btrfs; do
 	mounted $fs "$dev" /mnt

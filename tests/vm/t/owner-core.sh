@@ -13,8 +13,8 @@
 # shellcheck source=SCRIPTDIR/../lib/owner.sh
 . "$(dirname "$0")/../lib/owner.sh"
 
-# t/owner.sh has the other file systems and controllers
-CASES+=("many:95:many files of both")
+# t/owner-*.sh have the other file systems and controllers
+CASES+=("many:95:many files of both" "big:95:a large file of both")
 owner_begin
 owner_file_system ext4 io io
 owner_judge

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "listing.h"
+
+static void print_json(const struct vst_listing *list, const struct vst_waits *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		json_t *line = vst_json_sample(all->time, all->interval);
+
+		list->add_json(line, &all->list[i]);
+		vst_json_line(line);
+	}
+}
+
+static void print_table(const struct vst_ctl *ctl, const struct vst_listing *list, const struct vst_waits *all)
+{
+	struct vst_table *t = vst_table_new(list->columns, list->ncolumns);
+
+	vst_sampling_head(all->time, all->interval, all->n ? NULL : list->nothing);
+	for (size_t i = 0; i < all->n; i++)
+		list->add_row(t, &all->list[i]);
+	if (all->n)
+		vst_table_print(t);
+	vst_table_free(t);
+	for (size_t i = 0; list->after && i < all->n; i++)
+		list->after(&all->list[i], ctl);
+}
+
+static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
+{
+	const struct vst_listing *list = arg;
+	struct vst_waits *all = vst_waits_new(s->feeds.growth[list->feed]);
+
+	if (ctl->json)
+		print_json(list, all);
+	else
+		print_table(ctl, list, all);
+	vst_waits_free(all);
+	return 0;
+}
+
+int vst_listing_run(const struct vst_ctl *ctl, const struct vst_listing *list)
+{
+	const struct vst_sampling what = {
+		.command = list->command,
+		.feeds = 1U << list->feed,
+		.delay = 1,
+		.samples = 1,
+		.show = show,
+		.arg = (void *)list,
+	};
+
+	return vst_sampling_run(ctl, &what);
+}

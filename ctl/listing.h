@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A command that lists the waits of a feed, interval by interval: what `locks` and `blame` are. */
+#ifndef VSTOR_CTL_LISTING_H
+#define VSTOR_CTL_LISTING_H
+
+#include "sampler.h"
+#include "table.h"
+
+struct vst_listing {
+	const char *command;
+	enum vst_feed feed;
+	const struct vst_table_column *columns;
+	size_t ncolumns;
+	void (*add_row)(struct vst_table *t, const struct vst_wait *w);
+	void (*add_json)(json_t *line, const struct vst_wait *w);	    /* to a line that has begun */
+	void (*after)(const struct vst_wait *w, const struct vst_ctl *ctl); /* below the table; NULL: nothing */
+	const char *nothing;						    /* what no row means */
+};
+
+int vst_listing_run(const struct vst_ctl *ctl, const struct vst_listing *list);
+#endif /* VSTOR_CTL_LISTING_H */

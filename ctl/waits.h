@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who waited, at what and because of whom: rows of /v1/locks or /v1/blame as they grew, those alike added up. Pure. */
+#ifndef VSTOR_CTL_WAITS_H
+#define VSTOR_CTL_WAITS_H
+
+#include "growth.h"
+
+/* Something that is waited for; a row of the list in waits.c, by the word before the colon of a "resource". */
+struct vst_resource {
+	const char *prefix; /* "" in the last row, for words that are newer than this program */
+	const char *phrase; /* of a sentence, with the resource's name for %s */
+	const char *behind; /* what a single other one is: "because of" it, if NULL */
+	bool member;	    /* its name is that of a structure's member */
+};
+
+/* Texts are borrowed from the growth, "" if they are not told. Those of /v1/locks have no holder and no evidence. */
+struct vst_wait {
+	const char *waiter, *waiter_cgroup, *holder, *holder_cgroup;
+	const struct vst_resource *resource;
+	const char *name; /* of the resource: a lock, a device */
+	const char *type, *named_by, *evidence;
+	const char *object;  /* whose lock it is: the file, file system or disk of the longest wait */
+	const json_t *stack; /* of the holder, once; NULL: not known */
+	double waits, us, max_us;
+	__u64 *hist;		    /* [VST_HIST_BUCKETS]; NULL: not told */
+	size_t merged;		    /* how many were added up */
+	double longest;		    /* of those, the time of the one that has the texts, */
+	double object_us, stack_us; /* and of the ones that have the object, and the stack */
+};
+
+/* What waits can be told apart by; of those alike in a key, the other texts are those of the longest. */
+enum {
+	VST_BY_WAITER = 1,
+	VST_BY_RESOURCE = 2,
+	VST_BY_HOLDER = 4,
+	VST_BY_EVIDENCE = 8,
+	VST_BY_NAMING = 16, /* a lock's type, and how its name is known */
+	VST_BY_ALL = 31
+};
+
+struct vst_waits {
+	struct vst_wait *list;
+	size_t n;
+	unsigned int by; /* what they are told apart and sorted by; 0: the longest is first */
+	double time, interval;
+	double lost;  /* waits that are in no row, or in none that says all, in this interval */
+	bool watched; /* false: locks are not, on this host */
+};
+
+/* Of the growth's last interval, the longest first; good until its next commit. Never NULL. */
+struct vst_waits *vst_waits_new(const struct vst_growth *g);
+void vst_waits_free(struct vst_waits *w);
+
+/* Those that keep(), all if it is NULL, added up by a key. all has to outlive it: it borrows the texts. */
+typedef bool vst_wait_keep(const struct vst_wait *w, const void *arg);
+struct vst_waits *vst_waits_group(const struct vst_waits *all, unsigned int by, vst_wait_keep *keep, const void *arg);
+/* The one of a group that is like w in its key; NULL: there is none. */
+const struct vst_wait *vst_waits_find(const struct vst_waits *group, const struct vst_wait *w);
+void vst_waits_by_time(struct vst_waits *w); /* from now on */
+double vst_waits_sum(const struct vst_waits *w);
+
+/* The kind of a "resource"; *ret_name: what comes after the colon. */
+const struct vst_resource *vst_resource_find(const char *text, const char **ret_name);
+/* The text again, "lock:..."; the caller frees. */
+char *vst_resource_text(const struct vst_wait *w);
+/* The q-quantile in microseconds, or VST_NO_TIME. */
+double vst_wait_quantile(const struct vst_wait *w, double q);
+
+/* For vst_waits_group(): of locks; because of others. */
+bool vst_wait_is_lock(const struct vst_wait *w, const void *unused);
+bool vst_wait_is_of_others(const struct vst_wait *w, const void *unused);
+
+/* What an evidence means, as the end of a sentence; NULL: nothing to be careful about. */
+const char *vst_evidence_remark(const char *evidence);
+#endif /* VSTOR_CTL_WAITS_H */

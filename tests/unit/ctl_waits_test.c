@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* LINK: ctl/waits.c ctl/growth.c ctl/reasons.c ctl/whom.c ctl/frame.c ctl/frame_waits.c ctl/format.c ctl/rows.c -ljansson -lm */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <cmocka.h>
+#include "ctl/client.h"
+#include "ctl/reasons.h"
+#include "ctl/whom.h"
+
+void vst_error(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
+int vst_get(const struct vst_ctl *ctl, const char *path, vst_line_fn *line, void *arg)
+{
+	return VST_EXIT_UNREACHABLE;
+}
+
+#define near(a, b) assert_true(fabs((a) - (b)) < 1e-6)
+
+/* --- rows that grow --- */
+
+static int feed(struct vst_growth *g, json_t *line)
+{
+	int rc;
+
+	assert_non_null(line);
+	rc = vst_growth_line(g, line);
+	json_decref(line);
+	return rc;
+}
+
+static void reply(struct vst_growth *g, const char *instance, double uptime, int lost)
+{
+	vst_growth_begin(g);
+	assert_int_equal(feed(g, json_pack("{ss,ss,sf,sf,sb,s{si}}", "type", "snapshot", "instance", instance, "time",
+					   5.0, "uptime", uptime, "watched", 1, "lost", "no_row", lost)),
+			 0);
+}
+
+static enum vst_commit commit(struct vst_growth *g)
+{
+	enum vst_commit what;
+
+	assert_int_equal(vst_growth_commit(g, &what), 0);
+	return what;
+}
+
+static json_t *lock(int id, const char *container, const char *name, int waits, double us, const char *object)
+{
+	json_t *o = json_pack("{ss,si,ss,ss,ss,ss,ss,si,s{sf,sf,s[[ii]]}}", "type", "lock", "row", id, "container",
+			      container, "cgroup", "/c", "lock", name, "lock_type", "rwsem", "named_by", "field",
+			      "waits", waits, "wait", "sum_us", us, "max_us", 2.0 * us / waits, "buckets", 40, waits);
+
+	if (object)
+		json_object_set_new(o, "object", json_string(object));
+	return o;
+}
+
+/* Rows that differ in nothing that is shown are one; what did not grow is not there; the object is of the longest. */
+static void test_growth(void **state)
+{
+	struct vst_growth *g = vst_growth_new("lock");
+	struct vst_waits *w;
+
+	reply(g, "x", 2, 1);
+	feed(g, lock(1, "a", "i_rwsem", 10, 100, "/old"));
+	feed(g, lock(2, "a", "idle", 10, 100, NULL));
+	assert_int_equal(commit(g), VST_COMMIT_FIRST);
+	w = vst_waits_new(g);
+	assert_int_equal(w->n, 2);
+	near(w->interval, 2);
+	vst_waits_free(w);
+
+	reply(g, "x", 4, 4);
+	feed(g, lock(1, "a", "i_rwsem", 12, 700, "/old"));
+	feed(g, lock(2, "a", "idle", 10, 100, NULL));
+	feed(g, lock(3, "a", "i_rwsem", 3, 900, "/new"));
+	feed(g, lock(4, "a", "i_rwsem", 1, 5000, NULL));
+	feed(g, lock(5, "b", "i_rwsem", 1, 10, NULL));
+	assert_int_equal(commit(g), VST_COMMIT_SAMPLE);
+	w = vst_waits_new(g);
+	assert_int_equal(w->n, 2);
+	near(w->lost, 3);
+	assert_string_equal(w->list[0].waiter, "a");
+	near(w->list[0].us, 6500);
+	near(w->list[0].waits, 6);
+	assert_string_equal(w->list[0].object, "/new");
+	near(w->list[0].max_us, 10000);
+	assert_int_equal(w->list[0].hist[40], 6);
+	assert_string_equal(w->list[1].waiter, "b");
+	vst_waits_free(w);
+
+	reply(g, "y", 1, 0);
+	assert_int_equal(commit(g), VST_COMMIT_RESTARTED);
+	reply(g, "y", 1, 0);
+	assert_int_equal(commit(g), VST_COMMIT_FIRST);
+	vst_growth_free(g);
+}
+
+static void test_growth_bad(void **state)
+{
+	struct vst_growth *g = vst_growth_new("lock");
+	enum vst_commit what;
+
+	vst_growth_begin(g);
+	assert_int_equal(feed(g, lock(1, "a", "x", 1, 1, NULL)), -EPROTO); /* before its snapshot */
+	assert_int_equal(vst_growth_commit(g, &what), -EPROTO);
+	reply(g, "x", 1, 0);
+	assert_int_equal(feed(g, json_pack("{ss,ss}", "type", "lock", "row", "seven")), -EPROTO);
+	assert_int_equal(feed(g, json_pack("{ss}", "type", "newer than this")), 0);
+	assert_int_equal(commit(g), VST_COMMIT_FIRST);
+	/* a reply that breaks off is as if it had never been */
+	vst_growth_begin(g);
+	reply(g, "x", 3, 0);
+	assert_int_equal(commit(g), VST_COMMIT_SAMPLE);
+	near(vst_growth_interval(g), 2);
+	vst_growth_free(g);
+}
+
+/* --- sentences --- */
+
+struct blame {
+	const char *waiter, *holder, *resource;
+	double ms;
+	const char *evidence, *object, *holder_cgroup;
+};
+
+static struct vst_waits *waits_of(const struct blame *in, size_t n)
+{
+	struct vst_waits *w = vst_alloc(sizeof(*w));
+
+	w->list = vst_alloc(n * sizeof(*w->list));
+	w->n = n;
+	w->interval = 2;
+	w->watched = true;
+	for (size_t i = 0; i < n; i++) {
+		struct vst_wait *o = &w->list[i];
+
+		*o = (struct vst_wait){ .waiter = in[i].waiter,
+					.waiter_cgroup = "/c",
+					.holder = in[i].holder,
+					.holder_cgroup = in[i].holder_cgroup ?: "/c",
+					.type = "",
+					.named_by = "",
+					.object = in[i].object ?: "",
+					.evidence = in[i].evidence ?: "owner",
+					.waits = 2,
+					.us = in[i].ms * 2e3 };
+		o->resource = vst_resource_find(in[i].resource, &o->name);
+	}
+	return w;
+}
+
+#define WAITS(in) waits_of(in, sizeof(in) / sizeof((in)[0]))
+
+static void says(char *got, const char *want)
+{
+	if (!want)
+		assert_null(got);
+	else
+		assert_string_equal(got ? got : "(nothing)", want);
+	free(got);
+}
+
+static void explains(struct vst_waits *w, const char *name, const char *waits, const char *holders, const char *caused)
+{
+	struct vst_reasons *r = vst_reasons_new(w, name, NULL);
+
+	says(vst_reasons_waits(r), waits);
+	says(vst_reasons_holders(r), holders);
+	says(vst_reasons_caused(r), caused);
+	vst_reasons_free(r);
+	vst_waits_free(w);
+}
+
+#define RWSEM "lock:ext4_inode_info.vfs_inode.i_rwsem"
+
+static void test_sentence(void **state)
+{
+	static const struct blame in[] = {
+		{ "prod/mysql", "prod/mysql", RWSEM, 90, NULL, "/data/x (inode 12 on vda1)", NULL },
+		{ "prod/mysql", "batch/etl", "journal:vda", 128, "share", NULL, NULL },
+		{ "prod/mysql", "ci/build", "journal:vda", 37, "share", NULL, NULL },
+		{ "prod/mysql", "x", "journal:vda", 15, "share", NULL, NULL }, /* with too little to be named */
+		{ "prod/mysql", "batch/etl", "device:vda", 42, "share", NULL, NULL },
+		{ "prod/mysql", "kernel", "lock:rq.__lock", 0.5, "none", NULL, NULL }, /* too little to be told */
+		{ "batch/etl", "prod/mysql", RWSEM, 8, "last", NULL, NULL },
+		{ "web", "prod/mysql", RWSEM, 3, "last", NULL, NULL },
+	};
+
+	explains(WAITS(in), "prod/mysql",
+		 "prod/mysql waited 312 ms/s: 180 on vda's journal commit (71 % batch/etl, 21 % ci/build), 90 on "
+		 "vfs_inode.i_rwsem of /data/x (self), 42 in vda's queue behind batch/etl.",
+		 "In all because of batch/etl 54 %, self 29 %, ci/build 12 %.",
+		 "It made others wait 11 ms/s: batch/etl 8.0, web 3.0.");
+	explains(WAITS(in), "web", "web waited 3.0 ms/s: 3.0 on vfs_inode.i_rwsem (prod/mysql).", NULL, NULL);
+	explains(WAITS(in), "idle", "idle waited for nothing that vstor watches.", NULL, NULL);
+}
+
+static void test_sentence_words(void **state)
+{
+	static const struct blame in[] = {
+		{ "a", "a", "device:vda", 50, "share", NULL, NULL },
+		{ "a", "unattributed", "dirty:vdb", 40, "share", NULL, NULL },
+		{ "a", "b", "lock:x", 20, NULL, NULL, NULL },
+		{ "a", "b", "lock:y", 20, NULL, NULL, NULL },
+		{ "a", "b", "futex:0x12", 30, "newer", NULL, NULL }, /* a resource that is newer than this program */
+		{ "b", "a", "lock:cgroup_mutex", 0.4, "last", NULL, NULL },
+		{ "b", "a", "lock:page_add()", 0.01, "last", NULL, NULL },
+		{ "e\x1b[2J", "h\x07", "lock:i_rw\x1bsem", 5, NULL, "/a\n", NULL },
+	};
+
+	explains(WAITS(in), "a",
+		 "a waited 160 ms/s: 50 in vda's queue behind its own I/O, 40 on dirty pages that vdb has to write "
+		 "first (nobody known), 30 on futex:0x12 (b), 40 on 2 others.",
+		 "In all because of b 44 %, self 31 %, nobody known 25 %.", NULL);
+	explains(WAITS(in), "b", "b hardly waited, 0.4 ms/s: 0.4 on cgroup_mutex (a), <0.1 on page_add() (a).", NULL,
+		 "It made others wait 70 ms/s: a 70.");
+	explains(WAITS(in), "e\x1b[2J", "e\\x1b[2J waited 5.0 ms/s: 5.0 on i_rw\\x1bsem of /a\\x0a (h\\x07).", NULL,
+		 NULL);
+}
+
+/* Two of one name at once: the cgroup says which, and one is not the other's self. */
+static void test_same_name(void **state)
+{
+	static const struct blame in[] = { { "a", "a", "device:vda", 10, "share", NULL, "/other" } };
+	struct vst_waits *w = WAITS(in);
+	struct vst_reasons *r = vst_reasons_new(w, "a", "/c");
+
+	says(vst_reasons_waits(r), "a waited 10 ms/s: 10 in vda's queue behind a.");
+	vst_reasons_free(r);
+	r = vst_reasons_new(w, "a", "/other");
+	says(vst_reasons_waits(r), "a waited for nothing that vstor watches.");
+	says(vst_reasons_caused(r), "It made others wait 10 ms/s: a 10.");
+	vst_reasons_free(r);
+	vst_waits_free(w);
+}
+
+static void test_remarks(void **state)
+{
+	static const struct blame in[] = {
+		{ "a", "b", RWSEM, 60, "owner", "/x", NULL },
+		{ "a", "b", RWSEM, 30, "last", NULL, NULL },
+		{ "a", "b", RWSEM, 8, "none", NULL, NULL },
+		{ "a", "b", RWSEM, 2, "share", NULL, NULL }, /* not worth a word */
+	};
+	struct vst_waits *w = WAITS(in);
+	struct vst_reasons *r = vst_reasons_new(w, "a", NULL);
+
+	says(vst_reasons_remark(r, 0),
+	     "Evidence: 30 % goes to the last that was seen to get the lock: a good guess; 8 % nobody is known for.");
+	says(vst_reasons_remark(r, 1),
+	     "A file or disk that is named is that of the longest wait: there may have been others.");
+	says(vst_reasons_remark(r, 2), NULL);
+	vst_reasons_free(r);
+	w->watched = false;
+	w->lost = 7;
+	r = vst_reasons_new(w, "nobody", NULL);
+	says(vst_reasons_remark(r, 0),
+	     "Locks are not watched on this host, 'vstorctl doctor' says why: waits for them are not in it.");
+	says(vst_reasons_remark(r, 1),
+	     "Not watched: waiting for a processor, the network, other processes, and its own locks in user space.");
+	says(vst_reasons_remark(r, 2), "7 waits of this host's containers could not be counted in full.");
+	vst_reasons_free(r);
+	vst_waits_free(w);
+}
+
+static void test_io_sentence(void **state)
+{
+	static const struct vst_line lines[] = {
+		{ .device = "vda",
+		  .ops = { [VST_OP_READ] = 700, [VST_OP_WRITE] = 1200 },
+		  .op_bytes = { [VST_OP_READ] = 11 << 20, [VST_OP_WRITE] = 1 << 20 },
+		  .p99 = 3010,
+		  .queue_p99 = 0.5,
+		  .device_p99 = 3000,
+		  .children = 4 },
+		{ .kind = "data", .bytes = 500 },
+		{ .kind = "journal", .bytes = 100 },
+		{ .kind = "data", .bytes = 398 },
+		{ .kind = "raw", .bytes = 2 },
+	};
+	static const struct vst_line flush = { .device = "v\x1b",
+					       .ops = { [VST_OP_FLUSH] = 2 },
+					       .p99 = 1500,
+					       .queue_p99 = VST_NO_TIME,
+					       .device_p99 = 1500 };
+
+	says(vst_reasons_io(lines),
+	     "I/O on vda: read 700/s 11.0MB/s, write 1200/s 1.0MB/s, p99 3.01ms (before the disk "
+	     "<1us, in it 3.00ms); data 90 %, journal 10 %.");
+	says(vst_reasons_io(&flush), "I/O on v\\x1b: flush 2.0/s, p99 1.50ms (before the disk -, in it 1.50ms).");
+}
+
+/* --- lines of top --- */
+
+/* Who waits is told beside its I/O on each of its disks; who only waits has a line, if it is worth one. */
+static void test_frame_waits(void **state)
+{
+	static const struct blame in[] = {
+		{ "a", "a", RWSEM, 90, NULL, NULL, NULL },
+		{ "a", "b", "lock:rename_lock", 10, NULL, NULL, NULL },
+		{ "a", "c", "device:vda", 500, "share", NULL, NULL },
+		{ "b", "b", RWSEM, 2, NULL, NULL, NULL },
+		{ "c", "b", RWSEM, 0.5, NULL, NULL, NULL },
+	};
+	struct vst_waits *w = WAITS(in);
+	struct vst_frame *f = vst_alloc(sizeof(*f));
+
+	for (int i = 0; i < 2; i++) {
+		struct vst_line *l = vst_frame_line(f);
+
+		l->container = "a";
+		l->cgroup = "/c";
+		l->device = i ? "vdb" : "vda";
+	}
+	vst_frame_add_waits(f, w);
+	assert_int_equal(f->nlines, 3);
+	for (int i = 0; i < 2; i++) {
+		near(f->lines[i].wait, 100e3); /* locks alone: the disk's is in its own columns */
+		assert_string_equal(f->lines[i].lock, "ext4_inode_info.vfs_inode.i_rwsem");
+		assert_string_equal(f->lines[i].holder, "c"); /* not itself, if there is another one */
+	}
+	assert_string_equal(f->lines[2].container, "b");
+	assert_string_equal(f->lines[2].holder, "self");
+	near(f->lines[2].wait, 2e3);
+	vst_frame_free(f);
+	vst_waits_free(w);
+}
+
+static void test_frame_blame(void **state)
+{
+	static const struct blame in[] = {
+		{ "a", "b", RWSEM, 30, NULL, NULL, NULL },
+		{ "a", "b", "device:vda", 60, "share", NULL, NULL },
+		{ "a", "a", RWSEM, 10, NULL, NULL, NULL },
+		{ "c", "b", RWSEM, 15, NULL, NULL, NULL },
+	};
+	struct vst_waits *w = WAITS(in);
+	const struct vst_sample sample = { .blame = w, .locks = w };
+	struct vst_frame *f = vst_alloc(sizeof(*f));
+
+	vst_frame_blame(f, &sample);
+	assert_int_equal(f->nlines, 4);
+	assert_string_equal(f->lines[1].resource, "device:vda");
+	near(f->lines[1].share, 60);
+	near(f->lines[3].share, 100);
+	assert_int_equal(f->ntotals, 1); /* who makes nobody else wait is not among them */
+	assert_string_equal(f->totals[0].holder, "b");
+	assert_string_equal(f->totals[0].container, "a");
+	near(f->totals[0].wait, 105e3);
+	near(f->totals[0].parties, 2);
+	vst_frame_free(f);
+	f = vst_alloc(sizeof(*f));
+	vst_frame_locks(f, &sample);
+	assert_string_equal(f->totals[0].resource, "device:vda");
+	assert_string_equal(f->totals[1].resource, RWSEM);
+	near(f->totals[1].wait, 55e3);
+	near(f->totals[1].parties, 2);
+	assert_string_equal(f->lines[2].holder, "b");
+	vst_frame_free(f);
+	vst_waits_free(w);
+}
+
+/* --- who is meant --- */
+
+static void means(const char *typed, const char *want)
+{
+	static const struct vst_known list[] = {
+		{ "prod/mysql-0/mysqld", "/p/1", "aaaaaa11", true },
+		{ "prod/mysql-1/mysqld", "/p/2", "aaaaaa22", true },
+		{ "mysql.service", "/system.slice/mysql.service", "", true },
+		{ "old", "/o", "", false },
+		{ "host", "/", "", true },
+		{ "older", "/r", "", true },
+	};
+	size_t found[6], n = vst_whom_find(list, 6, typed, found);
+	char got[8] = "";
+
+	for (size_t i = 0; i < n; i++)
+		got[i] = (char)('0' + found[i]);
+	assert_string_equal(got, want);
+}
+
+static void test_whom(void **state)
+{
+	means("prod/mysql-0/mysqld", "0");
+	means("mysqld", "01");
+	means("mysql-1", "1");
+	means("MYSQL.service", "2");
+	means("mysql", "012");
+	means("mysq", "012");
+	means("/p/2", "1");
+	means("/", "4"); /* the path as a whole, not the names with a slash */
+	means("aaaaaa", "01");
+	means("aaaaaa2", "1");
+	means("old", "3"); /* as a whole, though it has ended and another one is like it */
+	means("ol", "5");
+	means("nobody", "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_growth),	    cmocka_unit_test(test_growth_bad),
+		cmocka_unit_test(test_sentence),    cmocka_unit_test(test_sentence_words),
+		cmocka_unit_test(test_same_name),   cmocka_unit_test(test_remarks),
+		cmocka_unit_test(test_io_sentence), cmocka_unit_test(test_frame_waits),
+		cmocka_unit_test(test_frame_blame), cmocka_unit_test(test_whom),
+	};
+
+	setlocale(LC_ALL, "C.UTF-8");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
