@@ -396,20 +396,19 @@ int vst_lock_name_route(struct vst_lock_btf *b, const char *name, enum vst_lock_
 	};
 	size_t len = strcspn(name, "."), i;
 	const struct btf *btf;
-	int err;
 
-	if (!name[len])
+	for (i = 0; i < N(table); i++)
+		if (strlen(table[i].structure) == len && !strncmp(name, table[i].structure, len))
+			break;
+	/* an inode may lie in any structure, but only BTF can have told, and that is there then */
+	if (!name[len] || (i == N(table) && !b->kernel))
 		return -ENOENT;
 	if (!b->kernel)
 		b->kernel = btf__load_vmlinux_btf();
 	if (!b->kernel)
 		return -errno;
-	err = route_find(b->kernel, name, type, ret);
-	for (i = 0; err && i < N(table); i++) {
-		if (!*table[i].module || strlen(table[i].structure) != len || strncmp(name, table[i].structure, len))
-			continue;
-		btf = module_btf(b, table[i].module);
-		return btf ? route_find(btf, name, type, ret) : -ENOENT;
-	}
-	return err;
+	if (!route_find(b->kernel, name, type, ret))
+		return 0;
+	btf = i < N(table) && *table[i].module ? module_btf(b, table[i].module) : NULL;
+	return btf ? route_find(btf, name, type, ret) : -ENOENT;
 }

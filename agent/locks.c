@@ -19,6 +19,10 @@ struct vst_locks {
 	struct vst_lock_row *rows;
 	struct vst_lock_blame *blames;
 	struct vst_lock_named named[VST_LOCK_CLASSES][VST_LOCK_TYPE__N];
+	/* what vst_locks_name() has to look at, each once */
+	__u64 to_name[VST_LOCK_CLASSES];
+	unsigned int n_to_name;
+	bool wanted[VST_LOCK_CLASSES][VST_LOCK_TYPE__N];
 	/* by place in the maps */
 	struct vst_lock_row *row_at[VST_LOCK_ROWS];
 	__u16 row_next[VST_LOCK_ROWS]; /* place + 1 of the next one of the same row */
@@ -110,6 +114,17 @@ static void route_set(struct vst_lock_route *to, const struct vst_lock_route *ro
 	__atomic_store_n(&to->kind, route->kind, __ATOMIC_RELEASE);
 }
 
+static void name_later(struct vst_locks *l, __u64 what)
+{
+	__u32 class = VST_LOCK_WHAT_CLASS(what), type = VST_LOCK_WHAT_TYPE(what);
+
+	if (!class || class >= VST_LOCK_CLASSES || type >= VST_LOCK_TYPE__N || l->named[class][type].final ||
+	    l->wanted[class][type] || l->n_to_name == VST_LOCK_CLASSES)
+		return;
+	l->wanted[class][type] = true;
+	l->to_name[l->n_to_name++] = what;
+}
+
 /* Names the lock that a row is about, or names it better: one that only its callers tell may have got more of them. */
 static void name_it(struct vst_locks *l, const struct vst_lock_maps *m, __u64 what)
 {
@@ -120,8 +135,7 @@ static void name_it(struct vst_locks *l, const struct vst_lock_maps *m, __u64 wh
 	char name[VST_LOCK_NAME];
 	bool opaque;
 
-	if (!class || class >= VST_LOCK_CLASSES || type >= VST_LOCK_TYPE__N || l->named[class][type].final)
-		return;
+	l->wanted[class][type] = false;
 	if (bpf_map_lookup_elem(m->classes_fd, &class, &c) || !c.kind)
 		return;
 	n = &l->named[class][type];
@@ -139,9 +153,11 @@ static void name_it(struct vst_locks *l, const struct vst_lock_maps *m, __u64 wh
 		__atomic_or_fetch(&m->ctags[class], VST_LOCK_OPAQUE, __ATOMIC_RELAXED);
 	n->final = n->by < VST_LOCK_BY_CALLER ||
 		   (l->slabs && (c.kind != VST_LOCK_KIND_STATIC || c.n_callers == VST_LOCK_CALLERS));
+	if (n->name && !strcmp(n->name, name))
+		return;
 	free(n->name);
 	n->name = strdup(name);
-	if (!vst_lock_name_route(l->btf, name, type, &route))
+	if (c.kind != VST_LOCK_KIND_STATIC && !vst_lock_name_route(l->btf, name, type, &route))
 		route_set(&m->routes[class], &route);
 }
 
@@ -257,7 +273,7 @@ static int collect_rows(struct vst_locks *l, const struct vst_lock_maps *m, stru
 		}
 		row->changed_at = now;
 		longest_take(&row->object, m, &m->rows[at].object_ns, m->rows[at].object, now);
-		name_it(l, m, what);
+		name_later(l, what);
 	}
 	for (row = l->rows; row && !err; row = row->hh.next)
 		if (row->changed_at >= now)
@@ -338,7 +354,7 @@ static int collect_blames(struct vst_locks *l, const struct vst_lock_maps *m, st
 		}
 		b->changed_at = now;
 		longest_take(&b->object, m, &m->pairs[at].object_ns, m->pairs[at].object, now);
-		name_it(l, m, what);
+		name_later(l, what);
 	}
 	for (b = l->blames; b; b = b->hh.next) {
 		if (b->changed_at >= now) {
@@ -357,10 +373,16 @@ int vst_locks_collect(struct vst_locks *l, const struct vst_probes *probes, stru
 	if (!m->pairs)
 		return 0;
 	err = collect_rows(l, m, owners, now);
-	err = err ?: collect_blames(l, m, owners, now);
+	return err ?: collect_blames(l, m, owners, now);
+}
+
+void vst_locks_name(struct vst_locks *l, const struct vst_probes *probes)
+{
+	for (unsigned int i = 0; i < l->n_to_name; i++)
+		name_it(l, &vst_probes_maps(probes)->lock, l->to_name[i]);
+	l->n_to_name = 0;
 	vst_lock_btf_free(l->btf);
 	l->btf = NULL;
-	return err;
 }
 
 /* --- taking back --- */

@@ -75,8 +75,14 @@ struct vst_locks;
 int vst_locks_new(struct vst_locks **ret);
 void vst_locks_free(struct vst_locks *l);
 
-/* Reads what is new, names locks and owners. now: monotonic seconds. Does nothing where there is no such probe. 0 or -errno. */
+/* Reads what is new, names owners. now: monotonic seconds. Does nothing where there is no such probe. 0 or -errno. */
 int vst_locks_collect(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now);
+
+/*
+ * Names the locks of what was collected. Apart, since the kernel's types are read for that: 20 ms and more, once for each
+ * sort of lock.
+ */
+void vst_locks_name(struct vst_locks *l, const struct vst_probes *probes);
 
 /* Once a tick, after collecting: takes back the places of what is dead or idle, and forgets what was kept long enough. */
 void vst_locks_reclaim(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now);

@@ -187,6 +187,7 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	err = vst_agent_collect(a);
 	if (err)
 		vst_warn("cannot read the counters: %s; trying again at the next tick", strerror(-err));
+	vst_locks_name(a->locks, a->probes);
 	vst_owners_tick(a->owners, vst_now());
 	vst_table_reclaim(a->table, a->probes, a->owners, vst_now());
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
@@ -229,6 +230,7 @@ enum source {
 	SOURCE_TICK,
 	SOURCE_PEEK,
 	SOURCE_EVENTS,
+	SOURCE_LATE,
 	SOURCE_SERVER,
 };
 
@@ -282,7 +284,7 @@ static int follow_waits(struct vst_agent *a, int fd, double *pause)
 	return timer_set(fd, want);
 }
 
-static int loop(struct vst_agent *a, struct vst_server *server, int signal_fd)
+static int loop(struct vst_agent *a, struct vst_server *server, const struct options *o, int signal_fd)
 {
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC), timer_fd = timer_new(a->interval), peek_fd = timer_new(0), err;
 	struct signalfd_siginfo info;
@@ -296,6 +298,7 @@ static int loop(struct vst_agent *a, struct vst_server *server, int signal_fd)
 	err = err ?: add_source(epoll_fd, timer_fd, SOURCE_TICK);
 	err = err ?: add_source(epoll_fd, peek_fd, SOURCE_PEEK);
 	err = err ?: add_source(epoll_fd, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
+	err = err ?: add_source(epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
 	err = err ?: add_source(epoll_fd, vst_server_fd(server), SOURCE_SERVER);
 	while (!err) {
 		int n = epoll_wait(epoll_fd, &ev, 1, vst_server_timeout_ms(server));
@@ -319,6 +322,10 @@ static int loop(struct vst_agent *a, struct vst_server *server, int signal_fd)
 				on_peek(a);
 		} else if (ev.data.u32 == SOURCE_EVENTS) {
 			ring_buffer__consume(a->events);
+		} else if (ev.data.u32 == SOURCE_LATE) {
+			vst_probes_late(a->probes);
+			vst_info("ready: observing, control socket %s", o->socket);
+			notify("READY=1");
 		} else {
 			vst_server_run(server);
 		}
@@ -381,10 +388,6 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_probes_attach_block(a->probes);
 	err = err ?: vst_devices_read(&a->devices);
 	vst_devices_base(&a->devices, VST_LAYER_LEAF, false);
-	if (!err)
-		vst_probes_attach_locks(a->probes);
-	if (!err)
-		vst_probes_journal(a->probes);
 	return err;
 }
 
@@ -446,9 +449,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
 	if (!err) {
-		vst_info("ready: observing, control socket %s", o->socket);
-		notify("READY=1");
-		err = loop(a, server, signal_fd);
+		err = loop(a, server, o, signal_fd);
 		notify("STOPPING=1");
 	}
 	vst_server_free(server);

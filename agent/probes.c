@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -110,9 +112,12 @@ struct vst_probes {
 	int stacked_failed; /* -errno */
 	int locks_failed;   /* likewise */
 	int pause_failed;   /* likewise */
-	bool journal_loaded;
+	bool journal_loaded, journal_told;
 	int journal_failed; /* likewise */
 	int stats_fd;
+	bool late; /* the thread that loads what can come late has not ended */
+	pthread_t late_thread;
+	int late_fd;	     /* can be read when it has */
 	time_t shared_since; /* monotonic seconds */
 	nlink_t modules;     /* directories in /sys/module when the symbols were looked up; 0: not yet */
 };
@@ -362,34 +367,43 @@ static void detach_group(struct vst_probes *p, enum group group)
 	}
 }
 
-/* The agent does without this object. */
-static void load_locks(struct vst_probes *p, const struct vst_hiers *hiers)
+/* --- what the agent does without: loaded by a thread of its own, so that I/O is watched half a second earlier --- */
+
+static bool is_mounted(const char *sys);
+static void load_journal(struct vst_probes *p);
+
+static void *load_late(void *arg)
 {
-	if (p->probe[PROBE_lock_begin].missing || p->probe[PROBE_lock_end].missing)
-		return;
-	p->lock->rodata->vst_lock_memory_hier = hiers->memory;
-	p->locks_failed = lock_bpf__load(p->lock);
-	if (!p->locks_failed)
-		p->locks_failed = vst_lock_maps_open(p->lock->obj, &p->maps.lock);
-	if (p->locks_failed)
-		vst_warn("cannot load the probe of locks: %s; waits for locks are not shown",
-			 strerror(-p->locks_failed));
+	struct vst_probes *p = arg;
+	uint64_t done = 1;
+
+	if (!p->probe[PROBE_lock_begin].missing && !p->probe[PROBE_lock_end].missing)
+		p->locks_failed = lock_bpf__load(p->lock);
+	if (!p->probe[PROBE_dirty_pause].missing)
+		p->pause_failed = pause_bpf__load(p->pause);
+	if (is_mounted("/sys/fs/ext4"))
+		load_journal(p);
+	if (write(p->late_fd, &done, sizeof(done)) < 0)
+		vst_warn("cannot tell that the probes of waits are loaded: %s", strerror(errno));
+	return NULL;
 }
 
-/* Likewise. */
-static void load_pause(struct vst_probes *p)
+static int late_begin(struct vst_probes *p)
 {
-	if (p->probe[PROBE_dirty_pause].missing)
-		return;
-	p->pause_failed = pause_bpf__load(p->pause);
-	p->pause_failed = p->pause_failed ?: attach_group(p, GROUP_PAUSE);
-	if (p->pause_failed)
-		vst_warn("cannot watch the limit of dirty pages: %s; pauses at it are not shown",
-			 strerror(-p->pause_failed));
-	else
-		p->maps.pauses_lost = &p->pause->bss->vst_pauses_lost;
-	if (!p->pause_failed)
-		p->maps.throttled_fd = bpf_map__fd(p->pause->maps.vst_throttled);
+	p->late_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->late_fd < 0)
+		return -errno;
+	p->late = !pthread_create(&p->late_thread, NULL, load_late, p);
+	if (!p->late) /* no thread: now, then */
+		load_late(p);
+	return 0;
+}
+
+static void late_join(struct vst_probes *p)
+{
+	if (p->late)
+		pthread_join(p->late_thread, NULL);
+	p->late = false;
 }
 
 int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret)
@@ -399,7 +413,7 @@ int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret)
 
 	if (!p)
 		return -ENOMEM;
-	p->stats_fd = -1;
+	p->stats_fd = p->late_fd = -1;
 	p->maps.cpus = libbpf_num_possible_cpus();
 	libbpf_set_print(on_libbpf);
 	err = open_objects(p);
@@ -409,12 +423,13 @@ int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret)
 		err = load_objects(p);
 	if (!err)
 		err = open_maps(p, hiers);
+	p->lock->rodata->vst_lock_memory_hier = hiers->memory;
+	if (!err)
+		err = late_begin(p);
 	if (err) {
 		vst_probes_free(p);
 		return err;
 	}
-	load_locks(p, hiers);
-	load_pause(p);
 	vst_probes_symbols(p);
 	*ret = p;
 	return 0;
@@ -463,10 +478,49 @@ int vst_probes_attach_block(struct vst_probes *p)
 	return err;
 }
 
-void vst_probes_attach_locks(struct vst_probes *p)
+static void attach_locks(struct vst_probes *p)
 {
-	if (!p->locks_failed && p->maps.lock.pairs)
+	if (p->probe[PROBE_lock_begin].missing || p->probe[PROBE_lock_end].missing)
+		return;
+	p->locks_failed = p->locks_failed ?: vst_lock_maps_open(p->lock->obj, &p->maps.lock);
+	if (!p->locks_failed) {
+		symbols_read(p->maps.state, p->maps.lock.state);
 		p->locks_failed = attach_group(p, GROUP_LOCK);
+	}
+	if (p->locks_failed)
+		vst_warn("cannot load the probe of locks: %s; waits for locks are not shown",
+			 strerror(-p->locks_failed));
+}
+
+static void attach_pause(struct vst_probes *p)
+{
+	if (p->probe[PROBE_dirty_pause].missing)
+		return;
+	p->pause_failed = p->pause_failed ?: attach_group(p, GROUP_PAUSE);
+	if (p->pause_failed) {
+		vst_warn("cannot watch the limit of dirty pages: %s; pauses at it are not shown",
+			 strerror(-p->pause_failed));
+		return;
+	}
+	p->maps.pauses_lost = &p->pause->bss->vst_pauses_lost;
+	p->maps.throttled_fd = bpf_map__fd(p->pause->maps.vst_throttled);
+}
+
+int vst_probes_late_fd(const struct vst_probes *p)
+{
+	return p->late_fd;
+}
+
+void vst_probes_late(struct vst_probes *p)
+{
+	uint64_t done;
+
+	if (read(p->late_fd, &done, sizeof(done)) < 0)
+		return;
+	late_join(p);
+	attach_locks(p);
+	attach_pause(p);
+	vst_probes_journal(p);
 }
 
 int vst_probes_stacked(struct vst_probes *p, bool on)
@@ -520,16 +574,21 @@ static bool find_journal(struct vst_probes *p)
 	return all;
 }
 
-static int load_journal(struct vst_probes *p)
+/* Once. */
+static void load_journal(struct vst_probes *p)
+{
+	if (p->journal_loaded)
+		return;
+	p->journal_loaded = true;
+	p->journal_failed = find_journal(p) ? journal_bpf__load(p->journal) : -EOPNOTSUPP;
+}
+
+static int open_journal(struct vst_probes *p)
 {
 	struct vst_maps *m = &p->maps;
-	int err;
 
-	if (!find_journal(p))
-		return -EOPNOTSUPP;
-	err = journal_bpf__load(p->journal);
-	if (err)
-		return err;
+	if (m->journal_state)
+		return 0;
 	m->journal_state = map_memory(p->journal->maps.vst_journal_state, sizeof(*m->journal_state));
 	m->journal_waits_fd = bpf_map__fd(p->journal->maps.vst_journal_waits);
 	return m->journal_state ? 0 : -ENOMEM;
@@ -539,16 +598,16 @@ void vst_probes_journal(struct vst_probes *p)
 {
 	bool on = is_mounted("/sys/fs/ext4");
 
+	if (p->late) /* it is just being loaded */
+		return;
 	if (!on)
 		detach_group(p, GROUP_JOURNAL);
-	if (!on || p->journal_failed)
+	if (!on || (p->journal_loaded && p->journal_failed && p->journal_told))
 		return;
-	if (!p->journal_loaded) {
-		p->journal_failed = load_journal(p);
-		p->journal_loaded = true;
-	}
-	if (!p->journal_failed)
-		p->journal_failed = attach_group(p, GROUP_JOURNAL);
+	load_journal(p);
+	p->journal_failed = p->journal_failed ?: open_journal(p);
+	p->journal_failed = p->journal_failed ?: attach_group(p, GROUP_JOURNAL);
+	p->journal_told = true;
 	if (p->journal_failed)
 		vst_warn("cannot watch the journals of ext4: %s; waits for them are not shown",
 			 strerror(-p->journal_failed));
@@ -671,6 +730,9 @@ void vst_probes_free(struct vst_probes *p)
 {
 	if (!p)
 		return;
+	late_join(p);
+	if (p->late_fd >= 0)
+		close(p->late_fd);
 	vst_probes_stats_end(p);
 	for (int i = 0; i < PROBE__N; i++)
 		bpf_link__destroy(p->probe[i].link);

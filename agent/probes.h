@@ -60,8 +60,12 @@ int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret);
 /* Attaches all that is always needed: cgroups first, so that no cgroup is missed by a scan that follows. */
 int vst_probes_attach_cgroup(struct vst_probes *p);
 int vst_probes_attach_block(struct vst_probes *p);
-/* Those that wait for locks. Without them the rest goes on: what is missing is logged, and told by vst_probes_info(). */
-void vst_probes_attach_locks(struct vst_probes *p);
+/*
+ * The probes of waits (locks, journals, the limit of dirty pages) are loaded meanwhile: when this can be read, they are to
+ * be attached. Without them the rest goes on: what is missing is logged, and told by vst_probes_info().
+ */
+int vst_probes_late_fd(const struct vst_probes *p);
+void vst_probes_late(struct vst_probes *p);
 
 /* Attaches or detaches the probes of stacked devices. */
 int vst_probes_stacked(struct vst_probes *p, bool on);

@@ -38,15 +38,16 @@ static const struct route {
 	const char *path;
 	bool fresh;
 	bool sweep; /* what the probes were not told of is found first */
+	bool names; /* of locks */
 	void (*render)(struct vst_out *o, const struct vst_agent *a);
 	void (*render_since)(struct vst_out *o, const struct vst_agent *a, __u64 since);
 } routes[] = {
-	{ "/v1/status", false, false, vst_render_status, NULL },
-	{ "/v1/io", true, false, NULL, vst_render_io },
-	{ "/v1/check", true, true, vst_render_check, NULL },
-	{ "/v1/ps", true, false, vst_render_ps, NULL },
-	{ "/v1/locks", true, false, vst_render_locks, NULL },
-	{ "/v1/blame", true, false, vst_render_blame, NULL },
+	{ "/v1/status", false, false, false, vst_render_status, NULL },
+	{ "/v1/io", true, false, false, NULL, vst_render_io },
+	{ "/v1/check", true, true, false, vst_render_check, NULL },
+	{ "/v1/ps", true, false, false, vst_render_ps, NULL },
+	{ "/v1/locks", true, false, true, vst_render_locks, NULL },
+	{ "/v1/blame", true, false, true, vst_render_blame, NULL },
 };
 /* clang-format on */
 
@@ -117,6 +118,8 @@ static enum MHD_Result answer(struct vst_server *s, struct MHD_Connection *conn,
 			 strerror(-err));
 		return refuse(conn, MHD_HTTP_INTERNAL_SERVER_ERROR, why);
 	}
+	if (route->names)
+		vst_locks_name(s->agent->locks, s->agent->probes);
 	if (route->render_since)
 		route->render_since(&o, s->agent, since);
 	else

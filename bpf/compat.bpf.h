@@ -57,12 +57,15 @@ static __always_inline __u64 vst_identity(const void *p, const void *map_value)
 	return (const char *)p - (const char *)map_value;
 }
 
-/* Without the cast: a function, so that a program that has the cast has no trace of it on its stack. */
-__noinline __u64 vst_probe(__u64 address)
+/*
+ * Without the cast: a function, so that a program that has the cast has no trace of it on its stack. Static, for a global
+ * one takes numbers only, no typed pointers.
+ */
+static __noinline __attribute__((unused)) __u64 vst_probe(const void *address)
 {
 	__u64 word = 0;
 
-	bpf_probe_read_kernel(&word, sizeof(word), (const void *)address);
+	bpf_probe_read_kernel(&word, sizeof(word), address);
 	return word;
 }
 
@@ -77,7 +80,7 @@ __noinline __u64 vst_probe(__u64 address)
 		if (VST_HAVE_CAST)                                                                                     \
 			__v = ((type *)bpf_rdonly_cast(__p, bpf_core_type_id_kernel(type)))->field;                    \
 		else                                                                                                   \
-			__v = (typeof(__v))vst_probe((__u64)__p + bpf_core_field_offset(type, field));                 \
+			__v = (typeof(__v))vst_probe((const char *)__p + bpf_core_field_offset(type, field));          \
 		__v;                                                                                                   \
 	})
 
@@ -91,7 +94,7 @@ __noinline __u64 vst_probe(__u64 address)
 						       bpf_core_type_id_kernel(struct vm_event_state)) +               \
 					       (off));                                                                 \
 		else                                                                                                   \
-			__w = vst_probe((__u64)(p) + (off));                                                           \
+			__w = vst_probe((const char *)(p) + (off));                                                    \
 		__w;                                                                                                   \
 	})
 

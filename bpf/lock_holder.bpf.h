@@ -50,7 +50,7 @@ static __always_inline __u64 vst_lock_task_owner(__u64 task)
 extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *p) __ksym __weak;
 
-#define STACK_EACH 4	/* jiffies from one to the next, of whomever */
+#define STACK_EACH 16	/* jiffies from one to the next, of whomever */
 #define STACK_FRESH 128 /* jiffies: of the same waiter and holder */
 
 /* Into the stack of this CPU. How many frames; 0: it runs, so nobody else can see what it does. */

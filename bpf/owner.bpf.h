@@ -37,18 +37,19 @@ static __always_inline const struct css_set *vst_task_cgroups(const struct task_
 	return task->cgroups;
 }
 
-static __always_inline const void *vst_css_of_memory(const struct css_set *set)
+static __always_inline const struct cgroup_subsys_state *vst_css_of_memory(const struct css_set *set)
 {
-	return *(const void **)((const char *)set + bpf_core_field_offset(struct css_set, subsys) +
-				8 * vst_memory_subsys());
+	return *(const struct cgroup_subsys_state **)((const char *)set +
+						      bpf_core_field_offset(struct css_set, subsys) +
+						      8 * vst_memory_subsys());
 }
 
 /* The cgroup that its memory is charged to, an address. */
 static __always_inline __u64 vst_task_memory_cgroup(const struct task_struct *task)
 {
-	const void *css = vst_css_of_memory(vst_task_cgroups(task));
+	const struct cgroup_subsys_state *css = vst_css_of_memory(vst_task_cgroups(task));
 
-	return css ? vst_ptr(css, struct cgroup_subsys_state, cgroup) : 0;
+	return css ? vst_address(css->cgroup) : 0;
 }
 
 static __always_inline __u64 vst_task_owner(const struct vst_state *s)
@@ -59,7 +60,7 @@ static __always_inline __u64 vst_task_owner(const struct vst_state *s)
 
 	if (task->flags & PF_KTHREAD)
 		return 0;
-	id = vst_cgroup_id(vst_ptr(set, struct css_set, dfl_cgrp));
+	id = set->dfl_cgrp->kn->id;
 	/* hybrid hosts: systemd and some runtimes put a task into version 1 memory cgroups only */
 	if (id == ROOT_CGROUP_ID && s->memory_hier != VST_HIER_UNIFIED) {
 		other = vst_cgroup_id(vst_task_memory_cgroup(task));

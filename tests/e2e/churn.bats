@@ -56,7 +56,7 @@ self() { # FIELD
 	echo "# $(cat "$dir/checked")" >&3
 	[ "$(jq .named "$dir/checked")" -ge 990 ]
 	until_true loop_holds
-	cycles pairs --count 400
+	cycles pairs --count 1000
 	[ "$(jq .busy "$dir/pairs")" = 0 ]
 	# nothing of the kernel's or of the disk's is waited for otherwise: twice as long is far beyond chance
 	jq -e '.ratio < 2' "$dir/pairs"

@@ -98,7 +98,7 @@ in_table() { # CONTAINER
 	mount "$loop" "$dir/mnt"
 	mkdir "$dir/mnt/a" "$dir/mnt/b"
 	agent_start
-	load_begin "$a" fsync "$dir/mnt/a" 50
+	load_begin "$a" fsync "$dir/mnt/a" 100
 	one=$load
 	until_true has_waited 1 "$a" "journal:${loop#/dev/}"
 	# alone it can only wait for itself

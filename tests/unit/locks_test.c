@@ -138,6 +138,7 @@ static void blamed(__u32 place, int waiter, int holder, int cpu, __u64 ns)
 static void collect(struct vst_locks *l, double now)
 {
 	assert_int_equal(vst_locks_collect(l, NULL, NULL, now), 0);
+	vst_locks_name(l, NULL);
 }
 
 /* --- tests --- */

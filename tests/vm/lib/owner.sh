@@ -129,7 +129,7 @@ until_here() { # BYTES-OF-A BYTES-OF-B BYTES-OF-ROOT
 	written_in_kernel >$OWNER_DIR/after.kernel
 	awk -F '\t' -v OFS='\t' -v where="$WHERE" -v mode="$MODE" -v name="$CASE" -v a="$1" -v b="$2" -v root="$3" -v others=$OTHERS '
 		function min(x, y) { return x < y ? x : y }
-		function over(c) { return got[c] > truth[c] ? got[c] - truth[c] : 0 }
+		function over(c) { return got[c] + 0 > truth[c] + 0 ? got[c] - truth[c] : 0 }
 		FILENAME ~ /before$/ { change[$1 OFS $2 OFS $3] -= $4 }
 		FILENAME ~ /after$/ { change[$1 OFS $2 OFS $3] += $4 }
 		FILENAME ~ /before.kernel$/ { kernel[$1] -= $2; says = 1 }
@@ -148,13 +148,16 @@ until_here() { # BYTES-OF-A BYTES-OF-B BYTES-OF-ROOT
 				if (f[1] ~ /^\/pod\/[ab]$/)
 					by[f[3]] += change[k]
 			}
+			got["/pod/a"] += 0; got["/pod/b"] += 0; got["/"] += 0; got["-"] += 0
 			truth["/pod/a"] = a ~ /[+]$/ && total > a + 0 ? total : a + 0
 			truth["/pod/b"] = b
 			truth["/"] = root
 			right = min(got["/pod/a"], truth["/pod/a"]) + min(got["/pod/b"], truth["/pod/b"])
 			kernel_right = min(kernel["/pod/a"], truth["/pod/a"]) + min(kernel["/pod/b"], truth["/pod/b"])
 			# what one has too much of, the other lacks; but the kernel may also write a page twice
-			other = min(over("/pod/a") + over("/pod/b"), truth["/pod/a"] + b - right)
+			other = over("/pod/a") + over("/pod/b")
+			if (other > truth["/pod/a"] + b - right)
+				other = truth["/pod/a"] + b - right
 			nobody = got["-"] - (root - min(got["/"], root))
 			if (nobody < 0)
 				nobody = 0

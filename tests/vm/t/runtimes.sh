@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # desc: containers of podman, ctr and a CRI are called by their names, also short-lived ones, and charged what they wrote
 # needs: fast-disk 2G
-# needs: time 1200
+# needs: time 1500
 # needs: memory 3072
 # needs: package jq bpftool e2fsprogs podman crun containerd runc python3 busybox-static curl
 # shellcheck source=SCRIPTDIR/../lib/test.sh
@@ -70,7 +70,7 @@ containerd_start() {
 	echo 'disabled_plugins = ["io.containerd.grpc.v1.cri"]' >$OUT/containerd.toml
 	containerd --config $OUT/containerd.toml >$OUT/containerd.log 2>&1 &
 	defer kill $!
-	wait_for 60 "containerd to answer" eval "ctr version >/dev/null 2>&1"
+	wait_for 240 "containerd to answer" eval "ctr version >/dev/null 2>&1"
 }
 
 known() { # NAME STATE
@@ -134,7 +134,7 @@ starts() { # COUNT
 storage_make
 agent_start
 starts 200
-cycles 1000
+cycles 400
 
 tar -C $ROOTFS -c . | podman --cgroup-manager=cgroupfs import -q - base
 for i in 1 2 3; do podman_run shop-$i $i; done

@@ -58,7 +58,7 @@ ios_b=$(</dev/shm/w-b) ios_c=$(</dev/shm/w-c)
 part=$((ios_b * 1000 / (ios_b + ios_c)))
 said=$((b * 1000 / (b + c)))
 note "w-a waited $all us, $b of it for w-b and $c for w-c: $said per mille; of what was served, $part"
-[ $((said - part)) -le 100 ] && [ $((part - said)) -le 100 ] || fail "the parts of the two are wrong"
+if [ $((said - part)) -gt 100 ] || [ $((part - said)) -gt 100 ]; then fail "the parts of the two are wrong"; fi
 at_least "per mille of the wait that is one's or the other's" $(((b + c) * 1000 / all)) 950
 
 # a journal: who calls fsync now and then waits for who fills the transactions
