@@ -12,6 +12,11 @@ setup() {
 }
 
 teardown() {
+	# settings of a loop device stay when its file is gone
+	if [ -n "${loop-}" ]; then
+		echo none >"/sys/block/${loop#/dev/}/queue/scheduler"
+		[ ! -e "${bdi-}/max_bytes" ] || { echo 0 >"$bdi/strict_limit" && echo 100 >"$bdi/max_ratio"; }
+	fi
 	locks_teardown
 	agent_teardown
 }

@@ -81,9 +81,10 @@ at_least "per mille of the wait for the journal that is w-b's" $((b * 1000 / all
 ctl blame --total --json | jq -c 'select(.resource | startswith("dirty:"))'
 echo $((16 << 20)) >/proc/sys/vm/dirty_bytes
 defer sh -c 'echo 20 >/proc/sys/vm/dirty_ratio'
-load_begin w-b dirty /mnt/b/file 64
-load_begin w-c dirty /mnt/c/file 64
-wait_for 120 "a container to pause" has_waited 3000000 w-b "dirty:${dev#/dev/}"
+load_begin w-b dirty /mnt/b/file 100
+load_begin w-c dirty /mnt/c/file 100
+wait_for 180 "a container to pause" has_waited 1 w-b "dirty:${dev#/dev/}"
+wait_for 180 "the other to pause" has_waited 1 w-c "dirty:${dev#/dev/}"
 loads_end
 ctl blame --total --json | jq -c 'select(.resource | startswith("dirty:"))'
 all=$(waited w-b "dirty:${dev#/dev/}")
