@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# desc: who waits at a slow disk, for its journal or for memory to be written blames those who fill them, each for its part
+# desc: who waits at a slow disk or for its journal blames those who fill them, each for its part
 # needs: slow-disk 300:256M
 # needs: time 600
 # needs: package jq bpftool e2fsprogs
@@ -77,20 +77,6 @@ mine=$(($(waited w-a "journal:${dev#/dev/}" w-a) - mine))
 note "w-a waited $all us for the journal, $b of it for w-b, $mine for itself"
 at_least "per mille of the wait for the journal that is w-b's" $((b * 1000 / all)) 950
 
-# the limit of dirty pages: two who write as much have as much of it
-ctl blame --total --json | jq -c 'select(.resource | startswith("dirty:"))'
-echo $((16 << 20)) >/proc/sys/vm/dirty_bytes
-defer sh -c 'echo 20 >/proc/sys/vm/dirty_ratio'
-load_begin w-b dirty /mnt/b/file 100
-load_begin w-c dirty /mnt/c/file 100
-wait_for 180 "a container to pause" has_waited 1 w-b "dirty:${dev#/dev/}"
-wait_for 180 "the other to pause" has_waited 1 w-c "dirty:${dev#/dev/}"
-loads_end
-ctl blame --total --json | jq -c 'select(.resource | startswith("dirty:"))'
-all=$(waited w-b "dirty:${dev#/dev/}")
-both=$(($(waited w-b "dirty:${dev#/dev/}" w-b) + $(waited w-b "dirty:${dev#/dev/}" w-c)))
-at_least "per mille of the pauses by what the two wrote" $((both * 1000 / all)) 950
-at_least "us that w-c paused for w-b" "$(waited w-c "dirty:${dev#/dev/}" w-b)" 1
 unmount /mnt
 
 # the probes of the journal hold no module when nothing is mounted
