@@ -780,9 +780,8 @@ fits() { # COLUMNS LINES: the last line of the screen is the line of keys
 	keys Tab # a view of the same moment
 	until_true shows 'io. locks blame .* sort IO/s'
 	until_true shows '^batch/copy +dm-0'
-	keys BTab BTab # one that was not asked for then
+	keys BTab BTab # one that was perhaps not asked for then
 	until_true shows ' io .locks. blame '
-	until_true shows '^paused before this view was seen'
 	keys p
 	until_true shows '^prod/mysql-0/mysqld +ext4_in.*i_rwsem'
 	keys h
