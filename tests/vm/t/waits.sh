@@ -84,6 +84,7 @@ wait_for 60 "the probes of the journal to be off" journal_is off
 rmmod ext4
 wait_for 60 "the probes of the journal to be off" journal_is off
 mounted ext4 "$dev" /mnt
+mkdir /mnt/a
 wait_for 60 "the probes of the journal to be back" journal_is attached
 load_begin w-a fsync /mnt/a 20
 before=$(waited w-a "journal:${dev#/dev/}")
