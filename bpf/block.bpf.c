@@ -58,16 +58,17 @@ int BPF_PROG(vst_rq_issue, struct request *rq)
 	struct vst_inflight *in;
 	struct vst_set *set;
 	__u32 way;
-	__u64 bio;
+	__u64 bio, now;
 
 	if (!s || is_passthrough(flags))
 		return 0;
+	now = bpf_ktime_get_ns();
 	set = vst_inflight_claim(vst_identity(rq, s), &way);
 	if (!set) /* its completion counts it, as no_state */
 		return 0;
 	in = &set->way[way];
 	if (in->when == REQUEUED) {
-		in->when = bpf_ktime_get_ns();
+		in->when = now;
 		return 0;
 	}
 	if (in->when != QUEUED) {
@@ -80,7 +81,7 @@ int BPF_PROG(vst_rq_issue, struct request *rq)
 			   rq->__data_len);
 	else
 		vst_decide_nobody(in, dev_of(rq), vst_op_of(flags), rq->__data_len);
-	vst_inflight_begin(in);
+	vst_inflight_begin(in, now);
 	return 0;
 }
 
@@ -173,7 +174,7 @@ __noinline int vst_complete_unknown(__u64 rq, blk_opf_t flags, bool last, __u32 
 		row = vst_row_of_nobody(dev, op, VST_LAYER_LEAF);
 		vst_lose(dev, before ? VST_LOSS_NO_START : VST_LOSS_NO_STATE, last, bytes);
 	}
-	if (!vst_count(row, last, bytes, error, NULL))
+	if (!vst_count(row, last, bytes, error, NULL, 0))
 		vst_lose(dev, VST_LOSS_NO_CELL, last, bytes);
 	return 0;
 }
@@ -185,12 +186,13 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 	blk_opf_t flags = rq->cmd_flags;
 	struct vst_inflight *in;
 	struct vst_set *set;
-	__u64 missing;
+	__u64 missing, now;
 	bool last;
 	__u32 way;
 
 	if (!s || is_passthrough(flags))
 		return 0;
+	now = bpf_ktime_get_ns();
 	/*
 	 * The last completion is the one that leaves nothing. A request with flushes around it completes its data
 	 * first and ends later, then without RQF_FLUSH_SEQ: the kernel counts it there. Its own flush request keeps
@@ -207,7 +209,7 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 	in = &set->way[way];
 	if (in->row[1])
 		nr_bytes = vst_complete_parts(in, dev_of(rq), nr_bytes);
-	if (!vst_count(in->row[0], last, nr_bytes, error, in))
+	if (!vst_count(in->row[0], last, nr_bytes, error, in, now))
 		vst_lose(dev_of(rq), VST_LOSS_NO_CELL, last, nr_bytes);
 	if (last) {
 		missing = in->issued - set->ended[way] - ONE_IO - vst_inflight_bytes(in);
@@ -223,9 +225,10 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 /*
  * Run by the agent now and then, attached to nothing (not a "syscall" program: on 6.1 these may not use the queues of
  * free numbers): a request whose entry says that the device has it, while the block layer has it no
- * more, has ended without our being told. Not the younger ones: at its issue a request is still idle.
+ * more, has ended without our being told. Not the younger ones, those issued since the sweep began among them: at its
+ * issue a request is still idle.
  */
-#define SWEEP_AGE_NS 100000000ULL
+#define SWEEP_AGE_NS 100000000LL
 
 struct sweep {
 	__u64 now;
@@ -245,7 +248,7 @@ __noinline int vst_sweep_one(struct vst_set *set, __u32 way, __u64 now, __u64 ba
 	when = set->way[way].when;
 	addr = set->way[way].addr;
 	row = set->way[way].row[0];
-	if (issued == ended || when <= UNUSED || now - when < SWEEP_AGE_NS)
+	if (issued == ended || when <= UNUSED || (__s64)(now - when) < SWEEP_AGE_NS)
 		return 0;
 	key = bpf_map_lookup_elem(&vst_row_keys, &row);
 	if (!key || key->layer != VST_LAYER_LEAF || rq_get(base + addr, state) != MQ_RQ_IDLE)

@@ -132,7 +132,8 @@ static __always_inline __u32 vst_row_of_bio(const struct vst_state *s, __u64 bio
 /* --- completion --- */
 
 /* Add to a row's counters; `last` makes it an I/O, and then `in` tells the times if it is known. False: no room. */
-static __always_inline bool vst_count(__u32 row, bool last, __u32 bytes, bool error, const struct vst_inflight *in)
+static __always_inline bool vst_count(__u32 row, bool last, __u32 bytes, bool error, const struct vst_inflight *in,
+				      __u64 now)
 {
 	struct vst_counters *c;
 	struct vst_hists *h;
@@ -152,7 +153,7 @@ static __always_inline bool vst_count(__u32 row, bool last, __u32 bytes, bool er
 	if (!in || in->when <= UNUSED)
 		return true;
 	queue_ns = in->queued_ns ? in->when - in->queued_ns : 0;
-	vst_times(c, h, queue_ns, bpf_ktime_get_ns() - in->when);
+	vst_times(c, h, queue_ns, now - in->when);
 	return true;
 }
 

@@ -165,10 +165,13 @@ static __always_inline __u64 vst_inflight_bytes(const struct vst_inflight *in)
 	return bytes;
 }
 
-/* From now on it is in flight. The time first: the sweep looks at what is in flight, and when it began. */
-static __always_inline void vst_inflight_begin(struct vst_inflight *in)
+/*
+ * From now on it is in flight. The time first: the sweep looks at what is in flight, and when it began. Who calls reads the
+ * clock before anything else: it waits for all loads before it, and what follows need not wait for those that miss.
+ */
+static __always_inline void vst_inflight_begin(struct vst_inflight *in, __u64 now)
 {
-	in->when = bpf_ktime_get_ns();
+	in->when = now;
 	barrier();
 	in->issued += ONE_IO + vst_inflight_bytes(in);
 }

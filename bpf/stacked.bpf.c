@@ -40,7 +40,7 @@ int BPF_PROG(vst_bio_queue, struct bio *bio)
 	vst_decide(s, in, vst_address(bio), VST_SORT(op, VST_LAYER_STACKED, 0), true, bytes);
 	in->done = 0;
 	in->dev = vst_dev_of(disk);
-	vst_inflight_begin(in);
+	vst_inflight_begin(in, bpf_ktime_get_ns());
 	return 0;
 }
 
@@ -67,7 +67,7 @@ int BPF_PROG(vst_bio_complete, struct request_queue *q, struct bio *bio)
 		vst_settle(0, in->dev, missing);
 	if (in->row[1])
 		bytes = vst_complete_parts(in, in->dev, bytes);
-	if (!vst_count(in->row[0], true, bytes, vst_read(bio, struct bio, bi_status), in))
+	if (!vst_count(in->row[0], true, bytes, vst_read(bio, struct bio, bi_status), in, bpf_ktime_get_ns()))
 		vst_lose(in->dev, VST_LOSS_NO_CELL, 1, bytes);
 	return 0;
 }
