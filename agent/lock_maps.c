@@ -54,14 +54,3 @@ void vst_lock_maps_close(struct vst_lock_maps *m)
 #undef X
 	memset(m, 0, sizeof(*m));
 }
-
-void vst_lock_maps_symbol(struct vst_lock_state *state, const char *name, __u64 addr)
-{
-	if (!state)
-		return;
-#define X(f, n)                                                                                                        \
-	if (!strcmp(name, n))                                                                                          \
-		state->sym.f = addr;
-	VST_LOCK_SYMBOLS(X)
-#undef X
-}

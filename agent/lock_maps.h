@@ -26,7 +26,4 @@ struct vst_lock_maps {
 int vst_lock_maps_open(const struct bpf_object *obj, struct vst_lock_maps *m);
 void vst_lock_maps_close(struct vst_lock_maps *m);
 
-/* A line of /proc/kallsyms: the address is kept if the probe wants it. state may be NULL. */
-void vst_lock_maps_symbol(struct vst_lock_state *state, const char *name, __u64 addr);
-
 #endif /* VST_LOCK_MAPS_H */

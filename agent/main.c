@@ -193,9 +193,8 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
 	vst_blame_reclaim(a->blame, vst_now());
 	vst_probes_symbols(a->probes);
-	vst_probes_xfs(a->probes);
+	vst_probes_follow(a->probes);
 	follow_devices(a);
-	vst_probes_journal(a->probes);
 	vst_self_update(&a->self);
 	if (tick % STATS_EVERY == 1)
 		vst_probes_stats_begin(a->probes);
@@ -324,6 +323,7 @@ static int loop(struct vst_agent *a, struct vst_server *server, const struct opt
 			ring_buffer__consume(a->events);
 		} else if (ev.data.u32 == SOURCE_LATE) {
 			vst_probes_late(a->probes);
+			follow_devices(a);
 			vst_info("ready: observing, control socket %s", o->socket);
 			notify("READY=1");
 		} else {
@@ -364,7 +364,9 @@ static int start_probes(struct vst_agent *a)
 	int err;
 
 	err = vst_owners_hiers("", &hiers);
-	err = err ?: vst_probes_load(&hiers, &a->probes);
+	err = err ?: vst_devices_read(&a->devices);
+	vst_devices_settings(&a->devices);
+	err = err ?: vst_probes_load(&hiers, vst_devices_have_stacked(&a->devices), &a->probes);
 	err = err ?: vst_owners_new("", &a->owners);
 	err = err ?: vst_table_new(&a->table);
 	err = err ?: vst_locks_new(&a->locks);
@@ -380,10 +382,6 @@ static int start_probes(struct vst_agent *a)
 	err = vst_probes_attach_cgroup(a->probes);
 	err = err ?: vst_owners_scan(a->owners, vst_now());
 	err = err ?: vst_devices_read(&a->devices);
-	if (err)
-		return err;
-	follow_devices(a);
-	err = vst_devices_read(&a->devices);
 	vst_devices_base(&a->devices, VST_LAYER_LEAF, true);
 	err = err ?: vst_probes_attach_block(a->probes);
 	err = err ?: vst_devices_read(&a->devices);

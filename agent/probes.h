@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kernel side: loads and attaches the probes, and says how they are. One table of them, in probes.c. */
+/* The kernel side: loads and attaches the probes, and says how they are. One table of them, in probes_priv.h. */
 #ifndef VST_PROBES_H
 #define VST_PROBES_H
 
@@ -54,27 +54,28 @@ struct vst_hiers {
 	__u8 memory;
 };
 
-/* Loads everything; nothing is attached yet. 0 or -errno, explained on stderr. */
-int vst_probes_load(const struct vst_hiers *hiers, struct vst_probes **ret);
+/*
+ * Loads what is needed first, and has a thread load the rest; nothing is attached yet. has_stacked: there is a stacked
+ * device. 0 or -errno, explained on stderr.
+ */
+int vst_probes_load(const struct vst_hiers *hiers, bool has_stacked, struct vst_probes **ret);
 
-/* Attaches all that is always needed: cgroups first, so that no cgroup is missed by a scan that follows. */
+/* Attaches what was loaded first: cgroups before all, so that no cgroup is missed by a scan that follows. */
 int vst_probes_attach_cgroup(struct vst_probes *p);
 int vst_probes_attach_block(struct vst_probes *p);
+
 /*
- * The probes of waits (locks, journals, the limit of dirty pages) are loaded meanwhile: when this can be read, they are to
- * be attached. Without them the rest goes on: what is missing is logged, and told by vst_probes_info().
+ * When this can be read, the rest is loaded, and to be attached. Without it the agent goes on: what is missing is logged, and
+ * told by vst_probes_info().
  */
 int vst_probes_late_fd(const struct vst_probes *p);
 void vst_probes_late(struct vst_probes *p);
 
-/* Attaches or detaches the probes of stacked devices. */
+/* Attaches or detaches the probes of stacked devices. -EAGAIN: the rest is not loaded yet. */
 int vst_probes_stacked(struct vst_probes *p, bool on);
 
-/* Attaches the probe of writes to xfs while one is mounted, and detaches it. */
-void vst_probes_xfs(struct vst_probes *p);
-
-/* Likewise the probes of ext4's journals, which hold its modules. */
-void vst_probes_journal(struct vst_probes *p);
+/* Attaches the probes of file systems while one of theirs is mounted: they hold its modules. */
+void vst_probes_follow(struct vst_probes *p);
 
 /* Counts what has ended without a completion that the probes were shown (loss no_end). Costs less than a millisecond. */
 void vst_probes_sweep(struct vst_probes *p);

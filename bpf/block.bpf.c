@@ -3,6 +3,7 @@
  * Devices with a request queue. A request's rows are decided when it is submitted: at its insertion the task is noted,
  * at its issue, when nothing can be merged into it any more, its bios are looked at. Its completion only counts.
  */
+#include "complete.bpf.h"
 #include "walk.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -107,47 +108,17 @@ int BPF_PROG(vst_rq_requeue, struct request *rq)
 	return 0;
 }
 
-/* --- merges --- */
-
-static __always_inline int merged(__u64 bio)
-{
-	__u8 op = vst_op_of(vst_read(bio, struct bio, bi_opf));
-	struct vst_state *s = vst_state_get();
-	struct vst_counters *c;
-	__u32 slot;
-
-	if (!s)
-		return 0;
-	c = vst_counters_of(vst_row_of_bio(s, bio, TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_LEAF, 0)), &slot);
-	if (c) /* three programs count merges */
-		__sync_fetch_and_add(&c->merges, 1);
-	return 0;
-}
-
-SEC("tp_btf/block_bio_backmerge")
-int BPF_PROG(vst_bio_backmerge, struct bio *bio)
-{
-	return merged(vst_address(bio));
-}
-
-SEC("tp_btf/block_bio_frontmerge")
-int BPF_PROG(vst_bio_frontmerge, struct bio *bio)
-{
-	return merged(vst_address(bio));
-}
-
-/* The request's bios have gone over to another one: it ends here. */
+/* The request's bios have gone over to another one, as merge.bpf.c counts: it ends here. */
 SEC("tp_btf/block_rq_merge")
 int BPF_PROG(vst_rq_merge, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
-	__u64 bio = rq_ptr(rq, bio);
 	__u32 way;
 	struct vst_set *set = s ? vst_inflight_find(vst_identity(rq, s), &way) : NULL;
 
 	if (set)
 		set->way[way].when = UNUSED;
-	return bio ? merged(bio) : 0;
+	return 0;
 }
 
 /* --- completion --- */

@@ -4,6 +4,7 @@
  * send to the devices below shows there as well, in rows of that layer. Attached only while there is such a device,
  * for these two tracepoints fire for every bio of every device.
  */
+#include "complete.bpf.h"
 #include "walk.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -7,6 +7,7 @@
 #define VST_WALK_BPF_H
 
 #include "decide.bpf.h"
+#include "inflight.bpf.h"
 #include "writers.bpf.h"
 
 struct vst_walk {

@@ -216,12 +216,14 @@ struct vst_lock_holder_stack {
 	char frame[VST_LOCK_STACK_FRAMES][40]; /* "function" or "function [module]", the innermost first */
 };
 
-struct vst_lock_state {
-	struct {
+struct vst_lock_symbols {
 #define X(f, s) __u64 f;
-		VST_LOCK_SYMBOLS(X)
+	VST_LOCK_SYMBOLS(X)
 #undef X
-	} sym;
+};
+
+struct vst_lock_state {
+	struct vst_lock_symbols sym;
 	struct {
 		__u64 waits;
 		__u64 ns;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* LINK: */
+/* LINK: agent/symbols.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
-#include "vstor/symbols.h"
+#include "agent/symbols.h"
 
 #define TEXT 0xffffffff81000000ULL
 
@@ -78,13 +82,63 @@ static void no_table_is_said(void **ctx)
 	assert_int_equal(vst_origin_find(&o, addr[VST_ORIGIN_buffer]), VST_ORIGIN_buffer);
 }
 
+/* As /proc/kallsyms says it, of a file with these lines. */
+static int read_lines(const char *lines, struct vst_symbols *ret)
+{
+	char path[] = "/tmp/vstor-symbols-XXXXXX";
+	int fd = mkstemp(path), err;
+	FILE *f = fdopen(fd, "w");
+
+	assert_non_null(f);
+	fputs(lines, f);
+	fclose(f);
+	err = vst_symbols_read(path, ret);
+	unlink(path);
+	return err;
+}
+
+static void lines_are_read(void **ctx)
+{
+	struct vst_symbols s;
+
+	assert_int_equal(read_lines("ffffffff81000100 T bio_chain_endio\n"
+				    "ffffffff81000200 t bio_chain_endio.cold\n"
+				    "ffffffff81000300 t bio_chain_endi\n"
+				    "ffffffffc0000400 t xlog_bio_end_io\t[xfs]\n"
+				    "ffffffff81000500 T __lock_text_start\n"
+				    "ffffffff81000600 T __sched_text_end",
+				    &s),
+			 0);
+	assert_int_equal(s.origin[VST_ORIGIN_bio_chain], 0xffffffff81000100);
+	assert_int_equal(s.origin[VST_ORIGIN_xlog], 0xffffffffc0000400);
+	assert_int_equal(s.origin[VST_ORIGIN_buffer], 0);
+	assert_int_equal(s.lock.lock_text, 0xffffffff81000500);
+	assert_int_equal(s.lock.sched_text_end, 0xffffffff81000600);
+	assert_true(vst_symbols_any(&s));
+}
+
+static void hidden_and_broken_lines(void **ctx)
+{
+	struct vst_symbols s = { .origin[VST_ORIGIN_jbd2] = 7 };
+
+	assert_int_equal(vst_symbols_read("/nonexistent/kallsyms", &s), -ENOENT);
+	assert_int_equal(s.origin[VST_ORIGIN_jbd2], 7);
+	assert_int_equal(read_lines("0000000000000000 T bio_chain_endio\n", &s), 0);
+	assert_false(vst_symbols_any(&s));
+	assert_int_equal(read_lines("\n \nbio_chain_endio\nffffffff81000100\nffffffff81000100 T\n"
+				    "ffffffff81000100 T \nffffffff81000100  bio_chain_endio\n"
+				    "zz T bio_chain_endio\nffffffff81000100 TT bio_chain_endio\n",
+				    &s),
+			 0);
+	assert_false(vst_symbols_any(&s));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_is_found),
-		cmocka_unit_test(others_are_none),
-		cmocka_unit_test(one_comes_later),
-		cmocka_unit_test(no_table_is_said),
+		cmocka_unit_test(each_is_found),   cmocka_unit_test(others_are_none),
+		cmocka_unit_test(one_comes_later), cmocka_unit_test(no_table_is_said),
+		cmocka_unit_test(lines_are_read),  cmocka_unit_test(hidden_and_broken_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

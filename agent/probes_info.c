@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* How the probes are, and what they cost. */
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "agent/probes_priv.h"
+
+static void prog_info(const struct vst_probe *probe, struct bpf_prog_info *info)
+{
+	__u32 len = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	if (bpf_program__fd(probe->prog) >= 0)
+		bpf_obj_get_info_by_fd(bpf_program__fd(probe->prog), info, &len);
+}
+
+void vst_probes_stats_begin(struct vst_probes *p)
+{
+	struct bpf_prog_info info;
+
+	if (p->stats_fd >= 0)
+		return;
+	p->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	for (int i = 0; i < VST_PROBE_ID__N; i++) {
+		prog_info(&p->probe[i], &info);
+		p->probe[i].run_ns = info.run_time_ns;
+		p->probe[i].run_cnt = info.run_cnt;
+	}
+}
+
+void vst_probes_stats_end(struct vst_probes *p)
+{
+	struct bpf_prog_info info;
+
+	if (p->stats_fd < 0)
+		return;
+	for (int i = 0; i < VST_PROBE_ID__N; i++) {
+		struct vst_probe *probe = &p->probe[i];
+
+		prog_info(probe, &info);
+		if (info.run_cnt == probe->run_cnt)
+			continue;
+		probe->sampled = info.run_cnt - probe->run_cnt;
+		probe->mean_ns = (double)(info.run_time_ns - probe->run_ns) / (double)probe->sampled;
+	}
+	close(p->stats_fd);
+	p->stats_fd = -1;
+}
+
+double vst_probes_event_ns(const struct vst_probes *p)
+{
+	return p->probe[VST_PROBE_ID_rq_issue].mean_ns + p->probe[VST_PROBE_ID_rq_complete].mean_ns;
+}
+
+size_t vst_probes_count(const struct vst_probes *p)
+{
+	return VST_PROBE_ID__N;
+}
+
+/* Why it is not attached. */
+static const char *why_not(const struct vst_probes *p, size_t i, enum vst_probe_state *ret_state)
+{
+	const struct vst_object_row *row = &vst_object_table[vst_probe_table[i].group];
+	const struct vst_object *o = &p->object[vst_probe_table[i].group];
+
+	*ret_state = VST_PROBE_OFF;
+	if (p->late && row->when != VST_WHEN_START)
+		return "it is just being loaded";
+	if (!o->err)
+		return row->off;
+	*ret_state = VST_PROBE_MISSING;
+	return p->probe[i].missing ? "this kernel does not have the tracepoint"
+				   : "it could not be loaded or attached; the agent's log says why";
+}
+
+void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info *ret)
+{
+	const struct vst_probe *probe = &p->probe[i];
+	struct bpf_prog_info info;
+
+	*ret = (struct vst_probe_info){ .name = vst_probe_table[i].name, .tracepoint = vst_probe_table[i].tracepoint };
+	if (!probe->link) {
+		ret->why = why_not(p, i, &ret->state);
+		return;
+	}
+	prog_info(probe, &info);
+	ret->state = VST_PROBE_ATTACHED;
+	ret->why = "";
+	ret->run_ns = probe->mean_ns;
+	ret->runs = probe->sampled;
+	ret->missed = info.recursion_misses;
+}
