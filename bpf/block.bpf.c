@@ -31,23 +31,28 @@ static __always_inline __u32 dev_of(const struct request *rq)
 
 /* --- submission --- */
 
+/* The completion probe was not run for the last use of this place. */
+static __always_inline void settle_if_issued(__u32 at)
+{
+	if (IN_STATE(vst_in(at)->what) == IN_ISSUED)
+		vst_settle(vst_more(at), vst_in(at)->what);
+}
+
 SEC("tp_btf/block_rq_insert")
 int BPF_PROG(vst_rq_insert, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
-	struct vst_inflight *in;
-	struct vst_set *set;
-	__u32 way;
+	__u32 at;
 
 	if (!s || is_passthrough(rq->cmd_flags))
 		return 0;
-	set = vst_inflight_claim(vst_identity(rq, s), &way);
-	if (!set || set->way[way].when == REQUEUED)
+	at = vst_place_claim(vst_identity(rq, s));
+	if (at >= PLACES || IN_STATE(vst_in(at)->what) == IN_REQUEUED)
 		return 0;
-	in = &set->way[way];
-	in->queued_ns = bpf_ktime_get_ns();
-	in->task = vst_task_owner(s);
-	in->when = QUEUED;
+	settle_if_issued(at);
+	vst_more(at)->queued_ns = bpf_ktime_get_ns();
+	vst_more(at)->task = vst_task_owner(s);
+	vst_in(at)->what = (vst_in(at)->what & IN_PLACE) | IN_QUEUED;
 	return 0;
 }
 
@@ -55,34 +60,33 @@ SEC("tp_btf/block_rq_issue")
 int BPF_PROG(vst_rq_issue, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
+	__u64 bio, now, task = TASK_IS_CURRENT;
 	blk_opf_t flags = rq->cmd_flags;
-	struct vst_inflight *in;
-	struct vst_set *set;
-	__u32 way;
-	__u64 bio, now;
+	__u32 at, row, state;
 
 	if (!s || is_passthrough(flags))
 		return 0;
 	now = bpf_ktime_get_ns();
-	set = vst_inflight_claim(vst_identity(rq, s), &way);
-	if (!set) /* its completion counts it, as no_state */
+	at = vst_place_claim(vst_identity(rq, s));
+	if (at >= PLACES) /* its completion counts it, as no_state */
 		return 0;
-	in = &set->way[way];
-	if (in->when == REQUEUED) {
-		in->when = now;
+	state = IN_STATE(vst_in(at)->what);
+	if (state == IN_REQUEUED) {
+		vst_in(at)->when = now;
+		vst_in(at)->what |= IN_ISSUED;
 		return 0;
 	}
-	if (in->when != QUEUED) {
-		in->queued_ns = 0;
-		in->task = TASK_IS_CURRENT;
-	}
+	settle_if_issued(at);
+	if (state == IN_QUEUED)
+		task = vst_more(at)->task;
+	vst_inflight_begin(at, now, rq->__data_len, state == IN_QUEUED);
 	bio = rq_ptr(rq, bio);
 	if (bio)
-		vst_decide(s, in, bio, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0), bio == rq_ptr(rq, biotail),
-			   rq->__data_len);
+		row = vst_decide(s, at, bio, task, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0),
+				 bio == rq_ptr(rq, biotail), rq->__data_len);
 	else
-		vst_decide_nobody(in, dev_of(rq), vst_op_of(flags), rq->__data_len);
-	vst_inflight_begin(in, now);
+		row = vst_row_of_nobody(dev_of(rq), vst_op_of(flags), VST_LAYER_LEAF);
+	vst_inflight_issue(at, row);
 	return 0;
 }
 
@@ -90,19 +94,22 @@ SEC("tp_btf/block_rq_requeue")
 int BPF_PROG(vst_rq_requeue, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
+	struct vst_inflight_more *more;
 	struct vst_inflight *in;
 	struct vst_counters *c;
-	struct vst_set *set;
-	__u32 slot, way;
+	__u32 at, slot;
 
-	set = s ? vst_inflight_find(vst_identity(rq, s), &way) : NULL;
-	if (!set || set->way[way].issued == set->ended[way])
+	at = s ? vst_place_find(vst_identity(rq, s)) : NOWHERE;
+	if (at >= PLACES || IN_STATE(vst_in(at)->what) != IN_ISSUED)
 		return 0;
-	in = &set->way[way];
-	if (!in->queued_ns)
-		in->queued_ns = in->when;
-	in->when = REQUEUED;
-	c = vst_counters_of(in->row[0], &slot);
+	in = vst_in(at);
+	more = vst_more(at);
+	if (!(in->what & IN_MORE))
+		vst_more_begin(more, 0, IN_ROW(in->what), IN_SECTORS(in->what) << 9);
+	if (!more->queued_ns)
+		more->queued_ns = in->when;
+	in->what = (in->what & ~IN_STATE(~0ULL)) | IN_MORE | IN_REQUEUED;
+	c = vst_counters_of(IN_ROW(in->what), &slot);
 	if (c)
 		vst_add(&c->requeues, 1);
 	return 0;
@@ -113,11 +120,10 @@ SEC("tp_btf/block_rq_merge")
 int BPF_PROG(vst_rq_merge, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
-	__u32 way;
-	struct vst_set *set = s ? vst_inflight_find(vst_identity(rq, s), &way) : NULL;
+	__u32 at = s ? vst_place_find(vst_identity(rq, s)) : NOWHERE;
 
-	if (set)
-		set->way[way].when = UNUSED;
+	if (at < PLACES)
+		vst_in(at)->what &= IN_PLACE;
 	return 0;
 }
 
@@ -145,7 +151,7 @@ __noinline int vst_complete_unknown(__u64 rq, blk_opf_t flags, bool last, __u32 
 		row = vst_row_of_nobody(dev, op, VST_LAYER_LEAF);
 		vst_lose(dev, before ? VST_LOSS_NO_START : VST_LOSS_NO_STATE, last, bytes);
 	}
-	if (!vst_count(row, last, bytes, error, NULL, 0))
+	if (!vst_count(row, last, bytes, error, 0, 0, 0))
 		vst_lose(dev, VST_LOSS_NO_CELL, last, bytes);
 	return 0;
 }
@@ -153,13 +159,11 @@ __noinline int vst_complete_unknown(__u64 rq, blk_opf_t flags, bool last, __u32 
 SEC("tp_btf/block_rq_complete")
 int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned int nr_bytes)
 {
+	__u64 now, what = 0, queued_ns = 0, when = 0;
 	struct vst_state *s = vst_state_get();
 	blk_opf_t flags = rq->cmd_flags;
-	struct vst_inflight *in;
-	struct vst_set *set;
-	__u64 missing, now;
 	bool last;
-	__u32 way;
+	__u32 at;
 
 	if (!s || is_passthrough(flags))
 		return 0;
@@ -170,24 +174,29 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 	 * the flag and is counted apart.
 	 */
 	last = nr_bytes >= rq->__data_len && (!vst_rq_in_flush(rq->rq_flags) || (flags & REQ_OP_MASK) == REQ_OP_FLUSH);
-	set = vst_inflight_find(vst_identity(rq, s), &way);
-	if (!set || set->way[way].issued == set->ended[way]) {
-		if (set)
-			set->way[way].when = UNUSED;
+	at = vst_place_find(vst_identity(rq, s));
+	if (at < PLACES) {
+		what = vst_in(at)->what;
+		if (last || !(what & IN_HAS_ROW))
+			vst_in(at)->what = what & IN_PLACE;
+		else if (!(what & IN_MORE))
+			vst_in(at)->what = what - ((__u64)(nr_bytes >> 9) << IN_SECTORS_SHIFT);
+	}
+	if (!(what & IN_HAS_ROW)) {
 		vst_complete_unknown(vst_address(rq), flags, last, nr_bytes, error);
 		return 0;
 	}
-	in = &set->way[way];
-	if (in->row[1])
-		nr_bytes = vst_complete_parts(in, dev_of(rq), nr_bytes);
-	if (!vst_count(in->row[0], last, nr_bytes, error, in, now))
-		vst_lose(dev_of(rq), VST_LOSS_NO_CELL, last, nr_bytes);
-	if (last) {
-		missing = in->issued - set->ended[way] - ONE_IO - vst_inflight_bytes(in);
-		set->ended[way] = in->issued;
-		if (missing)
-			vst_settle(0, dev_of(rq), missing);
+	if (IN_STATE(what) == IN_ISSUED)
+		when = vst_in(at)->when;
+	if (what & IN_MORE) {
+		queued_ns = vst_more(at)->queued_ns;
+		if (vst_more(at)->row[1])
+			nr_bytes = vst_complete_parts(vst_more(at), dev_of(rq), nr_bytes);
+		else
+			vst_more(at)->done += nr_bytes;
 	}
+	if (!vst_count(IN_ROW(what), last, nr_bytes, error, queued_ns, when, now))
+		vst_lose(dev_of(rq), VST_LOSS_NO_CELL, last, nr_bytes);
 	return 0;
 }
 
@@ -206,40 +215,31 @@ struct sweep {
 	__u64 base; /* address from which vst_identity() counts */
 };
 
-__noinline int vst_sweep_one(struct vst_set *set, __u32 way, __u64 now, __u64 base)
+__noinline int vst_sweep_one(__u32 at, __u64 now, __u64 base)
 {
-	__u64 addr, ended, issued, when;
+	struct vst_inflight *in = vst_in(at & (PLACES - 1));
+	struct vst_inflight_more *more = vst_more(at & (PLACES - 1));
+	__u64 what = in->what;
 	struct vst_key *key;
-	__u32 row;
+	__u32 row = IN_ROW(what);
 
-	if (!set || way >= WAYS)
-		return 0;
-	ended = set->ended[way];
-	issued = set->way[way].issued;
-	when = set->way[way].when;
-	addr = set->way[way].addr;
-	row = set->way[way].row[0];
-	if (issued == ended || when <= UNUSED || (__s64)(now - when) < SWEEP_AGE_NS)
+	if (IN_STATE(what) != IN_ISSUED || (__s64)(now - in->when) < SWEEP_AGE_NS)
 		return 0;
 	key = bpf_map_lookup_elem(&vst_row_keys, &row);
-	if (!key || key->layer != VST_LAYER_LEAF || rq_get(base + addr, state) != MQ_RQ_IDLE)
+	if (!key || key->layer != VST_LAYER_LEAF || rq_get(base + more->addr, state) != MQ_RQ_IDLE)
 		return 0;
-	/* if it was used again meanwhile, its next completion finds out */
-	if (__sync_val_compare_and_swap(&set->ended[way], ended, issued) == ended)
-		vst_settle(row, key->dev, issued - ended);
+	/* unless it is being used again: that settles it, then */
+	if (__sync_val_compare_and_swap(&in->what, what, what & IN_PLACE) == what)
+		vst_settle(more, what);
 	return 0;
 }
 
-static long sweep_set(__u32 i, struct sweep *sweep)
+static long sweep_place(__u32 at, struct sweep *sweep)
 {
-	struct vst_set *set;
-
-	if (i >= 1 << VST_INFLIGHT_BITS)
+	if (at >= PLACES)
 		return 1;
-	set = vst_set_at(i);
-	for (int way = 0; way < WAYS; way++)
-		if (set->way[way].issued != set->ended[way])
-			vst_sweep_one(set, way, sweep->now, sweep->base);
+	if (IN_STATE(vst_in(at)->what) == IN_ISSUED)
+		vst_sweep_one(at, sweep->now, sweep->base);
 	return 0;
 }
 
@@ -253,6 +253,6 @@ int vst_sweep(void *ctx)
 		return 0;
 	sweep.now = bpf_ktime_get_ns();
 	sweep.base = vst_address(s);
-	bpf_loop(1 << VST_INFLIGHT_BITS, sweep_set, &sweep, 0);
+	bpf_loop(PLACES, sweep_place, &sweep, 0);
 	return 0;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What is known of requests (and of bios, on stacked devices) between submission and completion. A table of sets of
- * four, found by the address: the block layer has a fixed number of requests and uses the same ones again and again,
- * so no hash with locks and allocation is needed. A request keeps its place when it ends, until another one needs it,
- * and so is found again with one look. A set that is full is counted, never evicted silently.
+ * four, without locks and allocation: the block layer has a fixed number of requests and uses the same ones again and
+ * again. A request keeps its place when it ends, until another one needs it, and so is found again with one look. A set that
+ * is full is counted, never evicted silently.
  *
- * What a submission writes is one cache line, and a completion only reads it; what completions write is another one, which no
- * submission reads. They are often on different CPUs, and reading a line that another CPU wrote costs 45 ns
- * (measured: half of the time at issue).
+ * Submission and completion are often on different CPUs, and to read a line that another CPU wrote is most of what the probes
+ * take (measured: a third of the time at issue, half of it at completion, when each request had lines of its own). So
+ * what is asked for each time is in 16 bytes, and requests that are neighbours in memory are so here: those in use at one time share lines.
  */
 #ifndef VST_INFLIGHT_BPF_H
 #define VST_INFLIGHT_BPF_H
@@ -15,99 +15,112 @@
 #include "compat.bpf.h"
 #include "maps.bpf.h"
 
+/*
+ * .what, from the top: 32 bits of the address, two that count the uses, so that the sweep does not take one use for the
+ * next, the bytes in sectors, the row, and the state.
+ */
+#define IN_ID(what) ((__u32)((what) >> 32))
+#define IN_USE (1ULL << 30)
+#define IN_USES (3 * IN_USE)
+#define IN_SECTORS_SHIFT 16
+#define IN_SECTORS_MAX ((1U << 14) - 1)
+#define IN_SECTORS(what) ((__u32)(what) >> IN_SECTORS_SHIFT & IN_SECTORS_MAX)
+#define IN_ROW_SHIFT 3
+#define IN_ROW(what) ((__u32)(what) >> IN_ROW_SHIFT & (VST_ROWS - 1))
+#define IN_MORE 4ULL /* the rest is in struct vst_inflight_more: bytes and rows too */
+#define IN_STATE(what) ((what) & 3)
+#define IN_FREE 0     /* nothing is known: it ended, or never began */
+#define IN_QUEUED 1   /* noted at its insertion, not issued yet; .more has what was noted */
+#define IN_REQUEUED 2 /* given back by the driver */
+#define IN_ISSUED 3
+#define IN_HAS_ROW 2 /* the last two */
+#define IN_IDS (~0ULL << 32)
+#define IN_PLACE (IN_IDS | IN_USES) /* what a place keeps when it is free */
+_Static_assert(VST_ROWS == 1 << 13, "a row in 13 bits");
+
+struct vst_inflight {
+	__u64 what; /* 0: never used */
+	__u64 when; /* it was issued last */
+};
+
 /* A request holds bios of several rows if it was merged from them; this many are kept apart, the last takes the rest. */
 #define PARTS 4
 
-/* Instead of a time */
-#define QUEUED 0   /* noted at its insertion, not issued yet */
-#define REQUEUED 1 /* given back by the driver */
-#define UNUSED 2   /* nothing is known */
-
-/* Sums of I/Os and their bytes in one number, of which only differences are looked at. */
-#define ONE_SHIFT 40
-#define ONE_IO (1ULL << ONE_SHIFT)
-
-/* Written by submissions. */
-struct vst_inflight {
-	__u64 addr;	 /* of the request; 0: never used */
-	__u64 issued;	 /* sum of all issued so far; in flight while .ended of the same place is not the same */
-	__u64 when;	 /* it was issued last, or QUEUED, REQUEUED, UNUSED */
-	__u64 queued_ns; /* 0: went to the driver directly */
-	union {
-		__u64 task; /* vst_task_owner() of who queued it; until it is issued */
-		struct {
-			__u32 done; /* bytes completed, if there are several parts */
-			__u32 dev;  /* of a bio on a stacked device */
-		};
-	};
+/* What few requests need: those that waited in a queue, and those of several parts, or of no whole sectors, or of too many. */
+struct vst_inflight_more {
+	__u64 addr;	    /* of the request, see vst_identity(); written when the place is given to it */
+	__u64 queued_ns;    /* 0: went to the driver directly */
+	__u64 task;	    /* vst_task_owner() of who queued it */
+	__u32 done;	    /* bytes completed */
+	__u32 dev;	    /* of a bio on a stacked device */
 	__u32 bytes[PARTS]; /* of each part, as issued */
 	__u16 row[PARTS];   /* 0: no such part */
+	__u64 pad;
 };
-_Static_assert(sizeof(struct vst_inflight) == 64, "one cache line");
-_Static_assert(VST_ROWS <= 1 << 16, "a row in 16 bits");
+_Static_assert(sizeof(struct vst_inflight_more) == 64, "one cache line");
 
-#define WAYS 4
-struct vst_set {
-	struct vst_inflight way[WAYS];
-	__u64 ended[WAYS]; /* written by completions: sum of all completed so far */
-	__u64 pad[4];
-};
-_Static_assert(sizeof(struct vst_set) == (1 + WAYS) * 64, "cache lines");
+#define WAYS 4 /* places of a set: a cache line */
+#define PLACES (WAYS << VST_INFLIGHT_BITS)
+#define NOWHERE PLACES
+_Static_assert(WAYS * sizeof(struct vst_inflight) == 64, "one cache line");
 
 /*
- * The only variable of its section, which the agent shares between the objects that have it. Words and not sets: its
- * type is part of the skeleton. Not static: libbpf asks for memory that begins on a page only if others may
- * see it, else each cache line here would be half of two.
+ * All places, and behind them all that is more. The only variable of its section, which the agent shares between the objects
+ * that have it. Words and not structures: its type is part of the skeleton. Not static: libbpf asks for memory that begins
+ * on a page only if others may see it, else each cache line here would be half of two.
  */
-__u64 vst_in_flight[(1 << VST_INFLIGHT_BITS) * sizeof(struct vst_set) / sizeof(__u64)];
+__u64 vst_in_flight[PLACES * (sizeof(struct vst_inflight) + sizeof(struct vst_inflight_more)) / sizeof(__u64)];
 
-static __always_inline struct vst_set *vst_set_at(__u32 i)
+/* at: a place, below PLACES */
+static __always_inline struct vst_inflight *vst_in(__u32 at)
 {
-	return (struct vst_set *)vst_in_flight + i;
+	return (struct vst_inflight *)vst_in_flight + at;
+}
+
+static __always_inline struct vst_inflight_more *vst_more(__u32 at)
+{
+	return (struct vst_inflight_more *)((struct vst_inflight *)vst_in_flight + PLACES) + at;
+}
+
+/* Requests and bios are larger than 64 bytes. Not 0: no place is taken for theirs that never was. */
+static __always_inline __u32 vst_id_of(__u64 addr)
+{
+	__u32 id = addr >> 6;
+
+	return id ?: 1;
 }
 
 /*
- * The set of an address, and the way in it that is tried first. Blocks of 16 KiB are spread, what is in one stays
- * together: the requests that are in use at one time are neighbours, and so on one or two pages here. Measured with 16 in
- * flight: spread one by one, two thirds of the time at issue went into waiting for this table.
+ * Where its place is, if that was free when it was needed first. Blocks of 16 KiB are spread, what is in one stays together, a
+ * request of 256 bytes or more has a home of its own there.
  */
-static __always_inline __u32 vst_set_of(__u64 addr, __u32 *ret_home)
+static __always_inline __u32 vst_home_of(__u64 addr)
 {
-	__u32 block = (addr >> 14) * 0x9e3779b97f4a7c15ULL >> (64 - (VST_INFLIGHT_BITS - 5));
-	__u64 i;
+	__u64 at = (addr >> 14) * 0x9e3779b97f4a7c15ULL >> (62 - VST_INFLIGHT_BITS) & ~63ULL;
 
-	*ret_home = addr >> 7 & (WAYS - 1);
-	i = (__u64)block << 5 | (addr >> 9 & 31);
-	barrier_var(i); /* 6.1 loses the bound of the sum, the compiler knows it */
-	return i & ((1 << VST_INFLIGHT_BITS) - 1);
+	at |= addr >> 8 & 63;
+	barrier_var(at); /* 6.1 loses the bound, the compiler knows it */
+	return at & (PLACES - 1);
 }
 
-static __noinline __u32 vst_way_search(const struct vst_set *set, __u64 addr)
+/* In the set of its home. */
+static __noinline __u32 vst_place_search(__u32 home, __u64 addr)
 {
+	__u32 first = home & (PLACES - WAYS);
+
 #pragma unroll
 	for (__u32 way = 0; way < WAYS; way++)
-		if (set->way[way].addr == addr)
-			return way;
-	return WAYS;
+		if (IN_ID(vst_in(first + way)->what) == vst_id_of(addr))
+			return first + way;
+	return NOWHERE;
 }
 
-/* NULL: not there. */
-static __always_inline struct vst_set *vst_inflight_find(__u64 addr, __u32 *ret_way)
+/* NOWHERE: it has none. */
+static __always_inline __u32 vst_place_find(__u64 addr)
 {
-	__u32 i = vst_set_of(addr, ret_way);
-	struct vst_set *set = vst_set_at(i);
+	__u32 home = vst_home_of(addr);
 
-	if (set->way[*ret_way].addr != addr)
-		*ret_way = vst_way_search(set, addr);
-	return *ret_way < WAYS ? set : NULL;
-}
-
-/* May the place be given to another request? Not if its own waits or is in flight. */
-static __always_inline bool vst_way_is_free(const struct vst_set *set, __u32 way)
-{
-	const struct vst_inflight *in = &set->way[way];
-
-	return !in->addr || (in->issued == set->ended[way] && in->when != QUEUED);
+	return IN_ID(vst_in(home)->what) == vst_id_of(addr) ? home : vst_place_search(home, addr);
 }
 
 /*
@@ -115,64 +128,91 @@ static __always_inline bool vst_way_is_free(const struct vst_set *set, __u32 way
  * was used last longest ago, so that its request is hardly being issued at this moment. That one would take its place
  * without an atomic operation, and one of the two I/Os be counted in the other's row.
  */
-static __noinline __u32 vst_way_take(struct vst_set *set, __u32 home, __u64 addr)
+static __noinline __u32 vst_place_take(__u32 home, __u64 addr)
 {
-	__u64 was = 0, oldest = ~0ULL, age;
-	__u32 best = WAYS, way;
+	__u64 was = 0, oldest = ~0ULL, what, age;
+	__u32 best = vst_place_search(home, addr), first = home & (PLACES - WAYS), at;
 
+	if (best < PLACES)
+		return best;
 #pragma unroll
-	for (__u32 i = 0; i < WAYS; i++) {
-		way = (home + i) & (WAYS - 1);
-		age = set->way[way].addr ? set->way[way].when : 0;
-		if (!vst_way_is_free(set, way) || age >= oldest)
+	for (__u32 n = 0; n < WAYS; n++) {
+		at = first + ((home + n) & (WAYS - 1));
+		what = vst_in(at)->what;
+		age = what ? vst_in(at)->when : 0;
+		if (IN_STATE(what) != IN_FREE || age >= oldest)
 			continue;
 		oldest = age;
-		was = set->way[way].addr;
-		best = way;
+		was = what;
+		best = at;
 	}
-	if (best >= WAYS || __sync_val_compare_and_swap(&set->way[best].addr, was, addr) != was)
-		return WAYS;
-	set->way[best].when = UNUSED;
+	if (best >= PLACES ||
+	    __sync_val_compare_and_swap(&vst_in(best)->what, was, (__u64)vst_id_of(addr) << 32) != was)
+		return NOWHERE;
+	vst_in(best)->when = bpf_ktime_get_ns(); /* not the oldest any more */
+	vst_more(best)->addr = addr;
 	return best;
 }
 
 /*
- * The place of this address, made if need be; NULL: its set is full. Only its own request writes to it, so each address
+ * The place of this address, made if need be; NOWHERE: its set is full. Only its own request writes to it, so each address
  * has one place at most and no atomic operation is needed.
  */
-static __always_inline struct vst_set *vst_inflight_claim(__u64 addr, __u32 *ret_way)
+static __always_inline __u32 vst_place_claim(__u64 addr)
 {
-	__u32 home, i = vst_set_of(addr, &home);
-	struct vst_set *set = vst_set_at(i);
+	__u32 home = vst_home_of(addr);
 
-	*ret_way = home;
-	if (set->way[home].addr == addr)
-		return set;
-	*ret_way = vst_way_search(set, addr);
-	if (*ret_way >= WAYS)
-		*ret_way = vst_way_take(set, home, addr);
-	return *ret_way < WAYS ? set : NULL;
+	return IN_ID(vst_in(home)->what) == vst_id_of(addr) ? home : vst_place_take(home, addr);
 }
 
-/* All bytes of what was issued last. */
-static __always_inline __u64 vst_inflight_bytes(const struct vst_inflight *in)
+/* From now on there is more of a request, of one part. */
+static __always_inline void vst_more_begin(struct vst_inflight_more *more, __u64 queued_ns, __u32 row, __u32 bytes)
 {
-	__u64 bytes = in->bytes[0];
-
-#pragma unroll
-	for (int i = 1; i < PARTS && in->row[i]; i++)
-		bytes += in->bytes[i];
-	return bytes;
+	more->queued_ns = queued_ns;
+	more->done = 0;
+	more->row[0] = row;
+	more->row[1] = 0;
+	more->bytes[0] = bytes;
 }
 
 /*
- * From now on it is in flight. The time first: the sweep looks at what is in flight, and when it began. Who calls reads the
- * clock before anything else: it waits for all loads before it, and what follows need not wait for those that miss.
+ * It is being issued: all but its rows. As if it were queued meanwhile, so that nobody takes its place; what its end needs is
+ * in memory before they are decided, for the program would keep it on its stack. queued: more->queued_ns is set.
  */
-static __always_inline void vst_inflight_begin(struct vst_inflight *in, __u64 now)
+static __always_inline void vst_inflight_begin(__u32 at, __u64 now, __u32 bytes, bool queued)
 {
+	struct vst_inflight_more *more = vst_more(at);
+	struct vst_inflight *in = vst_in(at);
+	__u64 what = (in->what & IN_IDS) | ((in->what + IN_USE) & IN_USES) | IN_QUEUED;
+
 	in->when = now;
-	barrier();
-	in->issued += ONE_IO + vst_inflight_bytes(in);
+	if (queued || (bytes & 511) || bytes >> 9 > IN_SECTORS_MAX) {
+		vst_more_begin(more, queued ? more->queued_ns : 0, 0, bytes);
+		what |= IN_MORE;
+	} else {
+		what |= bytes >> 9 << IN_SECTORS_SHIFT;
+	}
+	in->what = what;
+}
+
+/* It gets several parts. */
+static __always_inline void vst_inflight_split(__u32 at)
+{
+	struct vst_inflight *in = vst_in(at);
+
+	if (in->what & IN_MORE)
+		return;
+	vst_more(at)->queued_ns = 0;
+	in->what = (in->what & IN_PLACE) | IN_MORE | IN_QUEUED;
+}
+
+/* From now on it is in flight; row: the first one. */
+static __always_inline void vst_inflight_issue(__u32 at, __u32 row)
+{
+	struct vst_inflight *in = vst_in(at);
+
+	if (in->what & IN_MORE)
+		vst_more(at)->row[0] = row;
+	in->what |= row << IN_ROW_SHIFT | IN_ISSUED;
 }
 #endif /* VST_INFLIGHT_BPF_H */

@@ -17,31 +17,29 @@ static __always_inline bool is_stacked(__u64 disk)
 SEC("tp_btf/block_bio_queue")
 int BPF_PROG(vst_bio_queue, struct bio *bio)
 {
-	__u64 disk = vst_ptr(vst_ptr(bio, struct bio, bi_bdev), struct block_device, bd_disk);
-	__u32 bytes = vst_read(bio, struct bio, bi_iter.bi_size);
+	__u64 disk = vst_ptr(vst_ptr(bio, struct bio, bi_bdev), struct block_device, bd_disk), addr;
+	__u32 bytes = vst_read(bio, struct bio, bi_iter.bi_size), at, row;
 	struct vst_state *s = vst_state_get();
-	struct vst_inflight *in;
-	struct vst_set *set;
-	__u32 way;
 	__u8 op;
 
 	if (!s || !is_stacked(disk))
 		return 0;
-	set = vst_inflight_claim(vst_identity(bio, s), &way);
-	if (!set) {
+	addr = vst_identity(bio, s);
+	at = vst_place_claim(addr);
+	if (at >= PLACES) {
 		vst_lose(vst_dev_of(disk), VST_LOSS_NO_CELL, 1, bytes);
 		return 0;
 	}
+	if (IN_STATE(vst_in(at)->what) == IN_ISSUED) /* a bio at this address before: it was freed, so it has ended */
+		vst_settle(vst_more(at), vst_in(at)->what);
 	op = vst_op_of(vst_read(bio, struct bio, bi_opf));
 	if (op == VST_OP_WRITE && !bytes)
 		op = VST_OP_FLUSH;
-	in = &set->way[way];
-	in->queued_ns = 0;
-	in->task = TASK_IS_CURRENT;
-	vst_decide(s, in, vst_address(bio), VST_SORT(op, VST_LAYER_STACKED, 0), true, bytes);
-	in->done = 0;
-	in->dev = vst_dev_of(disk);
-	vst_inflight_begin(in, bpf_ktime_get_ns());
+	vst_more(at)->queued_ns = 0;
+	vst_more(at)->dev = vst_dev_of(disk);
+	vst_inflight_begin(at, bpf_ktime_get_ns(), bytes, true); /* at its end the bio does not tell how large it was */
+	row = vst_decide(s, at, vst_address(bio), TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_STACKED, 0), true, bytes);
+	vst_inflight_issue(at, row);
 	return 0;
 }
 
@@ -49,26 +47,26 @@ SEC("tp_btf/block_bio_complete")
 int BPF_PROG(vst_bio_complete, struct request_queue *q, struct bio *bio)
 {
 	struct vst_state *s = vst_state_get();
-	__u32 way, bytes;
-	struct vst_set *set = s ? vst_inflight_find(vst_identity(bio, s), &way) : NULL;
-	struct vst_inflight *in;
-	__u64 missing;
+	struct vst_inflight_more *more;
+	__u64 addr, what;
+	__u32 at, bytes;
 
+	if (!s)
+		return 0;
+	addr = vst_identity(bio, s);
+	at = vst_place_find(addr);
 	/*
 	 * Not ours: a leaf's, or under way when the probe was attached. A driver may have sent the bio on to another
 	 * device, so its device at the end says nothing.
 	 */
-	if (!set || set->way[way].issued == set->ended[way])
+	if (at >= PLACES || IN_STATE(vst_in(at)->what) != IN_ISSUED)
 		return 0;
-	in = &set->way[way];
-	bytes = vst_inflight_bytes(in);
-	missing = in->issued - set->ended[way] - ONE_IO - bytes;
-	set->ended[way] = in->issued;
-	if (missing) /* of a bio at the same address before: it was freed, so it has ended */
-		vst_settle(0, in->dev, missing);
-	if (in->row[1])
-		bytes = vst_complete_parts(in, in->dev, bytes);
-	if (!vst_count(in->row[0], true, bytes, vst_read(bio, struct bio, bi_status), in, bpf_ktime_get_ns()))
-		vst_lose(in->dev, VST_LOSS_NO_CELL, 1, bytes);
+	what = vst_in(at)->what;
+	vst_in(at)->what = what & IN_PLACE;
+	more = vst_more(at);
+	bytes = vst_complete_parts(more, more->dev, vst_bytes_left(more));
+	if (!vst_count(IN_ROW(what), true, bytes, vst_read(bio, struct bio, bi_status), 0, vst_in(at)->when,
+		       bpf_ktime_get_ns()))
+		vst_lose(more->dev, VST_LOSS_NO_CELL, 1, bytes);
 	return 0;
 }

@@ -30,24 +30,24 @@ struct vst_walk {
 
 #define STEPS_MAX 4096 /* bios or pages; a request has 1 MiB or so, at most 256 segments or 2,560 sectors by default */
 
-__noinline int vst_give(struct vst_inflight *in, __u64 bio, __u32 row, __u32 bytes)
+__noinline int vst_give(struct vst_inflight_more *more, __u64 bio, __u32 row, __u32 bytes)
 {
-	if (!in)
+	if (!more)
 		return 0;
 #pragma unroll
 	for (int i = 0; i < PARTS; i++) {
-		if (!in->row[i] || in->row[i] == row) {
-			in->row[i] = row;
-			in->bytes[i] += bytes;
+		if (!more->row[i] || more->row[i] == row) {
+			more->row[i] = row;
+			more->bytes[i] += bytes;
 			return 0;
 		}
 	}
-	in->bytes[PARTS - 1] += bytes;
+	more->bytes[PARTS - 1] += bytes;
 	vst_lose(vst_dev_of_bio(bio), VST_LOSS_NO_PART, 0, bytes);
 	return 0;
 }
 
-static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *w, struct vst_inflight *in)
+static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *w, struct vst_inflight_more *more)
 {
 	__u32 shift = s->page_shift & 31;
 	__u32 len = vst_read(w->vec, struct bio_vec, bv_len), off = vst_read(w->vec, struct bio_vec, bv_offset);
@@ -72,7 +72,7 @@ static __always_inline void vst_walk_page(struct vst_state *s, struct vst_walk *
 		else
 			w->row = vst_row_of(s, w->io.bio, folio, writer, w->io.sort | SORT_WRITER);
 	}
-	vst_give(in, w->io.bio, w->row, bytes);
+	vst_give(more, w->io.bio, w->row, bytes);
 	w->left -= bytes;
 	w->bio_left -= bytes;
 	w->vec_done += bytes;
@@ -106,16 +106,16 @@ static __always_inline bool vst_walk_into(struct vst_state *s, struct vst_walk *
  * One step; true at the end. A global function: the verifier looks at it once, and knows nothing of the numbers in *w.
  * Inlined into the loop it would follow them through each step, beyond its limit of a million instructions.
  */
-__noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight *in)
+__noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight_more *more)
 {
 	__u64 folio, mapping = 0, memcg = 0, end_io;
 	struct vst_state *s = vst_state_get();
 	__u32 bytes;
 
-	if (!s || !w || !in)
+	if (!s || !w || !more)
 		return 1;
 	if (w->bio_left) {
-		vst_walk_page(s, w, in);
+		vst_walk_page(s, w, more);
 		return 0;
 	}
 	if (!w->io.bio || !w->left)
@@ -139,7 +139,7 @@ __noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight *in)
 	}
 	if (bytes && vst_walk_into(s, w, bytes))
 		return 0;
-	vst_give(in, w->io.bio, w->row, bytes);
+	vst_give(more, w->io.bio, w->row, bytes);
 	w->left -= bytes;
 	w->io.bio = vst_ptr(w->io.bio, struct bio, bi_next);
 	return 0;
@@ -147,29 +147,29 @@ __noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight *in)
 
 struct vst_walk_ctx {
 	struct vst_walk walk;
-	struct vst_inflight *in;
+	struct vst_inflight_more *more;
 };
 
 static long vst_walk_on(__u32 i, struct vst_walk_ctx *ctx)
 {
-	int end = vst_walk_step(&ctx->walk, ctx->in);
+	int end = vst_walk_step(&ctx->walk, ctx->more);
 
 	barrier_var(end); /* the verifier does not know that it is 0 or 1, the compiler does */
 	return end ? 1 : 0;
 }
 
-/* A request of several bios, or a bio whose pages have to be looked at; sort: op and layer. Fills in->row, in->bytes. */
-__noinline int vst_walk(struct vst_inflight *in, __u64 bio, __u64 task, __u32 sort, __u32 bytes)
+/* A request of several bios, or a bio whose pages have to be looked at; sort: op and layer. Fills in *more. */
+__noinline int vst_walk(struct vst_inflight_more *more, __u64 bio, __u64 task, __u32 sort, __u32 bytes)
 {
 	struct vst_walk_ctx ctx;
 
-	if (!in)
+	if (!more)
 		return 0;
 	__builtin_memset(&ctx, 0, sizeof(ctx));
-	__builtin_memset(in->bytes, 0, sizeof(in->bytes));
-	__builtin_memset(in->row, 0, sizeof(in->row));
-	in->done = 0;
-	ctx.in = in;
+	__builtin_memset(more->bytes, 0, sizeof(more->bytes));
+	__builtin_memset(more->row, 0, sizeof(more->row));
+	more->done = 0;
+	ctx.more = more;
 	ctx.walk.io.bio = bio;
 	ctx.walk.io.task = task;
 	ctx.walk.io.sort = sort;
@@ -178,35 +178,19 @@ __noinline int vst_walk(struct vst_inflight *in, __u64 bio, __u64 task, __u32 so
 	return 0;
 }
 
-/* A request without bios: a device's own. */
-__noinline int vst_decide_nobody(struct vst_inflight *in, __u32 dev, __u8 op, __u32 bytes)
-{
-	if (!in)
-		return 0;
-	in->row[0] = vst_row_of_nobody(dev, op, VST_LAYER_LEAF);
-	in->row[1] = 0;
-	in->bytes[0] = bytes;
-	return 0;
-}
-
-/*
- * Fills in->row and in->bytes; in->task is who submitted it. single: the bio is the only one. What is known at the beginning
- * and needed at the end is in *in already: kept on the program's stack, it would make that one of more than 64 bytes.
- */
-static __always_inline void vst_decide(const struct vst_state *s, struct vst_inflight *in, __u64 bio, __u32 sort,
-				       bool single, __u32 bytes)
+/* The row, or the first one, of what begins with this bio; single: it is the only one. Fills in *more of several parts. */
+static __always_inline __u32 vst_decide(const struct vst_state *s, __u32 at, __u64 bio, __u64 task, __u32 sort,
+					bool single, __u32 bytes)
 {
 	struct vst_io io = { .bio = bio };
 
-	in->row[1] = 0;
-	in->bytes[0] = bytes;
 	if (single) {
 		vst_sort_decide(&io, s, sort, sort >> 8);
-		if (!io.folio || !vst_is_shared(s, vst_ptr(io.folio, struct folio, mapping))) {
-			in->row[0] = vst_row_of(s, bio, io.folio, in->task, io.sort);
-			return;
-		}
+		if (!io.folio || !vst_is_shared(s, vst_ptr(io.folio, struct folio, mapping)))
+			return vst_row_of(s, bio, io.folio, task, io.sort);
 	}
-	vst_walk(in, bio, in->task, sort, in->bytes[0]);
+	vst_inflight_split(at);
+	vst_walk(vst_more(at), bio, task, sort, bytes);
+	return vst_more(at)->row[0];
 }
 #endif /* VST_WALK_BPF_H */
