@@ -37,6 +37,19 @@ struct vst_locks {
 	__u32 last_id;
 };
 
+/* Of a key of numbers; in a tick with thousands of new rows uthash's own takes longer than the rest. */
+static unsigned int hash_of(const void *key, size_t size)
+{
+	const __u64 *word = key;
+	__u64 h = 0;
+
+	for (size_t i = 0; i < size / sizeof(*word); i++) {
+		h = (h ^ word[i]) * 0x9e3779b97f4a7c15ULL;
+		h ^= h >> 32;
+	}
+	return (unsigned int)h;
+}
+
 int vst_locks_new(struct vst_locks **ret)
 {
 	struct vst_locks *l = calloc(1, sizeof(*l));
@@ -53,6 +66,7 @@ static void row_free(struct vst_locks *l, struct vst_lock_row *row)
 	if (row->waiter)
 		row->waiter->rows--;
 	free(row->hist.bucket);
+	free(row->old_hist);
 	free(row->object.text);
 	free(row);
 }
@@ -205,7 +219,7 @@ static struct vst_lock_row *row_of(struct vst_locks *l, const struct vst_lock_co
 	struct vst_lock_row_key whole = { c->owner, VST_LOCK_WHAT_NO_CPU(c->what) };
 	struct vst_lock_row *row;
 
-	HASH_FIND(hh, l->rows, &whole, sizeof(whole), row);
+	HASH_FIND_BYHASHVALUE(hh, l->rows, &whole, sizeof(whole), hash_of(&whole, sizeof(whole)), row);
 	if (row)
 		return row;
 	row = calloc(1, sizeof(*row));
@@ -214,33 +228,55 @@ static struct vst_lock_row *row_of(struct vst_locks *l, const struct vst_lock_co
 	row->id = ++l->last_id;
 	row->key = whole;
 	row->waiter = container_of_owner(owners, c->owner, now);
-	HASH_ADD(hh, l->rows, key, sizeof(row->key), row);
+	HASH_ADD_BYHASHVALUE(hh, l->rows, key, sizeof(row->key), hash_of(&row->key, sizeof(row->key)), row);
 	return row;
+}
+
+#define TOGETHER 8 /* buckets that are skipped at once: nearly all are empty */
+
+/* A bit for each bucket that is not 0. */
+static void touched_of(const struct vst_lock_hist *h, __u64 *ret_bits)
+{
+	__u32 any, i, j;
+
+	memset(ret_bits, 0, VST_HIST_BUCKETS / 8);
+	for (i = 0; i < VST_HIST_BUCKETS; i += TOGETHER) {
+		for (any = 0, j = i; j < i + TOGETHER; j++)
+			any |= h->n[j];
+		for (j = i; any && j < i + TOGETHER; j++)
+			ret_bits[j / 64] |= (__u64)(h->n[j] != 0) << (j % 64);
+	}
 }
 
 /* Takes the figures of all its places, one for each CPU. */
 static int row_read(struct vst_locks *l, struct vst_lock_row *row, const struct vst_lock_maps *m)
 {
-	__u64 waits = row->old_waits, total = row->old_total_ns;
-	struct vst_lock_hist sum = row->old_hist, h;
+	__u64 waits = row->old_waits, total = row->old_total_ns, touched[VST_HIST_BUCKETS / 64];
+	struct vst_lock_hist sum, h, *to = row->old_hist ? &h : &sum;
 	__u32 at, place;
 
+	if (row->old_hist)
+		sum = *row->old_hist;
+	else if (!row->first)
+		memset(&sum, 0, sizeof(sum));
 	for (at = row->first; at; at = l->row_next[at - 1]) {
 		const struct vst_lock_counters *c = &m->rows[at - 1];
 
 		place = at - 1;
-		if (bpf_map_lookup_elem(m->hists_fd, &place, &h))
+		if (bpf_map_lookup_elem(m->hists_fd, &place, to))
 			return -errno;
 		waits += __atomic_load_n(&c->waits, __ATOMIC_RELAXED);
 		total += __atomic_load_n(&c->total_ns, __ATOMIC_RELAXED);
 		if (c->max_ns > row->max_ns)
 			row->max_ns = c->max_ns;
-		for (int i = 0; i < VST_HIST_BUCKETS; i++)
+		for (int i = 0; to == &h && i < VST_HIST_BUCKETS; i++)
 			sum.n[i] += h.n[i];
+		to = &h;
 	}
+	touched_of(&sum, touched);
 	row->waits = waits;
 	row->total_ns = total;
-	return vst_sparse_update(&row->hist, sum.n);
+	return vst_sparse_update(&row->hist, sum.n, touched);
 }
 
 static int collect_rows(struct vst_locks *l, const struct vst_lock_maps *m, struct vst_owners *owners, double now)
@@ -289,7 +325,7 @@ static struct vst_lock_blame *blame_of(struct vst_locks *l, const struct vst_loc
 	struct vst_lock_who key = { p->waiter, p->holder, VST_LOCK_WHAT_NO_CPU(p->what) };
 	struct vst_lock_blame *b;
 
-	HASH_FIND(hh, l->blames, &key, sizeof(key), b);
+	HASH_FIND_BYHASHVALUE(hh, l->blames, &key, sizeof(key), hash_of(&key, sizeof(key)), b);
 	if (b)
 		return b;
 	b = calloc(1, sizeof(*b));
@@ -299,7 +335,7 @@ static struct vst_lock_blame *blame_of(struct vst_locks *l, const struct vst_loc
 	b->key = key;
 	b->waiter = container_of_owner(owners, key.waiter, now);
 	b->holder = container_of_owner(owners, key.holder, now);
-	HASH_ADD(hh, l->blames, key, sizeof(b->key), b);
+	HASH_ADD_BYHASHVALUE(hh, l->blames, key, sizeof(b->key), hash_of(&b->key, sizeof(b->key)), b);
 	return b;
 }
 
@@ -421,7 +457,9 @@ static void row_take_back(struct vst_locks *l, const struct vst_lock_maps *m, __
 	struct vst_lock_row *row = l->row_at[at];
 	struct vst_lock_hist h;
 
-	if (row_read(l, row, m) || bpf_map_lookup_elem(m->hists_fd, &at, &h) ||
+	if (!row->old_hist)
+		row->old_hist = calloc(1, sizeof(*row->old_hist));
+	if (!row->old_hist || row_read(l, row, m) || bpf_map_lookup_elem(m->hists_fd, &at, &h) ||
 	    bpf_map_update_elem(m->hists_fd, &at, &zero, BPF_ANY))
 		return; /* the next tick may have more luck */
 	unchain(&row->first, l->row_next, at);
@@ -429,7 +467,7 @@ static void row_take_back(struct vst_locks *l, const struct vst_lock_maps *m, __
 	row->old_waits += c->waits;
 	row->old_total_ns += c->total_ns;
 	for (int i = 0; i < VST_HIST_BUCKETS; i++)
-		row->old_hist.n[i] += h.n[i];
+		row->old_hist->n[i] += h.n[i];
 	memset(c, 0, sizeof(*c));
 	l->row_at[at] = NULL;
 	l->row_seen[at] = 0;

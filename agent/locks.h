@@ -43,7 +43,7 @@ struct vst_lock_row {
 	__u64 waits, total_ns, max_ns;
 	__u64 old_waits, old_total_ns; /* of places that were taken back */
 	struct vst_sparse hist;
-	struct vst_lock_hist old_hist;
+	struct vst_lock_hist *old_hist; /* NULL: none was */
 	struct vst_lock_longest object;
 	__u16 first; /* of its places, chained; 0: none */
 	unsigned int places;

@@ -14,28 +14,29 @@
 #include "agent/runtime.h"
 
 #define SCAN_DEPTH 32
-#define ROOT_CGROUP 1  /* its id, in every hierarchy: a mount of another one shows a part of the tree */
-#define ASK_FIRST 0.05 /* seconds; doubled each time ... */
-#define ASK_LAST 60.0  /* ... up to this, then never again */
+#define ROOT_CGROUP 1	/* its id, in every hierarchy: a mount of another one shows a part of the tree */
+#define ASK_FIRST 0.05	/* seconds; doubled each time ... */
+#define ASK_LAST 60.0	/* ... up to this, then never again */
+#define ASK_AT_ONCE 100 /* in one tick: each takes 20 to 50 us, the others wait for the next */
 
-struct cgroup_id {
-	__u64 id;
-	__u64 hier;
-};
-
+/*
+ * A place of the table of cgroups, open addressing. Not uthash: with thousands of containers each step of a chain misses the
+ * processor's caches, and the first tick of 1,000 of them takes thousands of look-ups.
+ */
 struct cgroup {
-	struct cgroup_id key;
-	double ended;	   /* 0: it exists */
-	unsigned int scan; /* the last that found it */
-	struct vst_container *container;
-	UT_hash_handle hh;
+	__u64 key;		 /* id << 2 | hierarchy; 0: nothing here, nor further on */
+	struct vst_container *c; /* NULL: it was forgotten */
+	double ended;		 /* 0: it exists */
+	unsigned int scan;	 /* the last that found it */
 };
 
 struct vst_owners {
 	char root[64];
 	struct vst_runtime *runtime;
 	struct cgroup *cgroups;
+	unsigned int places, used, n_cgroups; /* a power of 2; those with a key; with a container */
 	struct vst_container *containers;
+	struct vst_container *ask_next; /* where the last tick stopped asking; NULL: at the first */
 	struct vst_container *nobody;
 	unsigned int scan;
 	bool scan_partial; /* there is more than the last scan could look at */
@@ -158,30 +159,67 @@ static struct vst_container *container_of_path(struct vst_owners *o, const char 
 
 /* --- cgroups --- */
 
-static struct cgroup *cgroup_find(struct vst_owners *o, __u64 hier, __u64 id)
+static __u64 key_of(__u64 hier, __u64 id)
 {
-	struct cgroup_id key = { .id = id, .hier = hier };
-	struct cgroup *cg;
+	return id << 2 | hier;
+}
 
-	HASH_FIND(hh, o->cgroups, &key, sizeof(key), cg);
-	return cg;
+/* The place of a key, or the empty one where it belongs. */
+static struct cgroup *place_of(const struct vst_owners *o, __u64 key)
+{
+	unsigned int i = (unsigned int)(key * 0x9e3779b97f4a7c15ULL >> 32);
+
+	for (;; i++) {
+		struct cgroup *cg = &o->cgroups[i & (o->places - 1)];
+
+		if (!cg->key || cg->key == key)
+			return cg;
+	}
+}
+
+/* Makes room for one more, with at least half of the places empty. What was found before is elsewhere then. */
+static int places_grow(struct vst_owners *o)
+{
+	unsigned int n = o->places, old = o->places;
+	struct cgroup *cg = o->cgroups;
+
+	if (2 * (o->used + 1) <= o->places)
+		return 0;
+	for (n = 1024; n < 3 * o->n_cgroups; n *= 2)
+		;
+	o->cgroups = calloc(n, sizeof(*o->cgroups));
+	if (!o->cgroups) {
+		o->cgroups = cg;
+		return -ENOMEM;
+	}
+	o->places = n;
+	o->used = o->n_cgroups;
+	for (unsigned int i = 0; i < old; i++)
+		if (cg[i].c)
+			*place_of(o, cg[i].key) = cg[i];
+	free(cg);
+	return 0;
+}
+
+static struct cgroup *cgroup_find(const struct vst_owners *o, __u64 hier, __u64 id)
+{
+	struct cgroup *cg = o->places ? place_of(o, key_of(hier, id)) : NULL;
+
+	return cg && cg->c ? cg : NULL;
 }
 
 static struct cgroup *cgroup_add(struct vst_owners *o, __u64 hier, __u64 id, struct vst_container *c)
 {
 	struct cgroup *cg;
 
-	if (!c)
+	if (!c || places_grow(o))
 		return NULL;
-	cg = calloc(1, sizeof(*cg));
-	if (!cg)
-		return NULL;
-	cg->key.id = id;
-	cg->key.hier = hier;
-	cg->container = c;
+	cg = place_of(o, key_of(hier, id));
+	o->used += !cg->key;
+	o->n_cgroups++;
+	*cg = (struct cgroup){ .key = key_of(hier, id), .c = c };
 	c->alive++;
 	c->cgroups++;
-	HASH_ADD(hh, o->cgroups, key, sizeof(cg->key), cg);
 	return cg;
 }
 
@@ -203,8 +241,8 @@ static struct cgroup *cgroup_made(struct vst_owners *o, __u64 hier, __u64 id, co
 	if (cg)
 		return cg;
 	cg = cgroup_add(o, hier, id, container_of_path(o, path, now));
-	if (cg && cg->container->ended)
-		container_again(o, cg->container, now);
+	if (cg && cg->c->ended)
+		container_again(o, cg->c, now);
 	return cg;
 }
 
@@ -213,8 +251,8 @@ static void cgroup_gone(struct cgroup *cg, double now)
 	if (cg->ended)
 		return;
 	cg->ended = now;
-	if (!--cg->container->alive)
-		cg->container->ended = now;
+	if (!--cg->c->alive)
+		cg->c->ended = now;
 }
 
 void vst_owners_event(struct vst_owners *o, const struct vst_event_cgroup *event, double now)
@@ -240,7 +278,7 @@ struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *
 		return o->nobody;
 	cg = cgroup_find(o, key->hier, key->owner);
 	if (cg)
-		return cg->container;
+		return cg->c;
 	/* neither scanned nor made since: an event was lost, and the cgroup is gone again */
 	snprintf(name, sizeof(name), "cgroup-%llu", (unsigned long long)key->owner);
 	HASH_FIND_STR(o->containers, name, c);
@@ -358,8 +396,8 @@ static void scan_sweep(struct vst_owners *o, __u64 hier, double now)
 {
 	struct cgroup *cg;
 
-	for (cg = o->cgroups; cg; cg = cg->hh.next)
-		if (cg->key.hier == hier && cg->scan != o->scan)
+	for (cg = o->cgroups; cg < o->cgroups + o->places; cg++)
+		if (cg->c && (cg->key & 3) == hier && cg->scan != o->scan)
 			cgroup_gone(cg, now);
 }
 
@@ -443,16 +481,15 @@ static bool is_over(double ended, double now)
 
 static void forget_cgroups(struct vst_owners *o, double now)
 {
-	struct cgroup *cg, *next;
+	struct cgroup *cg;
 
-	HASH_ITER(hh, o->cgroups, cg, next)
-	{
+	for (cg = o->cgroups; cg < o->cgroups + o->places; cg++) {
 		/* a container that lives on makes and removes cgroups inside it for years */
-		if (!is_over(cg->ended, now) && !cg->container->crowded_out)
+		if (!cg->c || (!is_over(cg->ended, now) && !cg->c->crowded_out))
 			continue;
-		cg->container->cgroups--;
-		HASH_DEL(o->cgroups, cg);
-		free(cg);
+		cg->c->cgroups--;
+		cg->c = NULL;
+		o->n_cgroups--;
 	}
 }
 
@@ -464,9 +501,27 @@ static void forget_containers(struct vst_owners *o, double now)
 	{
 		if ((!is_over(c->ended, now) && !c->crowded_out) || c->rows || c->cgroups)
 			continue;
+		if (o->ask_next == c)
+			o->ask_next = next;
 		HASH_DEL(o->containers, c);
 		container_free(c);
 	}
+}
+
+/* Asks those whose time has come, beginning where it stopped the last time. */
+static void ask_again(struct vst_owners *o, double now)
+{
+	struct vst_container *c = o->ask_next;
+	unsigned int n = HASH_COUNT(o->containers), asked = 0;
+
+	for (; n && asked < ASK_AT_ONCE; n--, c = c->hh.next) {
+		c = c ?: o->containers;
+		if (!c->ask_at || now < c->ask_at)
+			continue;
+		container_ask(o, c, now);
+		asked++;
+	}
+	o->ask_next = c;
 }
 
 /* So many that ended are more than there is room for: those that were made first go early. */
@@ -493,11 +548,7 @@ static void crowd_out(struct vst_owners *o)
 
 void vst_owners_tick(struct vst_owners *o, double now)
 {
-	struct vst_container *c;
-
-	for (c = o->containers; c; c = c->hh.next)
-		if (c->ask_at && now >= c->ask_at)
-			container_ask(o, c, now);
+	ask_again(o, now);
 	crowd_out(o);
 	forget_cgroups(o, now);
 	forget_containers(o, now);
@@ -521,15 +572,10 @@ unsigned int vst_owners_count(struct vst_owners *o)
 void vst_owners_free(struct vst_owners *o)
 {
 	struct vst_container *c, *c_next;
-	struct cgroup *cg, *cg_next;
 
 	if (!o)
 		return;
-	HASH_ITER(hh, o->cgroups, cg, cg_next)
-	{
-		HASH_DEL(o->cgroups, cg);
-		free(cg);
-	}
+	free(o->cgroups);
 	HASH_ITER(hh, o->containers, c, c_next)
 	{
 		HASH_DEL(o->containers, c);

@@ -6,9 +6,10 @@
 #include "agent/table.h"
 
 /*
- * now[VST_HIST_BUCKETS]: the buckets as they are, of which the lower 32 bits are right. One that seems to fall, because it
- * was read while it was written, stays. 0 or -ENOMEM, then nothing has changed.
+ * now[VST_HIST_BUCKETS]: the buckets as they are, of which the lower 32 bits are right; touched: a bit for each of those to
+ * look at, the others are as before. One that seems to fall, because it was read while it was written, stays. 0 or -ENOMEM, then
+ * nothing has changed.
  */
-int vst_sparse_update(struct vst_sparse *h, const __u32 *now);
+int vst_sparse_update(struct vst_sparse *h, const __u32 *now, const __u64 *touched);
 
 #endif /* VST_SPARSE_H */

@@ -9,7 +9,8 @@
 #include "agent/sparse.h"
 #include "agent/table.h"
 
-#define BATCH 32 /* histograms read at once */
+#define BATCH 64 /* histograms read at once */
+#define GAP 8	 /* to read so many more for nothing costs less than another system call */
 
 int vst_table_new(struct vst_table **ret)
 {
@@ -47,6 +48,7 @@ void vst_table_free(struct vst_table *t)
 	}
 	free(t->seen);
 	free(t->scratch);
+	free(t->cells);
 	free(t->dirty);
 	free(t);
 }
@@ -153,33 +155,133 @@ static void row_counters(struct vst_table *t, struct vst_row *row, const struct 
 	memcpy(row->sum_ns, sum, sizeof(sum));
 }
 
-/* The row's histograms on all CPUs, added up; slots that follow each other are read in one go. */
-static int row_hists(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
-{
-	__u32 sum[VST_TIME__N][VST_HIST_BUCKETS] = { 0 }, keys[BATCH], slot, first, before, next, count, i, direct = 0;
-	int time, bucket, err = 0;
+/* --- histograms --- */
 
-	for (slot = t->slot_first[row->number]; slot; slot = next) {
-		/* chains grow at the head: numbers that follow each other come in falling order */
-		for (first = slot, count = 1; (next = t->slot_next[first]) && next == first - 1 && count < BATCH;
-		     count++)
-			first = next;
+static void bit_set(__u64 *bits, __u32 i)
+{
+	bits[i / 64] |= 1ULL << (i % 64);
+}
+
+/* The first bit from i on that is set; end if there is none before. */
+static __u32 bit_next(const __u64 *bits, __u32 i, __u32 end)
+{
+	__u64 word;
+
+	for (; i < end; i = (i / 64 + 1) * 64) {
+		word = bits[i / 64] >> (i % 64);
+		if (word) {
+			i += (__u32)__builtin_ctzll(word);
+			return i < end ? i : end;
+		}
+	}
+	return end;
+}
+
+#define TOGETHER 8 /* buckets that are skipped at once: nearly all are empty */
+
+static bool are_zero(const __u32 (*n)[VST_TIME__N])
+{
+	__u64 word, any = 0;
+
+	for (size_t i = 0; i < TOGETHER * sizeof(*n); i += sizeof(word)) {
+		memcpy(&word, (const char *)n + i, sizeof(word));
+		any |= word;
+	}
+	return !any;
+}
+
+/* Keeps of a slot's histograms what is not 0. */
+static int cells_keep(struct vst_table *t, __u32 slot, const struct vst_hists *h)
+{
+	struct vst_cell *cells;
+	size_t cap;
+	__u32 i, j;
+
+	if (t->n_cells + VST_HIST_BUCKETS > t->cap_cells) {
+		cap = 2 * t->cap_cells + 4 * VST_HIST_BUCKETS;
+		cells = realloc(t->cells, cap * sizeof(*cells));
+		if (!cells)
+			return -ENOMEM;
+		t->cells = cells;
+		t->cap_cells = cap;
+	}
+	cells = t->cells + t->n_cells;
+	for (i = 0; i < VST_HIST_BUCKETS; i += TOGETHER) {
+		if (are_zero(&h->n[i]))
+			continue;
+		for (j = i; j < i + TOGETHER; j++) {
+			cells->bucket = j;
+			memcpy(cells->n, h->n[j], sizeof(cells->n));
+			cells += (cells->n[0] | cells->n[1] | cells->n[2]) != 0;
+		}
+	}
+	t->slot_cells[slot].first = (__u32)t->n_cells;
+	t->slot_cells[slot].n = (__u32)(cells - t->cells) - (__u32)t->n_cells;
+	t->n_cells = (size_t)(cells - t->cells);
+	return 0;
+}
+
+/*
+ * Reads the histograms of all slots of the rows that changed, in the order of the slots and not of the rows: so it takes few
+ * system calls, also where each row has one of its slots here and another one there.
+ */
+static int read_hists(struct vst_table *t, const struct vst_maps *m)
+{
+	__u32 first, last, next, before, count, i, keys[BATCH];
+	__u64 wanted[VST_SLOTS / 64] = { 0 };
+	int err = 0;
+
+	for (i = 0; i < t->n_dirty; i++)
+		for (next = t->slot_first[t->dirty[i]->number]; next; next = t->slot_next[next])
+			bit_set(wanted, next);
+	t->n_cells = 0;
+	for (first = bit_next(wanted, 1, VST_SLOTS); first < VST_SLOTS && !err;
+	     first = bit_next(wanted, last, VST_SLOTS)) {
+		for (last = first + 1; last < VST_SLOTS; last = next + 1) {
+			next = bit_next(wanted, last, VST_SLOTS);
+			if (next >= last + GAP || next >= first + BATCH || next == VST_SLOTS)
+				break;
+		}
 		before = first - 1;
+		count = last - first;
 		if (bpf_map_lookup_batch(m->hists_fd, &before, &next, keys, t->scratch, &count, NULL) &&
 		    errno != ENOENT)
 			return -errno;
-		next = t->slot_next[first];
-		for (i = 0; i < count; i++)
-			for (bucket = 0; bucket < VST_HIST_BUCKETS; bucket++)
-				for (time = 0; time < VST_TIME__N; time++)
-					sum[time][bucket] += t->scratch[i].n[bucket][time];
+		if (count < last - first)
+			return -EIO;
+		for (i = first; i < first + count && !err; i++)
+			if (wanted[i / 64] >> (i % 64) & 1)
+				err = cells_keep(t, i, &t->scratch[i - first]);
+	}
+	return err;
+}
+
+/* The row's histograms on all CPUs, added up. */
+static int row_hists(struct vst_table *t, struct vst_row *row)
+{
+	__u64 touched[VST_HIST_BUCKETS / 64] = { 0 };
+	__u32 slot, bucket, direct = 0;
+	const struct vst_cell *c, *end;
+	int time, err = 0;
+
+	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+		c = t->cells + t->slot_cells[slot].first;
+		for (end = c + t->slot_cells[slot].n; c < end; c++) {
+			bit_set(touched, c->bucket);
+			for (time = 0; time < VST_TIME__N; time++)
+				t->sum[time][c->bucket] += c->n[time];
+			direct += c->n[VST_TIME_LATENCY] - c->n[VST_TIME_QUEUE];
+		}
 	}
 	/* what went to the driver directly did not wait: the shortest queue time */
-	for (bucket = 0; bucket < VST_HIST_BUCKETS; bucket++)
-		direct += sum[VST_TIME_LATENCY][bucket] - sum[VST_TIME_QUEUE][bucket];
-	sum[VST_TIME_QUEUE][0] += direct;
+	bit_set(touched, 0);
+	t->sum[VST_TIME_QUEUE][0] += direct;
 	for (time = 0; time < VST_TIME__N && !err; time++)
-		err = vst_sparse_update(&row->hist[time], sum[time]);
+		err = vst_sparse_update(&row->hist[time], t->sum[time], touched);
+	for (bucket = bit_next(touched, 0, VST_HIST_BUCKETS); bucket < VST_HIST_BUCKETS;
+	     bucket = bit_next(touched, bucket + 1, VST_HIST_BUCKETS))
+		for (time = 0; time < VST_TIME__N; time++)
+			t->sum[time][bucket] = 0;
 	return err;
 }
 
@@ -267,10 +369,11 @@ int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, stru
 
 	t->seq++;
 	err = find_dirty(t, m, owners, now);
-	for (i = 0; i < t->n_dirty && !err; i++) {
+	for (i = 0; i < t->n_dirty && !err; i++)
 		row_counters(t, t->dirty[i], m);
-		err = row_hists(t, t->dirty[i], m);
-	}
+	err = err ?: read_hists(t, m);
+	for (i = 0; i < t->n_dirty && !err; i++)
+		err = row_hists(t, t->dirty[i]);
 	if (!err)
 		err = read_lost(t, m);
 	t->lost[VST_LOSS_NO_EVENT] = m->state->events_lost;

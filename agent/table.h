@@ -63,6 +63,12 @@ struct vst_row {
 	struct vst_row *next;
 };
 
+/* A bucket of the histograms that a slot has for each time. */
+struct vst_cell {
+	__u32 bucket;
+	__u32 n[VST_TIME__N];
+};
+
 /* What the table knows of a device: sums of its rows, and losses. */
 struct vst_seen {
 	__u32 dev;
@@ -89,7 +95,14 @@ struct vst_table {
 	__u64 lost[VST_LOSS__N]; /* of the whole host */
 	__u32 events_lost;
 	__u32 last_id;
-	struct vst_hists *scratch; /* for reading in batches */
+	/* while histograms are read */
+	struct vst_hists *scratch; /* a batch of them */
+	struct vst_cell *cells;	   /* of all slots of dirty rows: those that are not 0, by slot and bucket */
+	size_t n_cells, cap_cells;
+	struct {
+		__u32 first, n;
+	} slot_cells[VST_SLOTS];
+	__u32 sum[VST_TIME__N][VST_HIST_BUCKETS]; /* of a row's slots; 0 before and after */
 };
 
 int vst_table_new(struct vst_table **ret);

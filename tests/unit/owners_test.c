@@ -65,7 +65,7 @@ static void kept_ten_minutes_after_its_end(void **state)
 	assert_int_equal(c->ios, 12);
 	vst_owners_tick(o, 200 + VST_KEEP_DEAD);
 	assert_int_equal(known(o), 0);
-	assert_int_equal(HASH_COUNT(o->cgroups), 0);
+	assert_int_equal(o->n_cgroups, 0);
 	vst_owners_free(o);
 }
 
@@ -97,8 +97,8 @@ static void cgroups_inside_one_that_lives_are_forgotten_too(void **state)
 		assert_ptr_equal(owner(o, i, i), owner(o, 1, i));
 		gone(i, i + 0.5);
 		vst_owners_tick(o, i + 1);
-		if (HASH_COUNT(o->cgroups) > most)
-			most = HASH_COUNT(o->cgroups);
+		if (o->n_cgroups > most)
+			most = o->n_cgroups;
 	}
 	assert_int_equal(known(o), 1);
 	assert_in_range(most, 500, VST_KEEP_DEAD + 2);
@@ -194,6 +194,33 @@ static void one_that_nobody_told_of(void **state)
 	vst_owners_free(o);
 }
 
+/* Thousands whose files are not to be had do not stop the agent for a tick; but none is left out. */
+static void asked_a_few_at_a_time(void **state)
+{
+	const unsigned int all = 10 * ASK_AT_ONCE;
+	struct vst_owners *o = fresh();
+	unsigned int i, ticks, asked;
+	struct vst_container *c;
+
+	for (i = 1; i <= all; i++)
+		made(i, 100, "/docker/%064x", i);
+	for (c = o->containers; c; c = c->hh.next)
+		assert_true(c->ask_at == 100 + ASK_FIRST);
+	for (ticks = 1; ticks <= 10; ticks++) {
+		vst_owners_tick(o, 100 + ticks);
+		for (asked = 0, c = o->containers; c; c = c->hh.next)
+			asked += c->ask_at > 100 + ASK_FIRST;
+		assert_int_equal(asked, ticks * ASK_AT_ONCE);
+	}
+	/* the one to be asked next is forgotten meanwhile */
+	assert_null(o->ask_next);
+	gone(ASK_AT_ONCE + 1, 111);
+	vst_owners_tick(o, 111 + VST_KEEP_DEAD);
+	assert_int_equal(known(o), all - 1);
+	assert_ptr_equal(o->ask_next, owner(o, ASK_AT_ONCE + 2, 0));
+	vst_owners_free(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +231,7 @@ int main(void)
 		cmocka_unit_test(started_anew_in_the_same_cgroup),
 		cmocka_unit_test(one_container_in_three_hierarchies),
 		cmocka_unit_test(one_that_nobody_told_of),
+		cmocka_unit_test(asked_a_few_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,9 +25,11 @@ CASES=(
 	"fsynced:99:9 fsync by the other"
 	"direct:99:10 direct"
 )
-readonly POD=$CGROUPS/pod MIB=1048576 OWNER_DIR=/dev/shm/owner
+readonly MIB=1048576 OWNER_DIR=/dev/shm/owner
 RESULTS=$OWNER_DIR/results OTHERS=$OWNER_DIR/others
 WHERE="" TOP="" MNT="" MODE="" CASE="" D="" # of the case that runs
+# Each mode's pod has a name of its own: the agent forgets those that are long gone, and their bytes with them.
+PODS=0 POD=""
 
 owner_begin() {
 	mkdir -p $OWNER_DIR
@@ -45,6 +47,7 @@ owner_begin() {
 
 containers_new() { # CONTROLLERS-OF-THE-POD CONTROLLERS-OF-ITS-CONTAINERS
 	containers_gone
+	PODS=$((PODS + 1)) POD=$CGROUPS/pod$PODS
 	echo "-memory -io" >"$CGROUPS/cgroup.subtree_control"
 	[ -z "$1" ] || echo "$1" >"$CGROUPS/cgroup.subtree_control"
 	mkdir "$POD"
@@ -54,13 +57,13 @@ containers_new() { # CONTROLLERS-OF-THE-POD CONTROLLERS-OF-ITS-CONTAINERS
 
 containers_gone() {
 	local c
-	for c in pod/a pod/b pod; do cgroup_gone $c; done
+	for c in "pod$PODS"/{a,b,}; do cgroup_gone "${c%/}"; done
 }
 
 as() { # a|b|root COMMAND...
 	local who=$1
 	shift
-	if [ "$who" = root ]; then "$@"; else in_cgroup "pod/$who" "$@"; fi
+	if [ "$who" = root ]; then "$@"; else in_cgroup "pod$PODS/$who" "$@"; fi
 }
 
 # --- what they do ---
@@ -92,10 +95,11 @@ together() { # "COMMAND" "COMMAND"
 
 # --- what came of it ---
 
-# Lines CGROUP KIND WITNESS BYTES: what was written until now. Nobody's cgroup is "-".
+# Lines CGROUP KIND WITNESS BYTES: what was written until now. Nobody's cgroup is "-", this mode's pod is /pod.
 written() {
-	ctl io --total --json | jq -r 'select(.op == "write" and .layer == "leaf") |
-		[(if .cgroup == "" then "-" else .cgroup end), .kind, .witness, .bytes] | @tsv'
+	ctl io --total --json | jq -r --arg pod "/pod$PODS" 'select(.op == "write" and .layer == "leaf") |
+		(.cgroup | if . == "" then "-" elif . == $pod or startswith($pod + "/") then "/pod" + .[($pod | length):]
+			elif startswith("/pod") then empty else . end) as $who | [$who, .kind, .witness, .bytes] | @tsv'
 }
 
 # Lines CGROUP BYTES: what the kernel itself says, where it can.
@@ -152,8 +156,8 @@ until_here() { # BYTES-OF-A BYTES-OF-B BYTES-OF-ROOT
 			truth["/pod/a"] = a ~ /[+]$/ && total > a + 0 ? total : a + 0
 			truth["/pod/b"] = b
 			truth["/"] = root
-			right = min(got["/pod/a"], truth["/pod/a"]) + min(got["/pod/b"], truth["/pod/b"])
-			kernel_right = min(kernel["/pod/a"], truth["/pod/a"]) + min(kernel["/pod/b"], truth["/pod/b"])
+			right = min(got["/pod/a"], truth["/pod/a"]) + min(got["/pod/b"], truth["/pod/b"] + 0)
+			kernel_right = min(kernel["/pod/a"] + 0, truth["/pod/a"]) + min(kernel["/pod/b"] + 0, truth["/pod/b"] + 0)
 			# what one has too much of, the other lacks; but the kernel may also write a page twice
 			other = over("/pod/a") + over("/pod/b")
 			if (other > truth["/pod/a"] + b - right)
@@ -353,7 +357,7 @@ owner_tables() {
 	printf '%s\n' "${CONTROLLERS[@]}" >$OWNER_DIR/controllers
 	awk -F '\t' '
 		function part(bytes, whole) { return sprintf("%.*f", bytes == whole || !bytes ? 0 : 1, 100 * bytes / whole) }
-		function and(bytes, whole, what) {
+		function add(bytes, whole, what) {
 			if (bytes > whole / 2000)
 				text = text (text ? ", " : "") part(bytes, whole) " " what
 		}
@@ -362,11 +366,11 @@ owner_tables() {
 		!(($1, $2) in seen) { seen[$1, $2] = ++rows; fs[rows] = $1; mode[rows] = $2 }
 		{
 			text = ""
-			and($6, $4, $12)
-			and($7, $4, "to the other")
-			and($8, $4, "to root")
-			and($9, $4, "to the pod")
-			and($10, $4, "to nobody")
+			add($6, $4, $12)
+			add($7, $4, "to the other")
+			add($8, $4, "to root")
+			add($9, $4, "to the pod")
+			add($10, $4, "to nobody")
 			cell[$1, $2, $3] = text
 			kernel[$1, $2, $3] = part($11, $4)
 		}
