@@ -42,6 +42,7 @@ enum {
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_QUEUE = 22,
@@ -93,6 +94,8 @@ struct task_struct {
 	struct css_set *cgroups;
 	int pid;
 	char comm[16];
+	void *journal_info;
+	unsigned long nvcsw;
 };
 
 struct mem_cgroup {

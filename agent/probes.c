@@ -293,7 +293,7 @@ static int attach_programs(struct vst_probes *p, enum vst_group group)
 	vst_for_each_probe_of (i, group) {
 		struct vst_probe *probe = &p->probe[i];
 
-		if (probe->missing || probe->link)
+		if (probe->missing || probe->elsewhere || probe->link)
 			continue;
 		probe->link = bpf_program__attach(probe->prog);
 		if (!probe->link) {

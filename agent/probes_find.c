@@ -28,8 +28,28 @@ static void find_tracepoints(const struct btf *btf, __u32 first, int args[VST_PR
 	}
 }
 
+/* Tracepoints of which a kernel has one or more: without any of them all are missing. */
+static void find_one_of(struct vst_probes *p, const int *ids, size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		any |= !p->probe[ids[i]].missing;
+	for (size_t i = 0; i < n; i++) {
+		struct vst_probe *probe = &p->probe[ids[i]];
+
+		probe->elsewhere = any && probe->missing;
+		if (any)
+			bpf_program__set_autoload(probe->prog, !probe->missing);
+		probe->missing = !any;
+	}
+}
+
 int vst_probes_find(struct vst_probes *p)
 {
+	static const int handle_begins[] = { VST_PROBE_ID_handle_begin, VST_PROBE_ID_handle_begin_inode,
+					     VST_PROBE_ID_handle_begin_sb };
+
 	static const char *const modules[] = { "jbd2", "ext4" };
 	struct btf *kernel = btf__load_vmlinux_btf(), *btf;
 	int args[VST_PROBE_ID__N], pause;
@@ -47,6 +67,7 @@ int vst_probes_find(struct vst_probes *p)
 	btf__free(kernel);
 	for (int i = 0; i < VST_PROBE_ID__N; i++)
 		p->probe[i].missing = args[i] < 0;
+	find_one_of(p, handle_begins, sizeof(handle_begins) / sizeof(handle_begins[0]));
 	/* 12 arguments on 6.1 and 6.12; on 6.18 some of them are in a structure, and there are 8 */
 	pause = args[VST_PROBE_ID_dirty_pause];
 	if (pause != 12 && pause != 8)

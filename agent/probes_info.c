@@ -66,6 +66,8 @@ static const char *why_not(const struct vst_probes *p, size_t i, enum vst_probe_
 	const struct vst_object *o = &p->object[vst_probe_table[i].group];
 
 	*ret_state = VST_PROBE_OFF;
+	if (p->probe[i].elsewhere)
+		return "this kernel has another tracepoint in its place";
 	if (p->late && row->when != VST_WHEN_START)
 		return "it is just being loaded";
 	if (!o->err)

@@ -69,7 +69,11 @@ enum vst_group {
 	X(JOURNAL, commit_begin, jbd2_start_commit)                                                                    \
 	X(JOURNAL, commit_end, jbd2_end_commit)                                                                        \
 	X(JOURNAL, fsync_end, ext4_sync_file_exit)                                                                     \
-	X(JOURNAL, fsync_begin, ext4_sync_file_enter)
+	X(JOURNAL, fsync_begin, ext4_sync_file_enter)                                                                  \
+	X(JOURNAL, handle_start, jbd2_handle_start)                                                                    \
+	X(JOURNAL, handle_begin, ext4_journal_start)                                                                   \
+	X(JOURNAL, handle_begin_inode, ext4_journal_start_inode)                                                       \
+	X(JOURNAL, handle_begin_sb, ext4_journal_start_sb)
 
 enum vst_probe_id {
 #define X(g, p, ...) VST_PROBE_ID_##p,
@@ -103,6 +107,7 @@ struct vst_probe {
 	struct bpf_program *prog;
 	struct bpf_link *link;
 	bool missing;	       /* this kernel does not have the tracepoint */
+	bool elsewhere;	       /* nor does it need it: it has another one in its place */
 	__u64 run_ns, run_cnt; /* at the beginning of a statistics moment */
 	double mean_ns;
 	__u64 sampled;

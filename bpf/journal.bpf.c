@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who waits until the journal of an ext4 commits, and who filled the transaction. A wait is the part of an fsync in which
- * a commit was under way: the last commits of a journal are remembered with their times. Who changed how many blocks of
- * which transaction is told at the end of each handle.
+ * Who waits for the journal of an ext4, and who filled it. A wait is the part of an fsync in which a commit was under
+ * way, or the time that a task sleeps until it gets a handle, that is, may begin a change. The last commits of a journal are
+ * remembered with their times; who changed how many blocks of which transaction is told at the end of each handle.
  */
 #include <bpf/bpf_core_read.h>
 
@@ -12,6 +12,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 #define BPF_F_NO_PREALLOC 1 /* include/uapi/linux/bpf.h */
+#define BPF_LOCAL_STORAGE_GET_F_CREATE 1
 
 /* A transaction's place is its number's remainder. They come one after the other, so the place of a new one is an old one's. */
 struct journal {
@@ -29,14 +30,19 @@ struct {
 	__type(value, struct journal);
 } vst_journals SEC(".maps");
 
-/* task -> when its fsync began */
+/* What a task is about to wait for; times are 0 where it is not. */
+struct waiting {
+	__u64 fsync_ns;	 /* its fsync began */
+	__u64 handle_ns; /* it asked for a handle */
+	__u64 sleeps;	 /* that it had had then */
+};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
-	__type(value, __u64);
-} vst_fsyncs SEC(".maps");
+	__type(key, int);
+	__type(value, struct waiting);
+} vst_waiting SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -172,7 +178,7 @@ __noinline int vst_journal_divide(struct vst_commit *c, __u64 waiter, __u32 dev,
 {
 	__u64 all;
 
-	if (!c)
+	if (!c || !ns)
 		return 0;
 	all = vst_commit_blocks(c);
 	if (!all)
@@ -185,38 +191,139 @@ __noinline int vst_journal_divide(struct vst_commit *c, __u64 waiter, __u32 dev,
 	return 0;
 }
 
+static __always_inline struct waiting *waiting_get(struct task_struct *task)
+{
+	struct waiting *w = bpf_task_storage_get(&vst_waiting, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!w)
+		lose();
+	return w;
+}
+
 SEC("tp_btf/ext4_sync_file_enter")
 int BPF_PROG(vst_fsync_begin, struct file *file, int datasync)
 {
-	__u64 task = bpf_get_current_task(), now = bpf_ktime_get_ns();
+	struct waiting *w = waiting_get(bpf_get_current_task_btf());
 
-	if (bpf_map_update_elem(&vst_fsyncs, &task, &now, BPF_ANY))
-		lose();
+	if (w)
+		w->fsync_ns = bpf_ktime_get_ns();
 	return 0;
+}
+
+/* The parts of a wait in which the journal committed. Returns the rest. */
+static __always_inline __u64 divide_commits(struct journal *j, __u64 waiter, __u32 dev, __u64 begin, __u64 end)
+{
+	__u64 rest = end - begin, ns;
+
+	for (__u32 i = 0; i < VST_COMMITS; i++) {
+		ns = vst_commit_overlap(&j->commit[i], begin, end);
+		if (!ns)
+			continue;
+		vst_journal_divide(&j->commit[i], waiter, dev, ns);
+		rest -= ns < rest ? ns : rest;
+	}
+	return rest;
 }
 
 SEC("tp_btf/ext4_sync_file_exit")
 int BPF_PROG(vst_fsync_end, struct inode *inode, int ret)
 {
-	__u64 task = bpf_get_current_task(), now = bpf_ktime_get_ns(), begin, ns, waiter;
-	__u64 *begun = bpf_map_lookup_elem(&vst_fsyncs, &task);
+	struct waiting *w = bpf_task_storage_get(&vst_waiting, bpf_get_current_task_btf(), 0, 0);
+	__u64 now = bpf_ktime_get_ns(), begin;
 	struct journal *j;
-	__u32 i, dev;
+	__u32 dev;
 
-	if (!begun)
+	if (!w || !w->fsync_ns)
 		return 0;
-	begin = *begun;
-	bpf_map_delete_elem(&vst_fsyncs, &task);
+	begin = w->fsync_ns;
+	w->fsync_ns = 0;
 	dev = BPF_CORE_READ((struct inode *)vst_address(inode), i_sb, s_dev);
 	j = bpf_map_lookup_elem(&vst_journals, &dev);
+	if (j)
+		divide_commits(j, current_owner(), dev, begin, now);
+	return 0;
+}
+
+/* --- who waits to begin a change --- */
+
+static __always_inline int handle_begin(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct waiting *w;
+
+	if (task->journal_info || task->flags & PF_KTHREAD) /* has a handle, which this is a part of; or is nobody's */
+		return 0;
+	w = waiting_get(task);
+	if (!w)
+		return 0;
+	w->sleeps = task->nvcsw;
+	w->handle_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* One tracepoint on 6.1, two on 6.12: of an inode, and of a file system as a whole. Those that are there are loaded. */
+SEC("?tp_btf/ext4_journal_start")
+int vst_handle_begin(void *ctx)
+{
+	return handle_begin();
+}
+
+SEC("?tp_btf/ext4_journal_start_inode")
+int vst_handle_begin_inode(void *ctx)
+{
+	return handle_begin();
+}
+
+SEC("?tp_btf/ext4_journal_start_sb")
+int vst_handle_begin_sb(void *ctx)
+{
+	return handle_begin();
+}
+
+/* It waited for room. Of the last transactions the largest takes most of it: that one's. */
+__noinline int vst_journal_divide_room(struct journal *j, __u64 waiter, __u32 dev, __u64 ns)
+{
+	__u64 blocks, most = 0;
+	__u32 largest = 0;
+
 	if (!j)
 		return 0;
-	waiter = current_owner();
-	for (i = 0; i < VST_COMMITS; i++) {
-		ns = vst_commit_overlap(&j->commit[i], begin, now);
-		if (ns)
-			vst_journal_divide(&j->commit[i], waiter, dev, ns);
+	for (__u32 i = 0; i < VST_COMMITS; i++) {
+		blocks = vst_commit_blocks(&j->commit[i]);
+		if (blocks <= most)
+			continue;
+		most = blocks;
+		largest = i;
 	}
+	barrier_var(largest);
+	largest %= VST_COMMITS;
+	return vst_journal_divide(&j->commit[largest], waiter, dev, ns);
+}
+
+/* Whoever has slept until it got the handle has waited, for a commit or for room: nothing else is slept for there. */
+SEC("tp_btf/jbd2_handle_start")
+int BPF_PROG(vst_handle_start, dev_t dev, __u32 tid, unsigned int type, unsigned int line, int blocks)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct waiting *w = bpf_task_storage_get(&vst_waiting, task, 0, 0);
+	__u64 begin, rest, waiter;
+	struct journal *j;
+
+	if (!w || !w->handle_ns)
+		return 0;
+	begin = w->handle_ns;
+	w->handle_ns = 0;
+	if (task->nvcsw == w->sleeps || w->fsync_ns) /* a part of its fsync is told when that ends */
+		return 0;
+	j = journal_of(dev);
+	if (!j) {
+		lose();
+		return 0;
+	}
+	waiter = current_owner();
+	rest = divide_commits(j, waiter, dev, begin, bpf_ktime_get_ns());
+	if (rest)
+		vst_journal_divide_room(j, waiter, dev, rest);
 	return 0;
 }
 

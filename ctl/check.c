@@ -77,21 +77,18 @@ static char *sentence(const json_t *line, json_t *lost)
 	double kernel = side_number(line, "kernel", "ios"), seen = side_number(line, "seen", "ios");
 	double kbytes = side_number(line, "kernel", "bytes"), sbytes = side_number(line, "seen", "bytes");
 	const char *why = json_string_value(json_object_get(line, "why")), *cause, *what;
-	char kb[VST_CELL], sb[VST_CELL], *device, *reason, *text = NULL;
-	size_t size;
+	char kb[VST_CELL], sb[VST_CELL], *device, *reason;
+	struct vst_text t;
 	json_t *n;
-	FILE *out;
 
-	out = open_memstream(&text, &size);
-	if (!out)
-		return vst_dup("out of memory");
+	vst_text_open(&t);
 	device = vst_escape(json_string_value(json_object_get(line, "device")));
 	vst_format_bytes(kb, kbytes, VST_UNITS_HUMAN);
 	vst_format_bytes(sb, sbytes, VST_UNITS_HUMAN);
 	what = seen > kernel || (seen == kernel && sbytes > kbytes)
 		       ? "counts I/O twice or that the kernel does not count"
 		       : "misses I/O";
-	fprintf(out,
+	fprintf(t.out,
 		"%s: the kernel counted %.0f I/Os (%sB), vstor saw %.0f (%sB): every view of this device %s, %.2g %% "
 		"off",
 		device, kernel, kb, seen, sb, what, json_number_value(json_object_get(line, "difference")) * 100);
@@ -99,15 +96,14 @@ static char *sentence(const json_t *line, json_t *lost)
 	{
 		char *name = vst_escape(cause);
 
-		fprintf(out, "; %s %lld: %s", name, (long long)json_integer_value(n), meaning(cause));
+		fprintf(t.out, "; %s %lld: %s", name, (long long)json_integer_value(n), meaning(cause));
 		free(name);
 	}
 	reason = vst_escape(why ? why : "");
-	fprintf(out, "%s%s.", *reason ? "; " : "", reason);
-	fclose(out);
+	fprintf(t.out, "%s%s.", *reason ? "; " : "", reason);
 	free(device);
 	free(reason);
-	return text;
+	return vst_text_close(&t);
 }
 
 static void add_row(struct check *c, const json_t *line, json_t *lost, const char *verdict)

@@ -22,11 +22,14 @@ void vst_feeds_close(struct vst_feeds *f)
 	vst_rows_free(f->rows);
 	for (int i = 0; i < VST_FEED__N; i++)
 		vst_growth_free(f->growth[i]);
+	vst_mounts_free(f->mounts);
 }
 
 const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed)
 {
 	f->asked = feed;
+	vst_mounts_free(f->mounts);
+	f->mounts = NULL;
 	if (feed == VST_FEED_IO)
 		return vst_rows_begin(f->rows);
 	vst_growth_begin(f->growth[feed]);
@@ -37,7 +40,10 @@ int vst_feeds_line(void *arg, json_t *line)
 {
 	struct vst_feeds *f = arg;
 
-	return f->asked == VST_FEED_IO ? vst_rows_line(f->rows, line) : vst_growth_line(f->growth[f->asked], line);
+	if (f->asked == VST_FEED_IO)
+		return vst_rows_line(f->rows, line);
+	vst_mounts_line(&f->mounts, line);
+	return vst_growth_line(f->growth[f->asked], line);
 }
 
 int vst_feeds_commit(struct vst_feeds *f, enum vst_commit *ret)

@@ -3,6 +3,7 @@
 #ifndef VSTOR_CTL_FEEDS_H
 #define VSTOR_CTL_FEEDS_H
 
+#include "mounts.h"
 #include "rows.h"
 #include "waits.h"
 
@@ -24,6 +25,7 @@ enum vst_feed {
 struct vst_feeds {
 	struct vst_rows *rows;			/* of IO */
 	struct vst_growth *growth[VST_FEED__N]; /* of the others */
+	struct vst_mounts *mounts;		/* for a reply's objects; NULL: none had one yet */
 	unsigned int sampled;			/* those that have told an interval */
 	enum vst_feed asked;			/* whose reply is under way */
 };

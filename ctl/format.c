@@ -233,3 +233,27 @@ char *vst_fit(const char *text, int width, bool right)
 	free(body);
 	return out;
 }
+
+char *vst_fit_name(const char *name, int width)
+{
+	char *escaped = vst_escape(name), *fit = vst_fit(escaped, width, false);
+
+	free(escaped);
+	return fit;
+}
+
+void vst_text_open(struct vst_text *t)
+{
+	t->text = NULL;
+	t->out = open_memstream(&t->text, &t->size);
+	if (!t->out) {
+		vst_error("out of memory");
+		exit(VST_EXIT_FAILED);
+	}
+}
+
+char *vst_text_close(struct vst_text *t)
+{
+	fclose(t->out);
+	return t->text;
+}

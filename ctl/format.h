@@ -45,8 +45,21 @@ int vst_width(const char *text);
  */
 char *vst_fit(const char *text, int width, bool right);
 
+/* The same of a name that is not escaped yet. */
+char *vst_fit_name(const char *name, int width);
+
 /* An escaped text in at most width columns: longer ones lose their end. The caller frees. */
 char *vst_clip(const char *text, int width);
 /* How many bytes of an escaped text make a line of width columns, ending where a word does; the space after it is not among them. */
 size_t vst_wrap(const char *text, int width);
+
+/* A text that is written to .out; close() returns it, the caller frees. */
+struct vst_text {
+	FILE *out;
+	char *text;
+	size_t size;
+};
+
+void vst_text_open(struct vst_text *t);
+char *vst_text_close(struct vst_text *t);
 #endif /* VSTOR_CTL_FORMAT_H */

@@ -9,6 +9,7 @@
 #define WORTH_NAME 0.1	  /* and a holder with less of a part is not named, */
 #define ALL 0.95	  /* nor is there another one if it has as much */
 #define WORTH_SAYING 0.05 /* of evidence */
+#define WORTH_LOST 0.01	  /* of the waits that were counted */
 #define HARDLY 1.0	  /* milliseconds in a second: nobody is slow because of that */
 
 struct who {
@@ -50,6 +51,8 @@ struct vst_reasons *vst_reasons_new(const struct vst_waits *blame, const char *n
 	r->name = name;
 	r->interval = blame->interval;
 	r->lost = blame->lost;
+	for (size_t i = 0; i < blame->n; i++)
+		r->waits += blame->list[i].waits;
 	r->watched = blame->watched;
 	r->parts = sorted(blame, VST_BY_RESOURCE, is_waiter, &who);
 	r->causes = sorted(blame, VST_BY_RESOURCE | VST_BY_HOLDER, is_waiter, &who);
@@ -172,41 +175,19 @@ static void put_causes(FILE *out, const struct vst_reasons *r, const struct vst_
 		fputc(')', out);
 }
 
-/* A text that is written; close() returns it. */
-struct text {
-	FILE *out;
-	char *text;
-	size_t size;
-};
-
-static void text_open(struct text *t)
-{
-	t->out = open_memstream(&t->text, &t->size);
-	if (!t->out) {
-		vst_error("out of memory");
-		exit(VST_EXIT_FAILED);
-	}
-}
-
-static char *text_close(struct text *t)
-{
-	fclose(t->out);
-	return t->text;
-}
-
 /* --- sentences --- */
 
 char *vst_reasons_waits(const struct vst_reasons *r)
 {
 	double all = rate(r, r->us), rest = r->us;
-	struct text t;
+	struct vst_text t;
 	size_t i;
 
-	text_open(&t);
+	vst_text_open(&t);
 	put_name(t.out, r->name);
 	if (!(r->us > 0)) {
 		fputs(" waited for nothing that vstor watches.", t.out);
-		return text_close(&t);
+		return vst_text_close(&t);
 	}
 	fputs(all < HARDLY ? " hardly waited, " : " waited ", t.out);
 	put_ms(t.out, all);
@@ -229,17 +210,17 @@ char *vst_reasons_waits(const struct vst_reasons *r)
 		fprintf(t.out, " on %zu other%s", r->parts->n - i, r->parts->n - i > 1 ? "s" : "");
 	}
 	fputc('.', t.out);
-	return text_close(&t);
+	return vst_text_close(&t);
 }
 
 char *vst_reasons_holders(const struct vst_reasons *r)
 {
-	struct text t;
+	struct vst_text t;
 
 	/* a single part has said it */
 	if (r->parts->n < 2 || r->parts->list[1].us < WORTH * r->us || rate(r, r->us) < HARDLY)
 		return NULL;
-	text_open(&t);
+	vst_text_open(&t);
 	fputs("In all because of ", t.out);
 	for (size_t i = 0; i < r->holders->n; i++) {
 		double share = r->holders->list[i].us / r->us;
@@ -251,17 +232,17 @@ char *vst_reasons_holders(const struct vst_reasons *r)
 		fprintf(t.out, " %.0f %%", share * 100);
 	}
 	fputc('.', t.out);
-	return text_close(&t);
+	return vst_text_close(&t);
 }
 
 char *vst_reasons_caused(const struct vst_reasons *r)
 {
 	double all = vst_waits_sum(r->caused), told = 0;
-	struct text t;
+	struct vst_text t;
 
 	if (rate(r, all) < HARDLY)
 		return NULL;
-	text_open(&t);
+	vst_text_open(&t);
 	fputs("It made others wait ", t.out);
 	put_ms(t.out, rate(r, all));
 	fputs(" ms/s: ", t.out);
@@ -277,7 +258,7 @@ char *vst_reasons_caused(const struct vst_reasons *r)
 		told += w->us;
 	}
 	fputs(all - told > WORTH_SAYING * all ? ", and others." : ".", t.out);
-	return text_close(&t);
+	return vst_text_close(&t);
 }
 
 /* --- remarks: each says its piece, or nothing --- */
@@ -328,26 +309,43 @@ static bool say_evidence(FILE *out, const struct vst_reasons *r)
 	return said;
 }
 
+/* Nobody knows how much of it; of one kind only other tasks' waits are the same time. */
+static bool say_overlap(FILE *out, const struct vst_reasons *r)
+{
+	for (size_t i = 1; i < r->parts->n; i++) {
+		const struct vst_wait *part = &r->parts->list[i];
+
+		if (part->us < WORTH_SAYING * r->us)
+			break;
+		if (part->resource == r->parts->list[0].resource)
+			continue;
+		fputs("Parts may be the same time: who waits for a lock or a journal may wait for a disk through it.",
+		      out);
+		return true;
+	}
+	return false;
+}
+
 static bool say_lost(FILE *out, const struct vst_reasons *r)
 {
-	if (!(r->lost > 0))
+	if (!(r->lost > WORTH_LOST * r->waits))
 		return false;
 	fprintf(out, "%.0f waits of this host's containers could not be counted in full.", r->lost);
 	return true;
 }
 
-static bool (*const remarks[])(FILE *, const struct vst_reasons *) = { say_evidence, say_object, say_unwatched,
-								       say_what_is_watched, say_lost };
+static bool (*const remarks[])(FILE *, const struct vst_reasons *) = { say_evidence,  say_overlap,	   say_object,
+								       say_unwatched, say_what_is_watched, say_lost };
 
 char *vst_reasons_remark(const struct vst_reasons *r, unsigned int i)
 {
 	for (size_t k = 0; k < sizeof(remarks) / sizeof(remarks[0]); k++) {
-		struct text t;
+		struct vst_text t;
 		bool said;
 
-		text_open(&t);
+		vst_text_open(&t);
 		said = remarks[k](t.out, r);
-		text_close(&t);
+		vst_text_close(&t);
 		if (said && !i--)
 			return t.text;
 		free(t.text);
@@ -394,12 +392,12 @@ static void put_kinds(FILE *out, const struct vst_line *line)
 char *vst_reasons_io(const struct vst_line *line)
 {
 	char p99[VST_CELL], queue[VST_CELL], device[VST_CELL];
-	struct text t;
+	struct vst_text t;
 
 	vst_format_us(p99, line->p99, VST_UNITS_HUMAN);
 	vst_format_us(queue, line->queue_p99, VST_UNITS_HUMAN);
 	vst_format_us(device, line->device_p99, VST_UNITS_HUMAN);
-	text_open(&t);
+	vst_text_open(&t);
 	fputs("I/O on ", t.out);
 	put_name(t.out, line->device);
 	fputc(':', t.out);
@@ -412,5 +410,5 @@ char *vst_reasons_io(const struct vst_line *line)
 	fprintf(t.out, " p99 %s (before the disk %s, in it %s)", p99, queue, device);
 	put_kinds(t.out, line);
 	fputc('.', t.out);
-	return text_close(&t);
+	return vst_text_close(&t);
 }

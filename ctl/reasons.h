@@ -8,7 +8,8 @@
 
 struct vst_reasons {
 	const char *name;
-	double interval, lost;
+	double interval;
+	double waits, lost; /* of all on this host: counted, and not counted in full */
 	bool watched;
 	double us;		    /* all of its waiting */
 	struct vst_waits *parts;    /* by resource, the longest first */

@@ -46,7 +46,7 @@ static int take_look(const struct vst_ctl *ctl, struct vst_look *look)
 	if (found < 0)
 		return vst_usage("top", "--view '%s' is none of io, locks, blame", ctl->opt[OPT_VIEW]);
 	look->view = vst_views[found];
-	look->sort = look->view->sort;
+	look->sort = vst_view_column(look->view, look->view->sort);
 	look->kinds = ctl->opt['k'];
 	look->reverse = ctl->opt[OPT_REVERSE];
 	look->quiet = ctl->json;
@@ -306,7 +306,7 @@ static int run_screen(const struct vst_ctl *ctl, const struct vst_look *look, do
 	int rc;
 
 	for (int i = 0; i < VST_VIEW__N; i++) {
-		top.kept[i].sort = vst_views[i]->sort;
+		top.kept[i].sort = vst_view_column(vst_views[i], vst_views[i]->sort);
 		top.view = vst_views[i] == look->view ? i : top.view;
 	}
 	top.client = vst_client_new(ctl->socket);

@@ -123,7 +123,9 @@ static void widen(struct vst_layout *ret, const struct vst_view *view, int left)
 static int priority_of(const struct vst_look *look, int i)
 {
 	/* what the user chose to sort by must be seen */
-	return i == look->sort && i != look->view->sort ? 0 : look->view->columns[i].priority;
+	bool chosen = i == look->sort && strcmp(look->view->columns[i].title, look->view->sort) != 0;
+
+	return chosen ? 0 : look->view->columns[i].priority;
 }
 
 void vst_view_layout(struct vst_layout *ret, const struct vst_look *look, int width, const struct vst_line **shown,
@@ -343,23 +345,18 @@ static void header_agent(FILE *out, const struct vst_frame *f)
 
 char *vst_view_header(const struct vst_look *look, const struct vst_frame *f, double delay, unsigned int i)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out;
+	struct vst_text t;
 
 	if (i >= 2 + f->ntotals)
 		return NULL;
-	out = open_memstream(&text, &size);
-	if (!out)
-		return NULL;
+	vst_text_open(&t);
 	if (i == 0)
-		header_look(out, look, f, delay);
+		header_look(t.out, look, f, delay);
 	else if (i == 1)
-		header_agent(out, f);
+		header_agent(t.out, f);
 	else
-		look->view->total(out, look, &f->totals[i - 2]);
-	fclose(out);
-	return text;
+		look->view->total(t.out, look, &f->totals[i - 2]);
+	return vst_text_close(&t);
 }
 
 const char *vst_view_nothing(const struct vst_look *look, const struct vst_frame *f)

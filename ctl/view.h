@@ -38,7 +38,7 @@ struct vst_view {
 	unsigned int feeds;		  /* that have to be asked for it: VST_FEED() */
 	const struct vst_column *columns; /* the first is a name, and takes most of the room that is left */
 	int ncolumns;
-	int sort; /* the column to begin with */
+	const char *sort; /* the title of the column to begin with */
 	void (*fill)(struct vst_frame *f, const struct vst_sample *s);
 	char *(*label)(const struct vst_line *line); /* the first column's text, the caller frees; NULL: its name */
 	/* A line above the table, about one of the frame's totals. */

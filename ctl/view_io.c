@@ -34,7 +34,7 @@ static const struct vst_column columns[] = {
 	  "wait of its tasks for the kernel's locks in a second, all added up" },
 	{ "TOP LOCK", "top_lock", VST_COLUMN_OTHER, AT(lock), 19, 9, "the lock that it waited for the longest" },
 	{ "BLOCKED BY", "blocked_by", VST_COLUMN_OTHER, AT(holder), 12, 5,
-	  "who made it wait the longest, for a lock or a disk; self: nobody else" },
+	  "who made it wait the longest, for a lock, a disk, a journal; self: nobody else" },
 	{ "WIT", "witness", VST_COLUMN_TEXT, AT(witness), 5, 10, "how the owner is known: blkcg, memcg, task, none" },
 	{ "ERR/s", "errors", VST_COLUMN_COUNT, AT(errors), 5, 9, "I/Os a second that failed" },
 	{ "D/s", "discards", VST_COLUMN_COUNT, AT(ops[VST_OP_DISCARD]), 5, 22, "discards a second" },
@@ -83,7 +83,8 @@ static char *label(const struct vst_line *line)
 
 static void total(FILE *out, const struct vst_look *look, const struct vst_line *t)
 {
-	char r[VST_CELL], w[VST_CELL], rb[VST_CELL], wb[VST_CELL], p99[VST_CELL], *escaped, *device;
+	char r[VST_CELL], w[VST_CELL], rb[VST_CELL], wb[VST_CELL], p99[VST_CELL];
+	char *device = vst_fit_name(t->device, 10);
 	const char *only = only_of(t->ops, t->op_bytes);
 	const char *unit = look->units == VST_UNITS_KIB ? " KiB" : look->units == VST_UNITS_RAW ? " B" : "B";
 
@@ -92,12 +93,9 @@ static void total(FILE *out, const struct vst_look *look, const struct vst_line 
 	vst_format_bytes(rb, t->op_bytes[VST_OP_READ], look->units);
 	vst_format_bytes(wb, t->op_bytes[VST_OP_WRITE], look->units);
 	vst_format_us(p99, t->p99, look->units);
-	escaped = vst_escape(t->device);
-	device = vst_fit(escaped, 10, false);
 	fprintf(out, "%s read %5s/s %6s%s/s  write %5s/s %6s%s/s  p99 %s", device, r, rb, unit, w, wb, unit, p99);
 	if (only)
 		fprintf(out, " (%s)", only);
-	free(escaped);
 	free(device);
 }
 
@@ -107,7 +105,7 @@ const struct vst_view vst_view_io = {
 	.feeds = VST_FEED(IO) | VST_FEED(BLAME),
 	.columns = columns,
 	.ncolumns = COLUMNS,
-	.sort = 7,
+	.sort = "B/s",
 	.fill = vst_frame_io,
 	.label = label,
 	.total = total,

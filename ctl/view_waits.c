@@ -37,17 +37,9 @@ static const struct vst_column blame_columns[] = {
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
-static char *fitted(const char *name, int width)
-{
-	char *escaped = vst_escape(name), *fit = vst_fit(escaped, width, false);
-
-	free(escaped);
-	return fit;
-}
-
 static void lock_total(FILE *out, const struct vst_look *look, const struct vst_line *t)
 {
-	char wait[VST_CELL], waits[VST_CELL], p99[VST_CELL], *name = fitted(t->lock, 32);
+	char wait[VST_CELL], waits[VST_CELL], p99[VST_CELL], *name = vst_fit_name(t->lock, 32);
 
 	vst_format_us(wait, t->wait, look->units);
 	vst_format_count(waits, t->waits, look->units);
@@ -59,7 +51,7 @@ static void lock_total(FILE *out, const struct vst_look *look, const struct vst_
 
 static void blame_total(FILE *out, const struct vst_look *look, const struct vst_line *t)
 {
-	char wait[VST_CELL], *name = fitted(t->holder, 22), *waiter = vst_escape(t->container);
+	char wait[VST_CELL], *name = vst_fit_name(t->holder, 22), *waiter = vst_escape(t->container);
 
 	vst_format_us(wait, t->wait, look->units);
 	fprintf(out, "%s %6s/s of waiting by %s", name, wait, waiter);
@@ -75,7 +67,7 @@ const struct vst_view vst_view_locks = {
 	.feeds = VST_FEED(IO) | VST_FEED(LOCKS) | VST_FEED(BLAME),
 	.columns = lock_columns,
 	.ncolumns = COUNT(lock_columns),
-	.sort = 5,
+	.sort = "WAIT/s",
 	.fill = vst_frame_locks,
 	.total = lock_total,
 	.totals = "locks",
@@ -89,7 +81,7 @@ const struct vst_view vst_view_blame = {
 	.feeds = VST_FEED(IO) | VST_FEED(BLAME),
 	.columns = blame_columns,
 	.ncolumns = COUNT(blame_columns),
-	.sort = 4,
+	.sort = "WAIT/s",
 	.fill = vst_frame_blame,
 	.total = blame_total,
 	.totals = "holders",

@@ -6,7 +6,7 @@
 
 static const struct vst_resource resources[] = {
 	{ "lock", "on %s", NULL, true },
-	{ "journal", "on %s's journal commit", NULL, false },
+	{ "journal", "on %s's journal", NULL, false },
 	{ "device", "in %s's queue", "behind", false },
 	{ "dirty", "on dirty pages that %s has to write first", NULL, false },
 	{ "", "on %s", NULL, false },

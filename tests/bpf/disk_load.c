@@ -3,6 +3,7 @@
  * What containers do to each other at a disk, until SIGTERM: then it prints how often.
  *   disk_load read DEVICE DEPTH KIB   direct reads here and there, DEPTH at a time
  *   disk_load fsync DIRECTORY MS      a tiny file, synced, over and over, with a pause
+ *   disk_load touch DIRECTORY MS      the same, never synced
  *   disk_load meta DIRECTORY          makes and removes files
  *   disk_load dirty FILE MIB          writes the file through the page cache, from the beginning again and again
  */
@@ -92,14 +93,14 @@ static int file_new(unsigned int i)
 	return fd;
 }
 
-static void fsyncs(unsigned int ms)
+static void tiny_files(unsigned int ms, bool sync)
 {
 	int fd;
 
 	while (!over) {
 		fd = file_new(0);
-		if (write(fd, "tiny", 4) != 4 || fsync(fd))
-			die("fsync in");
+		if (write(fd, "tiny", 4) != 4 || (sync && fsync(fd)))
+			die("a tiny file in");
 		close(fd);
 		done();
 		usleep(ms * 1000);
@@ -148,10 +149,14 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "read") && argc == 5) {
 		size = strtoul(argv[4], NULL, 0) * 1024;
 		read_all(atoi(argv[3]));
-	} else if ((!strcmp(what, "fsync") && argc == 4) || (!strcmp(what, "meta") && argc == 3)) {
+	} else if ((!strcmp(what, "fsync") || !strcmp(what, "touch")) && argc == 4) {
 		if (chdir(path))
 			die("chdir");
-		what[0] == 'f' ? fsyncs(atoi(argv[3])) : metas();
+		tiny_files(atoi(argv[3]), what[0] == 'f');
+	} else if (!strcmp(what, "meta") && argc == 3) {
+		if (chdir(path))
+			die("chdir");
+		metas();
 	} else if (!strcmp(what, "dirty") && argc == 4) {
 		dirties(strtoul(argv[3], NULL, 0));
 	} else {

@@ -51,7 +51,7 @@ static int print_object(char *path)
 		complain("this kernel does not load", name, err);
 	bpf_object__for_each_program(prog, obj)
 	{
-		if (!err)
+		if (!err && bpf_program__autoload(prog)) /* else for some kernels only */
 			err = print_program(name, prog);
 	}
 	bpf_object__close(obj);

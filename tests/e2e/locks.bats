@@ -166,7 +166,7 @@ object_told() { # FILE
 	in_group "$a" "$LOCK_LOAD" sleep "$1" 3 20 >/dev/null
 	ctl locks --total --json >"$dir/locks"
 	ctl blame --total --json >"$dir/blame"
-	jq -se --arg c "$b" --arg name $'/some where/new\e[1mline' 'any(.[]; .container == $c
+	jq -se --arg c "$b" --arg name "$1" 'any(.[]; .container == $c
 		and (.object // "" | startswith($name) and test(" \\(inode [0-9]+ on loop[0-9]+\\)$")))' "$dir/locks" || {
 		cat "$dir/locks"
 		return 1

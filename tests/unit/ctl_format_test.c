@@ -313,7 +313,7 @@ static void test_view_layout(void **state)
 	for (int i = 0; i < VST_UNITS__N * VST_VIEW__N; i++) {
 		look.units = (enum vst_units)(i % VST_UNITS__N);
 		look.view = vst_views[i / VST_UNITS__N];
-		look.sort = look.view->sort;
+		look.sort = vst_view_column(look.view, look.view->sort);
 		assert_int_equal(vst_view_find(look.view->name), i / VST_UNITS__N);
 		for (int width = 10; width <= 400; width++) {
 			vst_view_layout(&l, &look, width, NULL, 0);
@@ -323,7 +323,7 @@ static void test_view_layout(void **state)
 		}
 		assert_int_equal(l.n, look.view->ncolumns); /* 400 is enough for all */
 	}
-	look = (struct vst_look){ .view = &vst_view_io, .sort = vst_view_io.sort };
+	look = (struct vst_look){ .view = &vst_view_io, .sort = vst_view_column(&vst_view_io, vst_view_io.sort) };
 	vst_view_layout(&l, &look, 80, NULL, 0);
 	assert_true(shows(&l, "P99") && shows(&l, "LOCK/s") && shows(&l, "BLOCKED BY") && shows(&l, "RB/s"));
 	assert_false(shows(&l, "MAX"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/waits.c ctl/growth.c ctl/reasons.c ctl/whom.c ctl/frame.c ctl/frame_waits.c ctl/format.c ctl/rows.c -ljansson -lm */
+/* LINK: ctl/waits.c ctl/mounts.c ctl/growth.c ctl/reasons.c ctl/whom.c ctl/frame.c ctl/frame_waits.c ctl/format.c ctl/rows.c -ljansson -lm */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,6 +8,7 @@
 #include <math.h>
 #include <cmocka.h>
 #include "ctl/client.h"
+#include "ctl/mounts.h"
 #include "ctl/reasons.h"
 #include "ctl/whom.h"
 
@@ -195,7 +196,7 @@ static void test_sentence(void **state)
 	};
 
 	explains(WAITS(in), "prod/mysql",
-		 "prod/mysql waited 312 ms/s: 180 on vda's journal commit (71 % batch/etl, 21 % ci/build), 90 on "
+		 "prod/mysql waited 312 ms/s: 180 on vda's journal (71 % batch/etl, 21 % ci/build), 90 on "
 		 "vfs_inode.i_rwsem of /data/x (self), 42 in vda's queue behind batch/etl.",
 		 "In all because of batch/etl 54 %, self 29 %, ci/build 12 %.",
 		 "It made others wait 11 ms/s: batch/etl 8.0, web 3.0.");
@@ -259,6 +260,13 @@ static void test_remarks(void **state)
 	     "A file or disk that is named is that of the longest wait: there may have been others.");
 	says(vst_reasons_remark(r, 2), NULL);
 	vst_reasons_free(r);
+	/* of two kinds, neither of them little: they may overlap */
+	w->list[1].resource = vst_resource_find("journal:vda", &w->list[1].name);
+	w->list[1].evidence = "owner";
+	r = vst_reasons_new(w, "a", NULL);
+	says(vst_reasons_remark(r, 1),
+	     "Parts may be the same time: who waits for a lock or a journal may wait for a disk through it.");
+	vst_reasons_free(r);
 	w->watched = false;
 	w->lost = 7;
 	r = vst_reasons_new(w, "nobody", NULL);
@@ -269,6 +277,42 @@ static void test_remarks(void **state)
 	says(vst_reasons_remark(r, 2), "7 waits of this host's containers could not be counted in full.");
 	vst_reasons_free(r);
 	vst_waits_free(w);
+}
+
+static void test_objects_are_where_they_are_mounted(void **state)
+{
+	static char text[] = "21 1 254:0 / / rw - ext4 /dev/vda rw\n"
+			     "22 21 7:1 /part /elsewhere rw,relatime shared:1 - ext4 /dev/loop1 rw\n"
+			     "23 21 7:1 / /my\\040data rw,relatime shared:2 - ext4 /dev/loop1 rw\n"
+			     "24 21 7:1 / /again rw - ext4 /dev/loop1 rw\n"
+			     "no line of its sort\n";
+	static const struct {
+		const char *object, *number, *want;
+	} cases[] = {
+		{ "/x (inode 12 on loop1)", "7:1", "/my data/x (inode 12 on loop1)" },
+		{ "/a (inode 1 on b) (inode 12 on loop1)", "7:1", "/my data/a (inode 1 on b) (inode 12 on loop1)" },
+		{ "…/a/b (inode 12 on loop1)", "7:1", "/my data/…/a/b (inode 12 on loop1)" },
+		{ "/ (inode 2 on loop1)", "7:1", "/my data (inode 2 on loop1)" },
+		{ "/etc/x (inode 12 on vda)", "254:0", "/etc/x (inode 12 on vda)" },
+		{ "/ (inode 2 on vda)", "254:0", "/ (inode 2 on vda)" },
+		{ "/x (inode 12 on sdb)", "8:16", NULL },
+		{ "inode 12 on loop1", "7:1", NULL },
+		{ "file system on loop1", "7:1", NULL },
+		{ "(", "7:1", NULL },
+		{ "", "7:1", NULL },
+	};
+	FILE *f = fmemopen(text, strlen(text), "r");
+	struct vst_mounts *m = vst_mounts_new(f), *none = vst_mounts_new(NULL);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		says(vst_mounts_object(m, cases[i].object, cases[i].number), cases[i].want);
+	says(vst_mounts_object(none, cases[0].object, "7:1"), NULL);
+	says(vst_mounts_device("/a (inode 1 on b) (inode 12 on loop1)"), "loop1");
+	says(vst_mounts_device("file system on loop1"), NULL);
+	says(vst_mounts_device("/x (inode 12)"), NULL);
+	fclose(f);
+	vst_mounts_free(m);
+	vst_mounts_free(none);
 }
 
 static void test_io_sentence(void **state)
@@ -408,11 +452,17 @@ static void test_whom(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_growth),	    cmocka_unit_test(test_growth_bad),
-		cmocka_unit_test(test_sentence),    cmocka_unit_test(test_sentence_words),
-		cmocka_unit_test(test_same_name),   cmocka_unit_test(test_remarks),
-		cmocka_unit_test(test_io_sentence), cmocka_unit_test(test_frame_waits),
-		cmocka_unit_test(test_frame_blame), cmocka_unit_test(test_whom),
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_growth_bad),
+		cmocka_unit_test(test_sentence),
+		cmocka_unit_test(test_sentence_words),
+		cmocka_unit_test(test_same_name),
+		cmocka_unit_test(test_remarks),
+		cmocka_unit_test(test_objects_are_where_they_are_mounted),
+		cmocka_unit_test(test_io_sentence),
+		cmocka_unit_test(test_frame_waits),
+		cmocka_unit_test(test_frame_blame),
+		cmocka_unit_test(test_whom),
 	};
 
 	setlocale(LC_ALL, "C.UTF-8");

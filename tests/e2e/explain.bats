@@ -1,0 +1,112 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# vstorctl locks, blame and explain against agents that play a part: who waits for whom.
+
+bats_require_minimum_version 1.5.0
+load play
+
+@test "locks and blame: rows that differ in nothing that is shown are one, an object and other resources are shown" {
+	play normal
+	run ctl locks --json -d 0.1
+	jq -es 'length == 3 and .[0].wait_us.total == 30000 and .[0].object == "/data/x" and (.[2] | has("object") | not)
+		and (map(select(.container == "batch/etl"))[0] | .waits == 8 and .wait_us.total == 8000)' <<<"$output"
+	run ctl locks -d 0.1
+	ends 0 '^prod/mysql-0/mysqld +ext4_inode_info.vfs_inode.i_rwsem +/data/x +rwsem +field +10 +30.0ms'
+	run ctl blame -d 0.1
+	ends 0 '^prod/mysql-0/mysqld +batch/etl +journal:vda +- +share +10 +40.0ms$'
+	run ctl blame --json -d 0.1
+	jq -es 'length == 6 and (map(.resource) | sort | unique) == ["device:vda", "journal:vda",
+		"lock:ext4_inode_info.vfs_inode.i_rwsem", "lock:rq.__lock"]' <<<"$output"
+}
+
+@test "explain: sentences, then where they come from, then its I/O" {
+	play normal
+	run --separate-stderr ctl explain prod/mysql-0/mysqld -d 0.1
+	ends 0 "^prod/mysql-0/mysqld waited [0-9]+ ms/s: [0-9]+ on vda's journal \(batch/etl\), [0-9]+ on vfs_inode.i_rwsem of /data/x \(73 % batch/etl, 27 % self\), [0-9]+ in vda's queue behind batch/copy\.$"
+	ends 0 '^In all because of batch/etl 76 %, batch/copy 15 %, self 10 %\.$'
+	ends 0 '^It made others wait [0-9]+ ms/s: batch/etl [0-9]+\.$'
+	ends 0 '^lock:ext4_inode_info.vfs_inode.i_rwsem +/data/x +[0-9.]+ +10 % +self +owner$'
+	ends 0 '^and 1 less: '
+	ends 0 '^I/O on vda: read [0-9.]+/s .*B/s, write .*, p99 172us \(before the disk 39us, in it 172us\); data 73 %, journal 18 %, metadata 9 %\.$'
+	ends 0 '^Evidence: 63 % is shared out among those who were served meanwhile\.$'
+	ends 0 '^Parts may be the same time: who waits for a lock or a journal may wait for a disk through it\.$'
+	[ -z "$stderr" ]
+	run ctl explain host -d 0.1
+	ends 0 '^host waited for nothing that vstor watches\.$'
+	ends 0 '^It did no I/O\.$'
+	ends 0 '^Not watched: '
+	run ctl explain mysql -d 0.1 --json
+	[ "${#lines[@]}" -eq 1 ]
+	jq -e '.schema == 1 and .interval >= 0.09 and .container == "prod/mysql-0/mysqld" and .wait_us == 82010 and .locks_watched
+		and (.causes | length) == 5 and .causes[0] == {resource: "journal:vda", holder: "batch/etl",
+			holder_cgroup: "/slice/batch/etl", self: false, wait_us: 40000, share: 0.488, evidence: "share"}
+		and (.causes | map(.wait_us) | add) == .wait_us and (.caused | map(.waiter)) == ["batch/etl"]
+		and (.io | map(select(has("kind") | not)) | length) == 1 and (.io | map(.kind // empty) | sort) == ["data", "journal", "metadata"]
+		and (.sentences | length) == 3 and (.remarks | length) == 3' <<<"$output"
+	run ctl explain mysql --total
+	ends 0 '^prod/mysql-0/mysqld waited'
+	run ctl explain mysql -d 0.1 -n 2
+	[ "$(grep -c 'waited [0-9]' <<<"$output")" -eq 2 ]
+}
+
+@test "explain: who is meant, and what is said if that is not clear" {
+	play_own <<-'END'
+		def containers(path):
+		    for name, cgroup, state, id in (("prod/db-0/db", "/p0", "running", "abcdef012345"), ("prod/db-1/db", "/p1", "running", ""),
+		                                    ("db.service", "/s", "running", ""), ("gone\x1b[2J", "/g", "exited", ""),
+		                                    ("twin", "/t1", "running", ""), ("twin", "/t2", "running", ""),
+		                                    ("anew", "/a1", "exited", ""), ("anew", "/a2", "running", "")):
+		        yield r.line(type="container", container=name, runtime="", id=id, cgroup=cgroup, namespace="", pod="",
+		                     name=name, image="", state=state, age=1, ios=0, bytes=0)
+		replies["/v1/ps"] = containers
+	END
+	while read -r typed name; do
+		run ctl explain "$typed" -d 0.05
+		ends 0 "^$name waited"
+	done <<-'END'
+		prod/db-0/db prod/db-0/db
+		db-1 prod/db-1/db
+		abcdef prod/db-0/db
+		/s db.service
+		SERVICE db.service
+		/t2 twin
+		anew anew
+		kernel kernel
+	END
+	run ctl explain db
+	ends 2 "'db' may be any of 3: give more of the name"
+	[ "${lines[1]} ${lines[3]}" = "  prod/db-0/db   db.service" ]
+	run ctl explain twin
+	ends 2 "2 containers are called 'twin' at once: give the cgroup of one instead"
+	[ "${lines[2]}" = "  /t2" ]
+	run ctl explain $'mysq\x1b'
+	ends 1 "no container, unit or cgroup is called 'mysq.x1b', or has that in its name: 'vstorctl ps --all' lists them"
+	run ctl explain gone -d 0.05
+	ends 0 '^gone.x1b.2J waited for nothing'
+}
+
+@test "where locks are not watched it is said, and the rest is told" {
+	play_own <<-'END'
+		def unwatched(reply):
+		    def answer(path):
+		        for text in reply(path):
+		            yield text.replace('"watched": true', '"watched": false')
+		    return answer
+		replies["lock"] = lambda: iter(())
+		replies["blame"] = lambda: iter([])
+		replies["/v1/locks"] = unwatched(r.reply_locks)
+		replies["/v1/blame"] = unwatched(r.reply_blame)
+	END
+	for c in locks blame; do
+		run ctl $c
+		ends 5 "does not watch locks on this host: 'vstorctl doctor' says why"
+	done
+	run ctl explain mysql -d 0.1
+	ends 0 '^prod/mysql-0/mysqld waited for nothing'
+	ends 0 "^Locks are not watched on this host, 'vstorctl doctor' says why"
+	ends 0 '^I/O on vda: read'
+	run ctl top -b -n 1 -d 0.1 --view locks
+	ends 0 "^locks are not watched on this host: 'vstorctl doctor' says why"
+	run ctl top -b -n 1 -d 0.1
+	ends 0 '^batch/copy'
+}
