@@ -31,6 +31,7 @@ struct vst_agent {
 	double started; /* monotonic seconds */
 	double interval;
 	double collected; /* when the table was read last */
+	double swept;	  /* the same, of the last sweep */
 	void *events;	  /* struct ring_buffer */
 };
 

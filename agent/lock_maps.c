@@ -6,41 +6,37 @@
 #include <bpf/libbpf.h>
 
 #include "agent/lock_maps.h"
+#include "lock.skel.h"
 
 /* X(field, map, places) */
 #define TABLES(X)                                                                                                      \
 	X(state, vst_lock_state, 1)                                                                                    \
 	X(ctags, vst_lock_ctags, VST_LOCK_CLASSES)                                                                     \
 	X(rtags, vst_lock_rtags, VST_LOCK_ROWS)                                                                        \
-	X(rows, vst_lock_rows, VST_LOCK_ROWS)                                                                          \
 	X(ptags, vst_lock_ptags, VST_LOCK_PAIRS)                                                                       \
-	X(pairs, vst_lock_pairs, VST_LOCK_PAIRS)                                                                       \
 	X(routes, vst_lock_routes, VST_LOCK_CLASSES)                                                                   \
 	X(objects, vst_lock_objects, 1 << VST_LOCK_OBJECT_BITS)                                                        \
 	X(stacks, vst_lock_hstacks, 1 << VST_LOCK_STACK_BITS)
 
-static void *memory_of(const struct bpf_object *obj, const char *name, size_t size)
+static void *memory_of(const struct bpf_map *map, size_t size)
 {
-	const struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
-	void *mem = MAP_FAILED;
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 
-	if (map)
-		mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
-int vst_lock_maps_open(const struct bpf_object *obj, struct vst_lock_maps *m)
+int vst_lock_maps_open(struct lock_bpf *skel, struct vst_lock_maps *m)
 {
 #define X(f, map, n)                                                                                                   \
-	m->f = memory_of(obj, #map, sizeof(*m->f) * (n));                                                              \
+	m->f = memory_of(skel->maps.map, sizeof(*m->f) * (n));                                                         \
 	if (!m->f)                                                                                                     \
 		return -ENOMEM;
 	TABLES(X)
 #undef X
-	m->classes_fd = bpf_object__find_map_fd_by_name(obj, "vst_lock_classes");
-	m->hists_fd = bpf_object__find_map_fd_by_name(obj, "vst_lock_hists");
-	if (m->classes_fd < 0 || m->hists_fd < 0)
-		return -ENOENT;
+	m->rows = skel->bss->vst_lock_rows;
+	m->pairs = skel->bss->vst_lock_pairs;
+	m->classes_fd = bpf_map__fd(skel->maps.vst_lock_classes);
+	m->hists_fd = bpf_map__fd(skel->maps.vst_lock_hists);
 	m->ctags[0] = VST_LOCK_RETIRED; /* class 0 means that there is none */
 	return 0;
 }

@@ -5,7 +5,7 @@
 
 #include "vstor/locks.h"
 
-struct bpf_object;
+struct lock_bpf;
 
 /* All NULL, and not to be read, where there is no such probe. What is large or seldom asked for has a descriptor. */
 struct vst_lock_maps {
@@ -22,8 +22,8 @@ struct vst_lock_maps {
 	struct vst_lock_holder_stack *stacks; /* [1 << VST_LOCK_STACK_BITS] */
 };
 
-/* Of a loaded object. 0 or -errno; either way to be closed. */
-int vst_lock_maps_open(const struct bpf_object *obj, struct vst_lock_maps *m);
+/* Of a loaded object, which outlives it. 0 or -errno; either way to be closed. */
+int vst_lock_maps_open(struct lock_bpf *skel, struct vst_lock_maps *m);
 void vst_lock_maps_close(struct vst_lock_maps *m);
 
 #endif /* VST_LOCK_MAPS_H */

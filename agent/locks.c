@@ -435,10 +435,11 @@ static bool is_over(double changed_at, bool crowded, double now)
 	return now - changed_at > (crowded ? RETIRE_IDLE : RETIRE_DEAD);
 }
 
-/* Not found any more from now on, but somebody may still be writing. */
-static void retire(__u64 *tag, double *retired, double now)
+/* Not found any more from now on, neither by its tag nor by what stands there, but somebody may still be writing. */
+static void retire(__u64 *tag, __u64 *what, double *retired, double now)
 {
 	__atomic_store_n(tag, VST_LOCK_RETIRED, __ATOMIC_RELEASE);
+	__atomic_store_n(what, VST_LOCK_RETIRED, __ATOMIC_RELEASE);
 	*retired = now;
 }
 
@@ -490,7 +491,7 @@ static void reclaim_rows(struct vst_locks *l, const struct vst_lock_maps *m, str
 			row_take_back(l, m, at);
 		else if (!(l->row_retired[at] > 0) && is_over(row->changed_at, crowded, now) &&
 			 (crowded || owner_is_gone(owners, row->key.owner, now - RETIRE_DEAD)))
-			retire(&m->rtags[at], &l->row_retired[at], now);
+			retire(&m->rtags[at], &m->rows[at].what, &l->row_retired[at], now);
 	}
 	HASH_ITER(hh, l->rows, row, next)
 	{
@@ -533,7 +534,7 @@ static void reclaim_blames(struct vst_locks *l, const struct vst_lock_maps *m, s
 		else if (!(l->blame_retired[at] > 0) && is_over(b->changed_at, crowded, now) &&
 			 (crowded || owner_is_gone(owners, b->key.waiter, now - RETIRE_DEAD) ||
 			  owner_is_gone(owners, b->key.holder, now - RETIRE_DEAD)))
-			retire(&m->ptags[at], &l->blame_retired[at], now);
+			retire(&m->ptags[at], &m->pairs[at].what, &l->blame_retired[at], now);
 	}
 	HASH_ITER(hh, l->blames, b, next)
 	{

@@ -29,7 +29,7 @@
 
 #define STATS_EVERY 30 /* ticks between two moments of run-time statistics */
 #define PRIORITY -10   /* nice */
-#define SWEEP_EVERY 10 /* ticks between two looks for completions that did not come */
+#define SWEEP_EVERY 10 /* seconds between two looks for completions that did not come, a tick at least */
 #define FRESH 0.005    /* seconds: a snapshot younger than this is fresh enough for a client */
 
 struct options {
@@ -182,8 +182,10 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 {
 	int err;
 
-	if (tick % SWEEP_EVERY == 0)
+	if (vst_now() - a->swept >= SWEEP_EVERY - a->interval / 2) {
+		a->swept = vst_now();
 		vst_probes_sweep(a->probes);
+	}
 	err = vst_agent_collect(a);
 	if (err)
 		vst_warn("cannot read the counters: %s; trying again at the next tick", strerror(-err));
@@ -323,7 +325,8 @@ static int loop(struct vst_agent *a, struct vst_server *server, const struct opt
 			ring_buffer__consume(a->events);
 		} else if (ev.data.u32 == SOURCE_LATE) {
 			vst_probes_late(a->probes);
-			follow_devices(a);
+			if (!vst_devices_read(&a->devices)) /* what they count begins with what they say now */
+				follow_devices(a);
 			vst_info("ready: observing, control socket %s", o->socket);
 			notify("READY=1");
 		} else {

@@ -229,13 +229,18 @@ static bool is_wanted(const struct vst_probes *p, enum vst_group group)
 static void *load_late(void *arg)
 {
 	struct vst_probes *p = arg;
+	bool wanted[VST_GROUP__N];
 	uint64_t done = 1;
-	int err = vst_probes_find(p);
+	int err;
 
+	/* before the look for tracepoints: what is mounted in between has a look of its own, see attach() */
+	for (int g = 0; g < VST_GROUP__N; g++)
+		wanted[g] = vst_object_table[g].when != VST_WHEN_START && is_wanted(p, g);
+	err = vst_probes_find(p);
 	if (err)
 		vst_warn("cannot read the kernel's types: %s", strerror(-err));
 	for (int g = 0; g < VST_GROUP__N; g++)
-		if (vst_object_table[g].when != VST_WHEN_START && is_wanted(p, g))
+		if (wanted[g])
 			load(p, g);
 	if (write(p->late_fd, &done, sizeof(done)) < 0)
 		vst_warn("cannot tell that the probes of waits are loaded: %s", strerror(errno));
@@ -322,7 +327,7 @@ static int open_object(struct vst_probes *p, enum vst_group group)
 
 	switch (group) {
 	case VST_GROUP_LOCK:
-		err = vst_lock_maps_open(p->lock->obj, &m->lock);
+		err = vst_lock_maps_open(p->lock, &m->lock);
 		if (!err)
 			m->lock.state->sym = p->symbols.lock;
 		return err;

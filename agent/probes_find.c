@@ -49,7 +49,6 @@ int vst_probes_find(struct vst_probes *p)
 {
 	static const int handle_begins[] = { VST_PROBE_ID_handle_begin, VST_PROBE_ID_handle_begin_inode,
 					     VST_PROBE_ID_handle_begin_sb };
-
 	static const char *const modules[] = { "jbd2", "ext4" };
 	struct btf *kernel = btf__load_vmlinux_btf(), *btf;
 	int args[VST_PROBE_ID__N], pause;
@@ -66,7 +65,8 @@ int vst_probes_find(struct vst_probes *p)
 	}
 	btf__free(kernel);
 	for (int i = 0; i < VST_PROBE_ID__N; i++)
-		p->probe[i].missing = args[i] < 0;
+		if (!p->late || vst_object_table[vst_probe_table[i].group].when != VST_WHEN_START)
+			p->probe[i].missing = args[i] < 0;
 	find_one_of(p, handle_begins, sizeof(handle_begins) / sizeof(handle_begins[0]));
 	/* 12 arguments on 6.1 and 6.12; on 6.18 some of them are in a structure, and there are 8 */
 	pause = args[VST_PROBE_ID_dirty_pause];

@@ -24,6 +24,8 @@ void vst_probes_stats_begin(struct vst_probes *p)
 		return;
 	p->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	for (int i = 0; i < VST_PROBE_ID__N; i++) {
+		if (!p->probe[i].link) /* it may just be being loaded */
+			continue;
 		prog_info(&p->probe[i], &info);
 		p->probe[i].run_ns = info.run_time_ns;
 		p->probe[i].run_cnt = info.run_cnt;
@@ -39,6 +41,8 @@ void vst_probes_stats_end(struct vst_probes *p)
 	for (int i = 0; i < VST_PROBE_ID__N; i++) {
 		struct vst_probe *probe = &p->probe[i];
 
+		if (!probe->link)
+			continue;
 		prog_info(probe, &info);
 		if (info.run_cnt == probe->run_cnt)
 			continue;

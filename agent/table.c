@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -436,7 +437,8 @@ void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, str
 		} else if (row->number && row->retired_at && now - row->retired_at > QUARANTINE) {
 			row_take_back(t, row, m);
 		} else if (!row->number && !row->at_disk &&
-			   (row->container->crowded_out || now - row->changed_at > VST_KEEP_DEAD)) {
+			   (row->container->crowded_out ||
+			    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
 			*at = row->next;
 			row_free(row);
 			continue;

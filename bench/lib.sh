@@ -25,6 +25,7 @@ on_exit() {
 		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
 	done
 	remove_cgroups
+	remove_lock_places
 	[ -z "${LOOP-}" ] || losetup -d "$LOOP"
 	[ -z "${IMAGE-}" ] || rm -f "$IMAGE"
 	[ -z "${TRACEFS-}" ] || umount "$TRACEFS"
@@ -97,6 +98,12 @@ set_load() { # WORKLOAD SECONDS: 4 KiB random reads; the command is left in LOAD
 	LOAD=(fio --name=bench "--filename=$LOOP" --readonly --rw=randread --bs=4k --direct=1 "--ioengine=$engine"
 		"--iodepth=$depth" "--numjobs=$jobs" --thread --time_based "--runtime=$2" --norandommap
 		--gtod_reduce=1 --output=/dev/null)
+}
+
+stop_load() {
+	kill "$LOAD_PID"
+	wait "$LOAD_PID" 2>/dev/null || true
+	LOAD_PID=""
 }
 
 # --- the probes that are compared ---
@@ -178,6 +185,14 @@ function med(name,    n) {
 }
 function min(name) { return value[name, 1] + 0 }
 function max(name) { return value[name, count[name]] + 0 }
+function quarter(name) { return value[name, int((count[name] + 3) / 4)] + 0 }
+# The rank below which, and from the end above which, the true median is in 2.5 of 100 cases.
+function rank(name,    r) {
+	r = int((count[name] - 1.96 * sqrt(count[name])) / 2)
+	return r < 1 ? 1 : r
+}
+function med_low(name) { return value[name, rank(name)] + 0 }
+function med_high(name) { return value[name, count[name] + 1 - rank(name)] + 0 }
 function round1(x) { return sprintf("%.1f", x) }
 function round2(x) { return sprintf("%.2f", x) }
 '

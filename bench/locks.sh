@@ -3,6 +3,17 @@
 # Which locks containers collide on when each creates, renames and removes files in a directory of its own, on each file
 # system; what the probe of locks costs where two CPUs fight for one spinlock, and what it takes from loads that do nothing but wait.
 
+LOCK_BPF=${LOCK_BPF:-$BENCH/../build/lock.bpf.o}
+
+# shellcheck disable=SC2317 # called at exit
+remove_lock_places() {
+	local g
+	! mountpoint -q "$TMP/mnt" || umount "$TMP/mnt"
+	for g in $(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)/vstor-bench-locks-*; do
+		[ ! -d "$g" ] || { echo 1 >"$g/cgroup.kill"; sleep 0.2; rmdir "$g"; }
+	done
+}
+
 build_lock_load() {
 	LOCK_LOAD=$BUILD/lock_load
 	[ "$LOCK_LOAD" -nt "$BENCH/../tests/bpf/lock_load.c" ] ||
@@ -99,69 +110,67 @@ print_locks() {
 	}' "$1"
 }
 
-# Nanoseconds of begin and end together, by the kernel's statistics, of two processes in these cgroups. They may happen to share a
-# CPU: then they hardly wait, and it is tried again.
-measure_lock_cost() { # [CGROUP]...
-	local n before after runs=0
-	start_agent_with_locks
-	for ((n = 0; n < 20 && runs < 100000; n++)); do
-		before=$(lock_times)
-		"$BUILD/stats" "$LOCK_LOAD" spin 2 1000000 "$@" >/dev/null
-		after=$(lock_times)
-		runs=$(awk '{ print $6 - $2 }' <<<"$before $after")
-	done
-	stop_probe
-	[ "$runs" -ge 100000 ] || complain "two processes did not fight for a spinlock: is there only one CPU?"
-	awk '{ printf "%.0f\n", ($5 - $1) / ($6 - $2) + ($7 - $3) / ($8 - $4) }' <<<"$before $after"
+# --- what the probe costs: it is attached and detached in turns of a moment, while a load never stops ---
+
+start_lock_load() { # COMMAND...
+	"$LOCK_LOAD" --count "$TMP/done" "$@" >/dev/null &
+	LOAD_PID=$!
+	sleep 0.5
 }
 
-# Microseconds that a fixed amount of work takes.
-work_us() { # LOAD...
-	local from=${EPOCHREALTIME/[.,]/}
-	"$LOCK_LOAD" "$@" >/dev/null
-	echo $((${EPOCHREALTIME/[.,]/} - from))
-}
-
-# Percent that a load takes longer with an agent than just before and just after: the median of the rounds.
-measure_lock_loss() { # ROUNDS LOAD...
-	local round before with after
-	work_us "${@:2}" >/dev/null
-	before=$(work_us "${@:2}")
-	for ((round = 1; round <= $1; round++)); do
-		note "locks: round $round of $1, $2"
-		start_agent_with_locks
-		with=$(work_us "${@:2}")
-		stop_probe
-		sleep 0.3 # the kernel takes programs and maps down after the last user has gone
-		after=$(work_us "${@:2}")
-		echo "$before $with $after"
-		before=$after
-	done | awk "$AWK_STATS"'{ put("loss", 100 * (2 * $2 / ($1 + $3) - 1)) } END { print round2(med("loss")) }'
-}
-
-lock_times() { # "NS RUNS NS RUNS"
-	local id
-	sed -n 's/^prog_id:[[:space:]]*//p' "/proc/$PROBE_PID/fdinfo/"* 2>/dev/null | sort -un |
-		while read -r id; do bpftool -j prog show id "$id" 2>/dev/null || true; done |
-		jq -rs '[.[] | select(.name == "vst_lock_begin" or .name == "vst_lock_end")] | sort_by(.name)
-			| map(.run_time_ns // 0, .run_cnt // 0) | @tsv'
+# Nanoseconds of begin and end together, by the kernel's statistics, while two processes in these cgroups fight for one spinlock:
+# lines "PROBE QUARTILE MEDIAN", of windows in which they did.
+measure_lock_cost() { # ROUNDS CGROUP CGROUP
+	start_lock_load spin 2 1000000000 "$2" "$3"
+	"$BUILD/windows" -s $(($1 * 10)) 30 "$BUILD/empty_lock.bpf" "$LOCK_BPF" |
+		awk "$AWK_STATS"'$3 >= 500 { put($1, $2) } END { for (i = 0; i < 2; i++) print i, round1(quarter(i)), round1(med(i)) }'
+	stop_load
 }
 
 print_lock_cost() { # ROUNDS
-	local tree
-	verdict "contended begin + end, two CPUs and one spinlock" "$(measure_lock_cost)" 300 ns
+	local tree a b who
 	tree=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-	mkdir "$tree/vstor-bench-locks-a" "$tree/vstor-bench-locks-b"
-	verdict "... of two containers" "$(measure_lock_cost "$tree/vstor-bench-locks-a" "$tree/vstor-bench-locks-b")" 300 ns
-	rmdir "$tree/vstor-bench-locks-a" "$tree/vstor-bench-locks-b"
+	a=$tree/vstor-bench-locks-a b=$tree/vstor-bench-locks-b
+	mkdir "$a" "$b"
+	for who in "one container:$a" "two containers:$b"; do
+		note "locks: cost, ${who%%:*}"
+		measure_lock_cost "$1" "$a" "${who#*:}" >"$TMP/cost"
+		awk -v who="${who%%:*}" '{ q[$1] = $2; m[$1] = $3 }
+			END { printf "two CPUs and one spinlock, %s: begin + end %.0f ns (median %.0f), programs that do nothing %.0f (%.0f)\n", who, q[1], m[1], q[0], m[0] }' \
+			"$TMP/cost"
+		verdict "contended begin + end, ${who%%:*}, lower quartile" "$(awk '$1 == 1 { print $2 }' "$TMP/cost")" 300 ns
+	done
+	rmdir "$a" "$b"
+}
+
+# Percent of its speed that a load loses in a window with the probe, against the one beside it without: "MEDIAN LOW HIGH", the
+# last two the bounds of the median in 95 of 100 cases.
+measure_lock_loss() { # ROUNDS LOAD...
+	start_lock_load "${@:2}"
+	"$BUILD/windows" -c "$TMP/done" $(($1 * 60)) 60 - "$LOCK_BPF" | awk "$AWK_STATS"'
+		{ speed[$1] = $4 }
+		NR % 2 == 0 && speed[0] > 0 { put("loss", 100 * (1 - speed[1] / speed[0])) }
+		END { print round2(med("loss")), round2(med_low("loss")), round2(med_high("loss")) }'
+	stop_load
+}
+
+print_lock_loss() { # ROUNDS
+	local loss low high load
 	make_filesystem ext4
 	mkdir -p "$TMP/mnt"
 	mount "$LOOP" "$TMP/mnt"
 	mkdir "$TMP/mnt/shared"
-	verdict "8 processes make, rename and remove files in one directory" \
-		"$(measure_lock_loss "$1" churn "$TMP/mnt/shared" 8 2500)" 2 %
+	truncate -s 16M "$TMP/mnt/file"
+	for load in "churn $TMP/mnt/shared 8:8 processes make, rename and remove files in one directory" \
+		"read $TMP/mnt/file 4:4 processes read on in one open file"; do
+		note "locks: loss, ${load#*:}"
+		# shellcheck disable=SC2086 # words
+		measure_lock_loss "$1" ${load%%:*} 1000000000 >"$TMP/lost"
+		read -r loss low high <"$TMP/lost"
+		verdict "${load#*:}" "$loss" 2 %
+		echo "  $(($1 * 60)) pairs of windows of 60 ms, the true median within $low and $high %"
+	done
 	umount "$TMP/mnt"
-	verdict "4 processes write to one pipe" "$(measure_lock_loss "$1" pipe 4 100000)" 2 %
 }
 
 bench_locks() { # FILES ROUNDS
@@ -177,5 +186,7 @@ bench_locks() { # FILES ROUNDS
 			echo
 		fi
 	done
-	[ -n "$JSON" ] || print_lock_cost "$2"
+	[ -z "$JSON" ] || return 0
+	print_lock_cost "$2"
+	print_lock_loss "$2"
 }

@@ -47,9 +47,7 @@ measure_loss() { # WORKLOAD ROUNDS SECONDS: lines "WORKLOAD PROBE ROUND BEFORE W
 			before=$after
 		done
 	done
-	kill "$LOAD_PID"
-	wait "$LOAD_PID" || true
-	LOAD_PID=""
+	stop_load
 }
 
 summarize_loss() {

@@ -31,11 +31,32 @@ static __always_inline __u32 dev_of(const struct request *rq)
 
 /* --- submission --- */
 
-/* The completion probe was not run for the last use of this place. */
-static __always_inline void settle_if_issued(__u32 at)
+static __always_inline __u32 place_claim(const struct request *rq, const struct vst_state *s)
 {
-	if (IN_STATE(vst_in(at)->what) == IN_ISSUED)
-		vst_settle(vst_more(at), vst_in(at)->what);
+	__u64 addr = vst_identity(rq, s);
+
+	return vst_place_claim(vst_home_of(addr), addr);
+}
+
+static __always_inline __u32 place_find(const struct request *rq, const struct vst_state *s)
+{
+	__u64 addr = vst_identity(rq, s);
+
+	return vst_place_find(vst_home_of(addr), addr);
+}
+
+/*
+ * A request of which an I/O was issued that did not end. True: the driver gave it back, and it is the same I/O still (dm gives
+ * requests back and frees them). Else it has ended without our being told.
+ */
+__noinline int vst_goes_on(__u32 at, __u64 rq)
+{
+	at &= PLACES - 1;
+	if (IN_STATE(vst_in(at)->what) != IN_REQUEUED)
+		vst_settle_last(at, dev_of((const struct request *)rq), VST_LAYER_LEAF);
+	else if (vst_more(at)->bio == rq_ptr(rq, bio))
+		return 1;
+	return 0;
 }
 
 SEC("tp_btf/block_rq_insert")
@@ -46,13 +67,12 @@ int BPF_PROG(vst_rq_insert, struct request *rq)
 
 	if (!s || is_passthrough(rq->cmd_flags))
 		return 0;
-	at = vst_place_claim(vst_identity(rq, s));
-	if (at >= PLACES || IN_STATE(vst_in(at)->what) == IN_REQUEUED)
+	at = place_claim(rq, s);
+	if (at >= PLACES || (vst_in(at)->what & IN_HAS_ROW && vst_goes_on(at, vst_address(rq))))
 		return 0;
-	settle_if_issued(at);
 	vst_more(at)->queued_ns = bpf_ktime_get_ns();
 	vst_more(at)->task = vst_task_owner(s);
-	vst_in(at)->what = (vst_in(at)->what & IN_PLACE) | IN_QUEUED;
+	vst_in(at)->what = (vst_in(at)->what & IN_PLACE) | IN_MORE | IN_HELD;
 	return 0;
 }
 
@@ -62,31 +82,33 @@ int BPF_PROG(vst_rq_issue, struct request *rq)
 	struct vst_state *s = vst_state_get();
 	__u64 bio, now, task = TASK_IS_CURRENT;
 	blk_opf_t flags = rq->cmd_flags;
-	__u32 at, row, state;
+	bool queued = false;
+	__u32 at, row;
 
 	if (!s || is_passthrough(flags))
 		return 0;
 	now = bpf_ktime_get_ns();
-	at = vst_place_claim(vst_identity(rq, s));
+	at = place_claim(rq, s);
 	if (at >= PLACES) /* its completion counts it, as no_state */
 		return 0;
-	state = IN_STATE(vst_in(at)->what);
-	if (state == IN_REQUEUED) {
-		vst_in(at)->when = now;
-		vst_in(at)->what |= IN_ISSUED;
-		return 0;
-	}
-	settle_if_issued(at);
-	if (state == IN_QUEUED)
+	if (vst_in(at)->what & IN_HAS_ROW) {
+		if (vst_goes_on(at, vst_address(rq))) {
+			vst_in(at)->when = now;
+			vst_in(at)->what |= IN_ISSUED;
+			return 0;
+		}
+	} else if (IN_STATE(vst_in(at)->what) == IN_HELD && vst_in(at)->what & IN_MORE) {
+		queued = true;
 		task = vst_more(at)->task;
-	vst_inflight_begin(at, now, rq->__data_len, state == IN_QUEUED);
+	}
+	vst_inflight_begin(at, vst_identity(rq, s), now, rq->__data_len, queued);
 	bio = rq_ptr(rq, bio);
 	if (bio)
 		row = vst_decide(s, at, bio, task, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0),
 				 bio == rq_ptr(rq, biotail), rq->__data_len);
 	else
 		row = vst_row_of_nobody(dev_of(rq), vst_op_of(flags), VST_LAYER_LEAF);
-	vst_inflight_issue(at, row);
+	vst_inflight_issue(at, vst_identity(rq, s), row);
 	return 0;
 }
 
@@ -99,7 +121,7 @@ int BPF_PROG(vst_rq_requeue, struct request *rq)
 	struct vst_counters *c;
 	__u32 at, slot;
 
-	at = s ? vst_place_find(vst_identity(rq, s)) : NOWHERE;
+	at = s && !is_passthrough(rq->cmd_flags) ? place_find(rq, s) : NOWHERE;
 	if (at >= PLACES || IN_STATE(vst_in(at)->what) != IN_ISSUED)
 		return 0;
 	in = vst_in(at);
@@ -108,6 +130,7 @@ int BPF_PROG(vst_rq_requeue, struct request *rq)
 		vst_more_begin(more, 0, IN_ROW(in->what), IN_SECTORS(in->what) << 9);
 	if (!more->queued_ns)
 		more->queued_ns = in->when;
+	more->bio = rq_ptr(rq, bio);
 	in->what = (in->what & ~IN_STATE(~0ULL)) | IN_MORE | IN_REQUEUED;
 	c = vst_counters_of(IN_ROW(in->what), &slot);
 	if (c)
@@ -120,7 +143,7 @@ SEC("tp_btf/block_rq_merge")
 int BPF_PROG(vst_rq_merge, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
-	__u32 at = s ? vst_place_find(vst_identity(rq, s)) : NOWHERE;
+	__u32 at = s ? place_find(rq, s) : NOWHERE;
 
 	if (at < PLACES)
 		vst_in(at)->what &= IN_PLACE;
@@ -174,15 +197,12 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 	 * the flag and is counted apart.
 	 */
 	last = nr_bytes >= rq->__data_len && (!vst_rq_in_flush(rq->rq_flags) || (flags & REQ_OP_MASK) == REQ_OP_FLUSH);
-	at = vst_place_find(vst_identity(rq, s));
-	if (at < PLACES) {
+	at = place_find(rq, s);
+	if (at < PLACES)
 		what = vst_in(at)->what;
-		if (last || !(what & IN_HAS_ROW))
-			vst_in(at)->what = what & IN_PLACE;
-		else if (!(what & IN_MORE))
-			vst_in(at)->what = what - ((__u64)(nr_bytes >> 9) << IN_SECTORS_SHIFT);
-	}
 	if (!(what & IN_HAS_ROW)) {
+		if (at < PLACES)
+			vst_in(at)->what = what & IN_PLACE;
 		vst_complete_unknown(vst_address(rq), flags, last, nr_bytes, error);
 		return 0;
 	}
@@ -195,6 +215,11 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 		else
 			vst_more(at)->done += nr_bytes;
 	}
+	barrier(); /* somebody else's from here on */
+	if (last)
+		vst_in(at)->what = what & IN_PLACE;
+	else if (!(what & IN_MORE))
+		vst_in(at)->what = vst_inflight_less(what, nr_bytes);
 	if (!vst_count(IN_ROW(what), last, nr_bytes, error, queued_ns, when, now))
 		vst_lose(dev_of(rq), VST_LOSS_NO_CELL, last, nr_bytes);
 	return 0;
@@ -217,20 +242,20 @@ struct sweep {
 
 __noinline int vst_sweep_one(__u32 at, __u64 now, __u64 base)
 {
+	struct vst_inflight_more more = *vst_more(at & (PLACES - 1)); /* whoever uses it again writes to it */
 	struct vst_inflight *in = vst_in(at & (PLACES - 1));
-	struct vst_inflight_more *more = vst_more(at & (PLACES - 1));
-	__u64 what = in->what;
+	__u64 what = in->what, when = in->when;
 	struct vst_key *key;
 	__u32 row = IN_ROW(what);
 
-	if (IN_STATE(what) != IN_ISSUED || (__s64)(now - in->when) < SWEEP_AGE_NS)
+	if (IN_STATE(what) != IN_ISSUED || more.dev || (__s64)(now - when) < SWEEP_AGE_NS)
 		return 0;
 	key = bpf_map_lookup_elem(&vst_row_keys, &row);
-	if (!key || key->layer != VST_LAYER_LEAF || rq_get(base + more->addr, state) != MQ_RQ_IDLE)
+	if (!key || rq_get(base + more.addr, state) != MQ_RQ_IDLE)
 		return 0;
 	/* unless it is being used again: that settles it, then */
 	if (__sync_val_compare_and_swap(&in->what, what, what & IN_PLACE) == what)
-		vst_settle(more, what);
+		vst_settle(&more, what, key->dev, vst_layer_age(VST_LAYER_LEAF, when, now));
 	return 0;
 }
 

@@ -73,33 +73,66 @@ static __always_inline __u32 vst_bytes_left(const struct vst_inflight_more *more
 #pragma unroll
 	for (int i = 1; i < PARTS && more->row[i]; i++)
 		bytes += more->bytes[i];
-	return bytes - more->done;
+	return bytes > more->done ? bytes - more->done : 0;
 }
+
+/* A row number is another key's when it was not used for so long (agent/table.c keeps them 30 s), and its I/O is nobody's then. */
+#define ROW_NS 30000000000LL
 
 /*
  * An entry whose I/O has ended without our being told: the kernel did not run the completion probe. Seen on 6.18 when
  * another tracer attaches to the same tracepoint or leaves it, some ten completions each time, which the kernel itself does
- * not count as missed. The I/O counts now, without its times.
+ * not count as missed. The I/O counts now, without its times. The additions are atomic: these counters are the completion's,
+ * which may interrupt. The caller has taken the entry; layer_age: VST_LAYER_, and 1 << 8 if it is too old.
  */
-__noinline int vst_settle(struct vst_inflight_more *more, __u64 what)
+__noinline int vst_settle(struct vst_inflight_more *more, __u64 what, __u32 dev, __u32 layer_age)
 {
-	__u32 row = IN_ROW(what), bytes = IN_SECTORS(what) << 9, dev, slot;
+	__u32 done = 0, bytes = IN_SECTORS(what) << 9, row = IN_ROW(what), ios = 1, slot, less;
 	struct vst_counters *c;
-	struct vst_key *key = bpf_map_lookup_elem(&vst_row_keys, &row);
 
-	if (!more || !key)
+	if (!more)
 		return 0;
-	dev = key->dev;
 	if (what & IN_MORE)
-		bytes = vst_complete_parts(more, dev, vst_bytes_left(more));
-	c = vst_counters_of(row, &slot);
-	if (c) { /* atomic: these counters are the completion's, which may interrupt */
-		__sync_fetch_and_add(&c->bytes, bytes);
-		__sync_fetch_and_add(&c->ios, 1);
-	} else {
-		vst_lose(dev, VST_LOSS_NO_CELL, 1, bytes);
+		done = more->done;
+#pragma unroll
+	for (int i = 0; i < PARTS; i++) {
+		if (i || what & IN_MORE) {
+			row = more->row[i];
+			bytes = more->bytes[i];
+			if (i && !row)
+				break;
+		}
+		if (!row || layer_age >> 8)
+			row = vst_row_of_nobody(dev, VST_OP_READ, layer_age);
+		less = done < bytes ? done : bytes;
+		done -= less;
+		c = vst_counters_of(row, &slot);
+		if (c) {
+			__sync_fetch_and_add(&c->bytes, bytes - less);
+			__sync_fetch_and_add(&c->ios, ios);
+		} else {
+			vst_lose(dev, VST_LOSS_NO_CELL, ios, bytes - less);
+		}
+		ios = 0;
+		if (!(what & IN_MORE))
+			break;
 	}
 	vst_lose(dev, VST_LOSS_NO_END, 1, 0);
 	return 0;
+}
+
+static __always_inline __u32 vst_layer_age(__u8 layer, __u64 when, __u64 now)
+{
+	return layer | ((__s64)(now - when) > ROW_NS) << 8;
+}
+
+/* A place that is used again: if its last I/O was issued and did not end, it has, and nobody told. */
+static __always_inline void vst_settle_last(__u32 at, __u32 dev, __u8 layer)
+{
+	struct vst_inflight *in = vst_in(at);
+	__u64 what = in->what;
+
+	if (__sync_val_compare_and_swap(&in->what, what, (what & IN_PLACE) | IN_HELD) == what)
+		vst_settle(vst_more(at), what, dev, vst_layer_age(layer, in->when, bpf_ktime_get_ns()));
 }
 #endif /* VST_COMPLETE_BPF_H */

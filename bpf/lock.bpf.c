@@ -13,8 +13,6 @@ char LICENSE[] SEC("license") = "GPL";
 #define LCB_F_PERCPU (1U << 4)
 #define LCB_F_MUTEX (1U << 5)
 
-#define SPINNING 4ULL /* in the tag of a wait that spins */
-
 static __always_inline __u8 type_of(__u32 flags)
 {
 	if (flags & LCB_F_MUTEX)
@@ -28,16 +26,15 @@ static __always_inline __u8 type_of(__u32 flags)
 	return flags & (LCB_F_READ | LCB_F_WRITE) ? VST_LOCK_RWSEM : VST_LOCK_SEMAPHORE;
 }
 
-static __always_inline struct vst_lock_wait_set *wait_set(__u64 task, __u64 lock, __u64 *ret_tag)
+/* The place of a wait that spins. */
+static __always_inline struct vst_lock_wait *spin_of(struct vst_lock_own *own, __u64 lock)
 {
-	__u64 hash = vst_lock_mix(task, lock);
-	__u32 place = hash >> (64 - WAIT_BITS);
+	__u32 cpu = bpf_get_smp_processor_id();
 
-	*ret_tag = vst_lock_tag(hash);
-	return bpf_map_lookup_elem(&vst_lock_waits, &place);
+	return &own->spins[cpu % CPUS].e[vst_lock_hash(lock) >> (64 - SPIN_BITS)];
 }
 
-/* The way of a wait, a new one if it is not there; WAIT_WAYS: there is no room. */
+/* The way of a wait that sleeps, a new one if it is not there; WAIT_WAYS: there is no room. */
 static __always_inline __u32 wait_way(struct vst_lock_wait_set *set, __u64 tag, bool *ret_new)
 {
 	__u32 i;
@@ -53,6 +50,15 @@ static __always_inline __u32 wait_way(struct vst_lock_wait_set *set, __u64 tag, 
 	return i;
 }
 
+static __always_inline struct vst_lock_wait_set *wait_set(struct vst_lock_own *own, const struct task_struct *task,
+							  __u64 lock, __u64 *ret_tag)
+{
+	__u64 hash = vst_lock_mix(vst_address(task), lock);
+
+	*ret_tag = vst_lock_tag(hash);
+	return &own->waits[hash >> (64 - WAIT_BITS)];
+}
+
 /* Goes from spinning to sleeping, or was woken and spins again: still the same wait, but maybe for another. */
 __noinline int vst_lock_wait_on(struct vst_lock_wait *w)
 {
@@ -62,74 +68,117 @@ __noinline int vst_lock_wait_on(struct vst_lock_wait *w)
 	return vst_lock_ask(w);
 }
 
-SEC("tp_btf/contention_begin")
-int BPF_PROG(vst_lock_begin, void *lock, unsigned int flags)
+/* Which lock it is; mostly the one of the last wait in this place. */
+static __always_inline void what_is(void *ctx, struct vst_lock_own *own, struct vst_lock_wait *w, __u64 lock, __u8 type)
 {
-	__u64 task = bpf_get_current_task(), addr = (__u64)lock, tag;
-	struct vst_lock_wait_set *set;
-	struct vst_lock_wait *w;
-	__u8 type = type_of(flags);
-	bool spins = type == VST_LOCK_SPINLOCK || type == VST_LOCK_RWLOCK, is_new;
-	__u32 way;
+	__u64 random = w->start_ns; /* still that of the last wait */
+	__u32 class;
 
-	set = wait_set(task, addr, &tag);
-	if (!set)
-		return 0;
-	tag ^= spins ? SPINNING : 0;
-	way = wait_way(set, tag, &is_new);
-	if (way == WAIT_WAYS)
-		return vst_lock_lose(VST_LOCK_LOSS_NO_WAIT, 0);
-	w = &set->e[way];
-	if (!is_new && type == VST_LOCK_MUTEX)
-		return vst_lock_wait_on(w);
-	if (!is_new) /* this wait is: the end of the one before was not shown to us */
-		vst_lock_lose(VST_LOCK_LOSS_NO_END, 0);
-	w->lock = addr | spins;
-	w->type = type;
-	w->waiter = vst_lock_task_owner(task);
-	w->class = vst_lock_class(ctx, addr, spins, w->start_ns); /* still that of another wait */
-	if (!w->class)
+	if (w->lock == lock && VST_LOCK_WHAT_TYPE(w->what) == type && random % SAMPLE)
+		return;
+	class = vst_lock_class(ctx, own, lock & ~SPINS, lock & SPINS, random);
+	w->lock = lock;
+	w->what = VST_LOCK_WHAT(class, type, 0);
+	if (!class)
 		vst_lock_lose(VST_LOCK_LOSS_NO_CLASS, 0);
+}
+
+/* The clock comes last: our own time is not waited. */
+static __always_inline int begin(void *ctx, struct vst_lock_own *own, struct vst_lock_wait *w, __u64 lock, __u8 type)
+{
+	if (w->busy) /* the end of that wait was not shown to us */
+		vst_lock_lose(VST_LOCK_LOSS_NO_END, 0);
+	w->busy = true;
+	what_is(ctx, own, w, lock, type);
 	if (type == VST_LOCK_MUTEX || type == VST_LOCK_RWSEM) {
 		vst_lock_ask(w);
 	} else {
 		w->holder = VST_LOCK_NOBODY;
 		w->evidence = VST_LOCK_EVIDENCE_NONE;
 	}
-	w->start_ns = w->since_ns = bpf_ktime_get_ns(); /* our own time is not waited */
+	w->start_ns = w->since_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
-/* The place of a row of this CPU; VST_LOCK_ROWS: there is no room. */
-static __always_inline __u32 row_of(__u64 owner, __u64 what)
+static __always_inline int begin_asleep(void *ctx, struct vst_lock_own *own, __u64 lock, __u8 type)
+{
+	const struct task_struct *task = bpf_get_current_task_btf();
+	struct vst_lock_wait_set *set;
+	struct vst_lock_wait *w;
+	bool is_new;
+	__u64 tag;
+	__u32 way;
+
+	set = wait_set(own, task, lock, &tag);
+	way = wait_way(set, tag, &is_new);
+	if (way == WAIT_WAYS)
+		return vst_lock_lose(VST_LOCK_LOSS_NO_WAIT, 0);
+	w = &set->e[way];
+	if (!is_new && type == VST_LOCK_MUTEX)
+		return vst_lock_wait_on(w);
+	w->waiter = vst_lock_waiter(task);
+	return begin(ctx, own, w, lock, type);
+}
+
+SEC("tp_btf/contention_begin")
+int BPF_PROG(vst_lock_begin, void *lock, unsigned int flags)
+{
+	struct vst_lock_own *own = vst_lock_own_get();
+	__u8 type = type_of(flags);
+
+	if (!own)
+		return 0;
+	if (type != VST_LOCK_SPINLOCK && type != VST_LOCK_RWLOCK)
+		return begin_asleep(ctx, own, (__u64)lock, type);
+	return begin(ctx, own, spin_of(own, (__u64)lock), (__u64)lock | SPINS, type);
+}
+
+static __always_inline struct vst_lock_counters *row_at(__u32 place)
+{
+	barrier_var(place); /* the compiler knows how large it may be, the verifier does not */
+	return &vst_lock_rows[place & (VST_LOCK_ROWS - 1)];
+}
+
+/* The place of a row of this CPU, a new one if there is none; VST_LOCK_ROWS: there is no room. */
+__noinline __u32 vst_lock_row_find(__u64 owner, __u64 what)
 {
 	__u64 hash = vst_lock_mix(owner, what), tag = vst_lock_tag(hash);
 	__u32 place = hash >> (64 - VST_LOCK_ROW_BITS), way;
 	struct vst_lock_tags *set = bpf_map_lookup_elem(&vst_lock_rtags, &place);
+	struct vst_lock_counters *c;
 
 	if (!set)
 		return VST_LOCK_ROWS;
 	way = vst_lock_way(set->tag, tag);
 	if (way == VST_LOCK_WAYS)
 		way = vst_lock_way_take(set->tag, tag);
-	return way < VST_LOCK_WAYS ? place * VST_LOCK_WAYS + way : VST_LOCK_ROWS;
-}
-
-static __always_inline void count(const struct vst_lock_wait *w, __u64 ns)
-{
-	__u64 what = VST_LOCK_WHAT(w->class, w->type, bpf_get_smp_processor_id() << 2);
-	__u32 place = row_of(w->waiter, what), bucket = vst_hist_index(ns);
-	struct vst_lock_counters *c = bpf_map_lookup_elem(&vst_lock_rows, &place);
-	struct vst_lock_hist *h = bpf_map_lookup_elem(&vst_lock_hists, &place);
-
-	if (!c || !h) {
-		vst_lock_lose(VST_LOCK_LOSS_NO_ROW, ns);
-		return;
-	}
+	if (way == VST_LOCK_WAYS)
+		return VST_LOCK_ROWS;
+	place = place * VST_LOCK_WAYS + way;
+	c = row_at(place);
 	if (!c->what) {
-		c->owner = w->waiter;
+		c->owner = owner;
 		barrier();
 		c->what = what;
+	}
+	return place;
+}
+
+static __always_inline void count(struct vst_lock_wait *w, __u64 ns)
+{
+	__u64 what = w->what | bpf_get_smp_processor_id() << 2;
+	__u32 place = w->row, bucket = vst_hist_index(ns);
+	struct vst_lock_counters *c = row_at(place);
+	struct vst_lock_hist *h;
+
+	if (c->what != what || c->owner != w->waiter) {
+		place = vst_lock_row_find(w->waiter, what);
+		if (place >= VST_LOCK_ROWS) {
+			vst_lock_lose(VST_LOCK_LOSS_NO_ROW, ns);
+			return;
+		}
+		w->row = place;
+		c = row_at(place);
 	}
 	vst_add(&c->waits, 1);
 	vst_add(&c->total_ns, ns);
@@ -138,45 +187,48 @@ static __always_inline void count(const struct vst_lock_wait *w, __u64 ns)
 	if (ns > c->object_ns) {
 		c->object_ns = ns;
 		c->object = w->lock & ~SPINS;
-		vst_lock_object_note(w->lock & ~SPINS, w->class);
+		vst_lock_object_note(w->lock & ~SPINS, VST_LOCK_WHAT_CLASS(w->what));
 	}
-	if (bucket < VST_HIST_BUCKETS)
+	h = bpf_map_lookup_elem(&vst_lock_hists, &place);
+	if (h && bucket < VST_HIST_BUCKETS)
 		vst_add(&h->n[bucket], 1);
 }
 
 SEC("tp_btf/contention_end")
 int BPF_PROG(vst_lock_end, void *lock, int ret)
 {
-	__u64 now = bpf_ktime_get_ns(); /* our own time is not waited */
-	__u64 task = bpf_get_current_task(), addr = (__u64)lock, tag;
-	struct vst_lock_turns_set *places;
+	__u64 now = bpf_ktime_get_ns(); /* first: our own time is not waited */
+	struct vst_lock_own *own = vst_lock_own_get();
 	struct vst_lock_wait_set *set;
 	struct vst_lock_turns *turns;
+	__u64 *asleep = NULL, tag;
 	struct vst_lock_wait *w;
 	__u32 way;
 
-	set = wait_set(task, addr, &tag);
-	places = vst_lock_turns_set(addr);
-	if (!set || !places)
+	if (!own)
 		return 0;
-	for (way = 0; way < WAIT_WAYS; way++) /* the inner of two waits of one address is the one that spins */
-		if (set->tag[way] == (tag ^ SPINNING))
-			break;
-	if (way == WAIT_WAYS)
+	w = spin_of(own, (__u64)lock);
+	if (w->busy && w->lock == ((__u64)lock | SPINS)) { /* of two waits for one address the inner one spins */
+		w->waiter = vst_lock_waiter(bpf_get_current_task_btf());
+	} else {
+		set = wait_set(own, bpf_get_current_task_btf(), (__u64)lock, &tag);
 		for (way = 0; way < WAIT_WAYS; way++)
 			if (set->tag[way] == tag)
 				break;
-	if (way == WAIT_WAYS) /* began before we were attached, or is counted as lost */
-		return 0;
-	w = &set->e[way];
-	turns = vst_lock_turns_find(places,
-				    w->lock); /* a line that comes from another CPU: asked for before it is needed */
+		if (way == WAIT_WAYS) /* began before we were attached, or is counted as lost */
+			return 0;
+		w = &set->e[way];
+		asleep = &set->tag[way];
+	}
+	turns = vst_lock_turns_of(own, w); /* its line comes from another CPU: asked for before it is needed */
 	count(w, now - w->start_ns);
 	if (!vst_lock_settle_at_once(w, turns, now))
 		vst_lock_settle(w, now);
 	if (!ret)
-		vst_lock_turn(turns, w->lock, w->waiter, now);
+		vst_lock_turn(w, turns, now);
 	barrier();
-	set->tag[way] = 0;
+	w->busy = false;
+	if (asleep)
+		*asleep = 0;
 	return 0;
 }

@@ -265,14 +265,11 @@ static __noinline __u32 vst_lock_class_look(void *ctx, __u64 lock, bool spins)
 }
 
 /* random: any number that changes with every wait. */
-static __always_inline __u32 vst_lock_class(void *ctx, __u64 lock, bool spins, __u64 random)
+static __always_inline __u32 vst_lock_class(void *ctx, struct vst_lock_own *own, __u64 lock, bool spins, __u64 random)
 {
-	__u64 h = vst_lock_hash(lock | spins), *memo;
-	__u32 place = h >> (64 - MEMO_BITS), class;
+	__u64 h = vst_lock_hash(lock | spins), *memo = &own->memo[h >> (64 - MEMO_BITS)];
+	__u32 class;
 
-	memo = bpf_map_lookup_elem(&vst_lock_memo, &place);
-	if (!memo)
-		return 0;
 	if ((*memo ^ h << MEMO_BITS) < 1 << MEMO_BITS && random % SAMPLE)
 		return *memo & ((1 << MEMO_BITS) - 1);
 	class = vst_lock_class_look(ctx, lock, spins);

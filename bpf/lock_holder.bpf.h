@@ -41,6 +41,19 @@ static __always_inline __u64 vst_lock_task_owner(__u64 task)
 	return id << 2 | VST_HIER_UNIFIED;
 }
 
+/* The same of the current task, through types that the verifier trusts: loads without checks of the address. */
+static __always_inline __u64 vst_lock_waiter(const struct task_struct *task)
+{
+	__u64 id;
+
+	if (task->flags & PF_KTHREAD)
+		return VST_LOCK_KERNEL;
+	id = task->cgroups->dfl_cgrp->kn->id;
+	if (id == ROOT_CGROUP_ID && vst_lock_memory_hier != VST_HIER_UNIFIED)
+		return vst_lock_task_owner(vst_address(task));
+	return id << 2 | VST_HIER_UNIFIED;
+}
+
 /* --- what a holder does --- */
 
 /*
@@ -102,7 +115,7 @@ __noinline int vst_lock_stack_sample(const struct vst_lock_wait *w, __u64 task)
 
 	if (!w || !s || !bpf_task_from_pid || !bpf_task_release || (__s64)(now - s->stack_next) < 0)
 		return 0;
-	what = VST_LOCK_WHAT(w->class, w->type, 0);
+	what = w->what;
 	place = vst_lock_mix(vst_lock_mix(w->waiter, w->holder), what) >> (64 - VST_LOCK_STACK_BITS);
 	h = bpf_map_lookup_elem(&vst_lock_hstacks, &place);
 	if (!h ||
@@ -130,21 +143,23 @@ __noinline int vst_lock_stack_sample(const struct vst_lock_wait *w, __u64 task)
 __noinline int vst_lock_ask(struct vst_lock_wait *w)
 {
 	__u64 owner = 0, task;
+	__u32 type;
 
 	if (!w)
 		return 0;
+	type = VST_LOCK_WHAT_TYPE(w->what);
 	w->holder = VST_LOCK_NOBODY;
 	w->evidence = VST_LOCK_EVIDENCE_NONE;
-	if (w->type == VST_LOCK_MUTEX)
+	if (type == VST_LOCK_MUTEX)
 		owner = vst_ptr(w->lock, struct mutex, owner);
-	else if (w->type == VST_LOCK_RWSEM)
+	else if (type == VST_LOCK_RWSEM)
 		owner = vst_ptr(w->lock, struct rw_semaphore, owner);
 	task = owner & ~OWNER_FLAGS;
 	if (!task)
 		return 0;
 	w->holder = vst_lock_task_owner(task);
 	w->evidence =
-		w->type == VST_LOCK_RWSEM && (owner & RWSEM_READER) ? VST_LOCK_EVIDENCE_LAST : VST_LOCK_EVIDENCE_OWNER;
+		type == VST_LOCK_RWSEM && (owner & RWSEM_READER) ? VST_LOCK_EVIDENCE_LAST : VST_LOCK_EVIDENCE_OWNER;
 	if (w->evidence == VST_LOCK_EVIDENCE_OWNER)
 		vst_lock_stack_sample(w, task);
 	return 0;
@@ -152,113 +167,158 @@ __noinline int vst_lock_ask(struct vst_lock_wait *w)
 
 /* --- who waited for whom --- */
 
-static __always_inline void vst_lock_pair_add(const struct vst_lock_wait *w, __u64 holder, __u8 evidence, __u64 ns)
+static __always_inline struct vst_lock_pair *vst_lock_pair_at(__u32 place)
 {
-	__u64 what = VST_LOCK_WHAT(w->class, w->type, bpf_get_smp_processor_id() << 2 | evidence);
-	__u64 hash = vst_lock_mix(vst_lock_mix(w->waiter, holder), what), tag = vst_lock_tag(hash);
+	barrier_var(place); /* the compiler knows how large it may be, the verifier does not */
+	return &vst_lock_pairs[place & (VST_LOCK_PAIRS - 1)];
+}
+
+/* The place of a pair, a new one if there is none; VST_LOCK_PAIRS: there is no room. */
+__noinline __u32 vst_lock_pair_find(__u64 waiter, __u64 holder, __u64 what)
+{
+	__u64 hash = vst_lock_mix(vst_lock_mix(waiter, holder), what), tag = vst_lock_tag(hash);
 	__u32 place = hash >> (64 - VST_LOCK_PAIR_BITS), way;
 	struct vst_lock_tags *set = bpf_map_lookup_elem(&vst_lock_ptags, &place);
 	struct vst_lock_pair *p;
 
 	if (!set)
-		return;
+		return VST_LOCK_PAIRS;
 	way = vst_lock_way(set->tag, tag);
 	if (way == VST_LOCK_WAYS)
 		way = vst_lock_way_take(set->tag, tag);
+	if (way == VST_LOCK_WAYS)
+		return VST_LOCK_PAIRS;
 	place = place * VST_LOCK_WAYS + way;
-	p = way < VST_LOCK_WAYS ? bpf_map_lookup_elem(&vst_lock_pairs, &place) : NULL;
-	if (!p) {
-		vst_lock_lose(VST_LOCK_LOSS_NO_PAIR, ns);
-		return;
-	}
+	p = vst_lock_pair_at(place);
 	if (!p->what) {
-		p->waiter = w->waiter;
+		p->waiter = waiter;
 		p->holder = holder;
 		barrier();
 		p->what = what;
+	}
+	return place;
+}
+
+/* which: of the two that the wait remembers. */
+static __always_inline void vst_lock_pair_add(struct vst_lock_wait *w, int which, __u64 holder, __u8 evidence, __u64 ns)
+{
+	__u64 what = w->what | bpf_get_smp_processor_id() << 2 | evidence;
+	struct vst_lock_pair *p = vst_lock_pair_at(w->pair[which]);
+	__u32 place;
+
+	if (p->what != what || p->waiter != w->waiter || p->holder != holder) {
+		place = vst_lock_pair_find(w->waiter, holder, what);
+		if (place >= VST_LOCK_PAIRS) {
+			vst_lock_lose(VST_LOCK_LOSS_NO_PAIR, ns);
+			return;
+		}
+		w->pair[which] = place;
+		p = vst_lock_pair_at(place);
 	}
 	vst_add(&p->waits, 1);
 	vst_add(&p->ns, ns);
 	if (ns > p->object_ns) {
 		p->object_ns = ns;
 		p->object = w->lock & ~SPINS;
-		vst_lock_object_note(w->lock & ~SPINS, w->class);
+		vst_lock_object_note(w->lock & ~SPINS, VST_LOCK_WHAT_CLASS(w->what));
 	}
 }
 
-static __always_inline struct vst_lock_turns_set *vst_lock_turns_set(__u64 addr)
+static __always_inline struct vst_lock_turns *vst_lock_turns_at(struct vst_lock_own *own, __u32 place)
 {
-	__u32 place = vst_lock_hash(addr) >> (64 - TURNS_BITS);
-
-	return bpf_map_lookup_elem(&vst_lock_turns, &place);
+	barrier_var(place);
+	return &own->turns[place & ((1 << TURNS_BITS) - 1)];
 }
 
-static __always_inline struct vst_lock_turns *vst_lock_turns_find(struct vst_lock_turns_set *set, __u64 lock)
+/* The first of the places that the turns of a lock may be in. */
+static __always_inline __u32 vst_lock_turns_place(__u64 lock)
 {
-	if (set->e[0].lock == lock)
-		return &set->e[0];
-	return set->e[1].lock == lock ? &set->e[1] : NULL;
+	return vst_lock_hash(lock & ~SPINS) >> (64 - TURNS_BITS) & ~(TURNS_WAYS - 1U);
 }
 
-/* Mostly the lock did not change hands meanwhile, and nothing but that need be known: the last turn was before the wait. */
-static __always_inline bool vst_lock_settle_at_once(const struct vst_lock_wait *w, const struct vst_lock_turns *t,
-						    __u64 now)
+/* The turns of the lock that is waited for; NULL: it has none. */
+static __always_inline struct vst_lock_turns *vst_lock_turns_of(struct vst_lock_own *own, struct vst_lock_wait *w)
 {
-	__u64 holder = w->holder;
-	__u8 evidence = w->evidence;
+	struct vst_lock_turns *t = vst_lock_turns_at(own, w->turns);
+	__u32 place, way;
 
-	if (t && t->ns > w->since_ns)
+	if (t->lock == w->lock)
+		return t;
+	place = vst_lock_turns_place(w->lock);
+	for (way = 0; way < TURNS_WAYS; way++) {
+		t = vst_lock_turns_at(own, place + way);
+		if (t->lock != w->lock)
+			continue;
+		w->turns = place + way;
+		return t;
+	}
+	return NULL;
+}
+
+static __noinline int vst_lock_blame(struct vst_lock_wait *w, __u64 holder, __u8 evidence, __u64 ns)
+{
+	if (ns)
+		vst_lock_pair_add(w, 0, holder, evidence, ns);
+	return 0;
+}
+
+/* Turns of a lock, the last one first. false: nothing is known of that one. */
+static __always_inline bool vst_lock_turn_get(const struct vst_lock_turns *t, __u32 i, struct vst_lock_turn *ret)
+{
+	if (i > TURNS + 1 || t->next - t->first < i)
 		return false;
-	if (t && evidence == VST_LOCK_EVIDENCE_NONE) {
-		holder = t->owner;
-		evidence = VST_LOCK_EVIDENCE_LAST;
+	if (i < 2) {
+		ret->ns = i ? t->last.ns : t->ns;
+		ret->owner = i ? t->last.owner : t->owner;
+	} else {
+		*ret = t->before[(t->next + 1 - i) % TURNS];
 	}
-	vst_lock_pair_add(w, holder, evidence, now - w->since_ns);
 	return true;
 }
 
-static __noinline int vst_lock_blame(const struct vst_lock_wait *w, __u64 holder, __u8 evidence, __u64 ns)
+/* Who held the lock when the wait began, if it did not say: who got it last before. */
+static __always_inline void vst_lock_held_by(struct vst_lock_wait *w, __u64 owner)
 {
-	if (ns)
-		vst_lock_pair_add(w, holder, evidence, ns);
-	return 0;
+	if (w->evidence != VST_LOCK_EVIDENCE_NONE)
+		return;
+	w->holder = owner;
+	w->evidence = VST_LOCK_EVIDENCE_LAST;
+}
+
+/* Whoever got a mutex after waiting holds it. */
+static __always_inline __u8 vst_lock_turn_evidence(const struct vst_lock_wait *w)
+{
+	return VST_LOCK_WHAT_TYPE(w->what) == VST_LOCK_MUTEX ? VST_LOCK_EVIDENCE_OWNER : VST_LOCK_EVIDENCE_LAST;
 }
 
 /* Divides the time since w->since_ns among those who held the lock. */
 __noinline int vst_lock_settle(struct vst_lock_wait *w, __u64 now)
 {
-	__u64 end = now, held = 0, holder = VST_LOCK_NOBODY, ns, owner;
-	struct vst_lock_turns_set *set;
+	__u64 end = now, held = 0, holder = VST_LOCK_NOBODY;
+	struct vst_lock_own *own = vst_lock_own_get();
+	struct vst_lock_turn turn;
 	struct vst_lock_turns *t;
 	__u8 evidence;
 	__u32 i;
 
-	set = w ? vst_lock_turns_set(w->lock & ~SPINS) : NULL;
-	if (!set)
+	if (!w || !own)
 		return 0;
-	t = vst_lock_turns_find(set, w->lock);
-	evidence = w->type == VST_LOCK_MUTEX ? VST_LOCK_EVIDENCE_OWNER : VST_LOCK_EVIDENCE_LAST;
-	for (i = 0; t && i <= TURNS; i++) {
-		if (i && t->next - t->first < i)
-			break;
-		ns = i ? t->before[(t->next - i) % TURNS].ns : t->ns;
-		owner = i ? t->before[(t->next - i) % TURNS].owner : t->owner;
-		if (ns <= w->since_ns) { /* who got it last before */
-			if (w->evidence == VST_LOCK_EVIDENCE_NONE) {
-				w->holder = owner;
-				w->evidence = VST_LOCK_EVIDENCE_LAST;
-			}
+	t = vst_lock_turns_of(own, w);
+	evidence = vst_lock_turn_evidence(w);
+	for (i = 0; t && vst_lock_turn_get(t, i, &turn); i++) {
+		if (turn.ns <= w->since_ns) {
+			vst_lock_held_by(w, turn.owner);
 			break;
 		}
-		if (ns >= end)
+		if (turn.ns >= end)
 			continue;
-		if (owner != holder) {
+		if (turn.owner != holder) {
 			vst_lock_blame(w, holder, evidence, held);
-			holder = owner;
+			holder = turn.owner;
 			held = 0;
 		}
-		held += end - ns;
-		end = ns;
+		held += end - turn.ns;
+		end = turn.ns;
 	}
 	vst_lock_blame(w, holder, evidence, held);
 	vst_lock_blame(w, w->holder, w->evidence, end - w->since_ns);
@@ -266,15 +326,42 @@ __noinline int vst_lock_settle(struct vst_lock_wait *w, __u64 now)
 	return 0;
 }
 
+/*
+ * The same for most waits, for which two turns need be known: that the last one was before the wait, or the last but one. false:
+ * there were more.
+ */
+static __always_inline bool vst_lock_settle_at_once(struct vst_lock_wait *w, const struct vst_lock_turns *t, __u64 now)
+{
+	__u64 since = w->since_ns;
+
+	if (t && t->ns > since) {
+		if (t->ns >= now || t->next == t->first || t->last.ns > since)
+			return false;
+		vst_lock_held_by(w, t->last.owner);
+		vst_lock_pair_add(w, 0, w->holder, w->evidence, t->ns - since);
+		since = t->ns;
+		w->holder = t->owner;
+		w->evidence = vst_lock_turn_evidence(w);
+	} else if (t) {
+		vst_lock_held_by(w, t->owner);
+	}
+	vst_lock_pair_add(w, 1, w->holder, w->evidence, now - since);
+	return true;
+}
+
 /* The place of a lock that has none: that whose last turn is older. */
 __noinline int vst_lock_turn_first(__u64 lock, __u64 owner, __u64 now)
 {
-	struct vst_lock_turns_set *set = vst_lock_turns_set(lock & ~SPINS);
+	__u32 place = vst_lock_turns_place(lock), way;
+	struct vst_lock_own *own = vst_lock_own_get();
 	struct vst_lock_turns *t;
 
-	if (!set)
+	if (!own)
 		return 0;
-	t = set->e[0].ns < set->e[1].ns ? &set->e[0] : &set->e[1];
+	t = vst_lock_turns_at(own, place);
+	for (way = 1; way < TURNS_WAYS; way++)
+		if (vst_lock_turns_at(own, place + way)->ns < t->ns)
+			t = vst_lock_turns_at(own, place + way);
 	t->lock = lock;
 	t->first = t->next;
 	t->ns = now;
@@ -287,19 +374,19 @@ __noinline int vst_lock_turn_first(__u64 lock, __u64 owner, __u64 now)
  * to all CPUs. Measured, two CPUs and one spinlock: 60 ns instead of 110 to 240. Who holds the lock is alone here, or reads
  * together with others: then one of them counts.
  */
-static __always_inline void vst_lock_turn(struct vst_lock_turns *t, __u64 lock, __u64 owner, __u64 now)
+static __always_inline void vst_lock_turn(struct vst_lock_wait *w, struct vst_lock_turns *t, __u64 now)
 {
-	__u32 at;
+	__u64 owner = w->waiter;
 
 	if (!t) {
-		vst_lock_turn_first(lock, owner, now);
+		vst_lock_turn_first(w->lock, owner, now);
 		return;
 	}
 	if (t->owner == owner)
 		return;
-	at = t->next % TURNS;
-	t->before[at].ns = t->ns;
-	t->before[at].owner = t->owner;
+	t->before[t->next % TURNS] = t->last;
+	t->last.ns = t->ns;
+	t->last.owner = t->owner;
 	t->next++;
 	t->ns = now;
 	t->owner = owner;

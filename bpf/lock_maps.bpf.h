@@ -11,9 +11,8 @@
 #include "vstor/locks.h"
 
 /*
- * A wait under way. A thread waits for a lock, an interrupt of it for another: so the two are a key, whatever the order
- * in which they come and go. A semaphore begins with the spinlock that guards it: one of the same address, waited for
- * within the other's wait, hence the bit.
+ * A wait under way. Row, pairs and turns are where those of the last wait in this place were: mostly they
+ * are the same again, and what stands there tells. The address of a semaphore is that of the spinlock that guards it, hence the bit.
  */
 #define SPINS 1ULL
 struct vst_lock_wait {
@@ -22,12 +21,31 @@ struct vst_lock_wait {
 	__u64 since_ns; /* up to here it is known whom for */
 	__u64 waiter;
 	__u64 holder;
-	__u32 class;
-	__u8 type;
+	__u64 what; /* of the row, without its CPU */
+	__u16 row;
+	__u16 pair[2]; /* of the time up to the last turn, and since */
+	__u16 turns;
 	__u8 evidence;
-	__u8 pad[18];
+	bool busy;
+	__u8 pad[6];
+};
+_Static_assert(sizeof(struct vst_lock_wait) == 64, "a line of the cache");
+_Static_assert(VST_LOCK_ROWS <= 1 << 16 && VST_LOCK_PAIRS <= 1 << 16, "a place fits into 16 bits");
+
+/*
+ * Whoever spins stays on its CPU, and is interrupted there at most by another who waits for another lock: a place for each
+ * CPU and hash of an address. In the unlikely case that two of them need the same one, the first is lost.
+ */
+#define SPIN_BITS 3
+#define CPUS 1024 /* of more, two have one place: a wait of one of them may be lost */
+struct vst_lock_spins {
+	struct vst_lock_wait e[1 << SPIN_BITS];
 };
 
+/*
+ * Who sleeps goes to another CPU. A thread waits for one lock, and within that for another: so the two are a key, whatever
+ * the order in which they come and go.
+ */
 #define WAIT_WAYS 4
 #define WAIT_BITS 12
 struct vst_lock_wait_set {
@@ -37,8 +55,8 @@ struct vst_lock_wait_set {
 };
 
 /*
- * Who got a lock after waiting for it, and when: its holders, as far as anything tells. The last one is in the line that
- * finds the place, for mostly only that is asked for, and the line goes from CPU to CPU with the lock. The ones before
+ * Who got a lock after waiting for it, and when: its holders, as far as anything tells. The last two are in the line that
+ * finds the place, for mostly only they are asked for, and the line goes from CPU to CPU with the lock. The ones before
  * are behind it; the oldest are overwritten.
  */
 #define TURNS 16
@@ -46,20 +64,18 @@ struct vst_lock_turns {
 	__u64 lock; /* | SPINS */
 	__u64 ns;
 	__u64 owner;
-	__u32 first,
-		next; /* turns before that one since the place was given to this lock; only the last TURNS are there */
-	__u64 pad[4];
-	struct {
+	struct vst_lock_turn {
 		__u64 ns;
 		__u64 owner;
-	} before[TURNS];
+	} last; /* the one before */
+	__u32 first,
+		next; /* turns before that one since the place was given to this lock; only the last TURNS + 1 are there */
+	__u64 pad[2];
+	struct vst_lock_turn before[TURNS];
 };
 
 #define TURNS_WAYS 2
-#define TURNS_BITS 9
-struct vst_lock_turns_set {
-	struct vst_lock_turns e[TURNS_WAYS];
-};
+#define TURNS_BITS 10
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -69,21 +85,39 @@ struct {
 	__type(value, struct vst_lock_state);
 } vst_lock_state SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE); /* begins on a page */
-	__uint(max_entries, 1 << WAIT_BITS);
-	__type(key, __u32);
-	__type(value, struct vst_lock_wait_set);
-} vst_lock_waits SEC(".maps");
+/*
+ * The class of a lock, by its address. One word: the hash, whose highest bits are the place, then says which address it
+ * is, and as many freed bits are the class. Nothing can be torn.
+ */
+#define MEMO_BITS 11
+_Static_assert(VST_LOCK_CLASSES <= 1 << MEMO_BITS, "a class fits into the bits that the place frees");
+
+/* What nobody else needs: one element, so that a program looks it up once. Not a variable, which would be the agent's memory, too. */
+struct vst_lock_own {
+	struct vst_lock_spins spins[CPUS];
+	struct vst_lock_wait_set waits[1 << WAIT_BITS];
+	struct vst_lock_turns turns[1 << TURNS_BITS];
+	__u64 memo[1 << MEMO_BITS];
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE); /* begins on a page */
-	__uint(max_entries, 1 << TURNS_BITS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct vst_lock_turns_set);
-} vst_lock_turns SEC(".maps");
+	__type(value, struct vst_lock_own);
+} vst_lock_own SEC(".maps");
+
+/* By place, for the agent too. */
+struct vst_lock_counters vst_lock_rows[VST_LOCK_ROWS] __attribute__((aligned(64)));
+struct vst_lock_pair vst_lock_pairs[VST_LOCK_PAIRS] __attribute__((aligned(64)));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VST_LOCK_ROWS);
+	__type(key, __u32);
+	__type(value, struct vst_lock_hist);
+} vst_lock_hists SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -109,22 +143,6 @@ struct {
 	__type(value, struct vst_lock_tags);
 } vst_lock_rtags SEC(".maps");
 
-/* place of a row -> its counters */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, VST_LOCK_ROWS);
-	__type(key, __u32);
-	__type(value, struct vst_lock_counters);
-} vst_lock_rows SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VST_LOCK_ROWS);
-	__type(key, __u32);
-	__type(value, struct vst_lock_hist);
-} vst_lock_hists SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -132,14 +150,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct vst_lock_tags);
 } vst_lock_ptags SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, VST_LOCK_PAIRS);
-	__type(key, __u32);
-	__type(value, struct vst_lock_pair);
-} vst_lock_pairs SEC(".maps");
 
 /* class -> where its object is */
 struct {
@@ -165,20 +175,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct vst_lock_holder_stack);
 } vst_lock_hstacks SEC(".maps");
-
-/*
- * The class of a lock, by its address. One word: the hash, whose highest bits are the place, then says which address it
- * is, and as many freed bits are the class. Nothing can be torn.
- */
-#define MEMO_BITS 11
-_Static_assert(VST_LOCK_CLASSES <= 1 << MEMO_BITS, "a class fits into the bits that the place frees");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1 << MEMO_BITS);
-	__type(key, __u32);
-	__type(value, __u64);
-} vst_lock_memo SEC(".maps");
 
 /* The tag of a key, by its hash. */
 static __always_inline __u64 vst_lock_tag(__u64 hash)
@@ -209,6 +205,13 @@ static __always_inline __u32 vst_lock_way_take(__u64 *tags, __u64 tag)
 			break;
 	}
 	return i;
+}
+
+static __always_inline struct vst_lock_own *vst_lock_own_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&vst_lock_own, &zero);
 }
 
 static __always_inline struct vst_lock_state *vst_lock_state_get(void)

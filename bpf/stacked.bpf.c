@@ -25,21 +25,22 @@ int BPF_PROG(vst_bio_queue, struct bio *bio)
 	if (!s || !is_stacked(disk))
 		return 0;
 	addr = vst_identity(bio, s);
-	at = vst_place_claim(addr);
+	at = vst_place_claim(vst_home_of(addr << 1), addr);
 	if (at >= PLACES) {
 		vst_lose(vst_dev_of(disk), VST_LOSS_NO_CELL, 1, bytes);
 		return 0;
 	}
 	if (IN_STATE(vst_in(at)->what) == IN_ISSUED) /* a bio at this address before: it was freed, so it has ended */
-		vst_settle(vst_more(at), vst_in(at)->what);
+		vst_settle_last(at, vst_more(at)->dev, VST_LAYER_STACKED);
 	op = vst_op_of(vst_read(bio, struct bio, bi_opf));
 	if (op == VST_OP_WRITE && !bytes)
 		op = VST_OP_FLUSH;
 	vst_more(at)->queued_ns = 0;
 	vst_more(at)->dev = vst_dev_of(disk);
-	vst_inflight_begin(at, bpf_ktime_get_ns(), bytes, true); /* at its end the bio does not tell how large it was */
+	/* at its end the bio does not tell how large it was */
+	vst_inflight_begin(at, addr, bpf_ktime_get_ns(), bytes, true);
 	row = vst_decide(s, at, vst_address(bio), TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_STACKED, 0), true, bytes);
-	vst_inflight_issue(at, row);
+	vst_inflight_issue(at, addr, row);
 	return 0;
 }
 
@@ -48,13 +49,13 @@ int BPF_PROG(vst_bio_complete, struct request_queue *q, struct bio *bio)
 {
 	struct vst_state *s = vst_state_get();
 	struct vst_inflight_more *more;
-	__u64 addr, what;
-	__u32 at, bytes;
+	__u64 addr, what, when;
+	__u32 at, bytes, dev;
 
 	if (!s)
 		return 0;
 	addr = vst_identity(bio, s);
-	at = vst_place_find(addr);
+	at = vst_place_find(vst_home_of(addr << 1), addr);
 	/*
 	 * Not ours: a leaf's, or under way when the probe was attached. A driver may have sent the bio on to another
 	 * device, so its device at the end says nothing.
@@ -62,11 +63,13 @@ int BPF_PROG(vst_bio_complete, struct request_queue *q, struct bio *bio)
 	if (at >= PLACES || IN_STATE(vst_in(at)->what) != IN_ISSUED)
 		return 0;
 	what = vst_in(at)->what;
-	vst_in(at)->what = what & IN_PLACE;
+	when = vst_in(at)->when;
 	more = vst_more(at);
-	bytes = vst_complete_parts(more, more->dev, vst_bytes_left(more));
-	if (!vst_count(IN_ROW(what), true, bytes, vst_read(bio, struct bio, bi_status), 0, vst_in(at)->when,
-		       bpf_ktime_get_ns()))
-		vst_lose(more->dev, VST_LOSS_NO_CELL, 1, bytes);
+	dev = more->dev;
+	bytes = vst_complete_parts(more, dev, vst_bytes_left(more));
+	barrier(); /* somebody else's from here on */
+	vst_in(at)->what = what & IN_PLACE;
+	if (!vst_count(IN_ROW(what), true, bytes, vst_read(bio, struct bio, bi_status), 0, when, bpf_ktime_get_ns()))
+		vst_lose(dev, VST_LOSS_NO_CELL, 1, bytes);
 	return 0;
 }

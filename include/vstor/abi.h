@@ -44,7 +44,7 @@ enum vst_time {
 #define VST_SHARED_BITS 16
 #define VST_ROWS 8192
 #define VST_SLOTS 16384
-#define VST_INFLIGHT_BITS 13 /* sets of 4 requests; 6.1 takes no variable of more than 4 MiB */
+#define VST_INFLIGHT_BITS 15 /* requests; 6.1 takes no variable of more than 4 MiB */
 
 /* A row: who did what to which device. All bytes count in comparisons, so pad stays 0. */
 struct vst_key {

@@ -10,8 +10,11 @@
  *						duplicate and close a descriptor of a table that all have: its spinlock
  *	lock_load mm ROUNDS MIB CGROUP CGROUP	two processes with one memory, the first changes what it may do with MIB of
  *						it, the second asks what is in it: mmap_lock
- *	lock_load pipe PROCESSES ROUNDS		write to one pipe: its mutex
+ *	lock_load read FILE PROCESSES ROUNDS	read on in one open file: the mutex of its position
  *	lock_load fork PROCESSES ROUNDS		start and end processes: tasklist_lock and others
+ *
+ * With "--count FILE" before the command the processes that do something ROUNDS or FILES times count there how often they did, each
+ * in a line of the cache of its own, and end with the one that started them: so that their speed can be watched.
  *
  * A CGROUP is a directory that a process moves to. Prints how many operations were done; of what holds a lock, how many
  * microseconds it did.
@@ -29,6 +32,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -38,24 +42,6 @@ static void fail(const char *what)
 {
 	fprintf(stderr, "lock_load: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static void churn_one(const char *dir, int id, long files)
-{
-	char from[512], to[512];
-	long i;
-	int fd;
-
-	for (i = 0; i < files; i++) {
-		snprintf(from, sizeof(from), "%s/a%d-%ld", dir, id, i);
-		snprintf(to, sizeof(to), "%s/b%d-%ld", dir, id, i);
-		fd = open(from, O_CREAT | O_WRONLY, 0600);
-		if (fd < 0)
-			fail(from);
-		close(fd);
-		if (rename(from, to) || unlink(to))
-			fail(to);
-	}
 }
 
 static void wait_for_all(void)
@@ -68,7 +54,31 @@ static void wait_for_all(void)
 		exit(1);
 }
 
-static void churn(const char *dir, int processes, long files)
+/* --- processes whose work can be watched --- */
+
+#define COUNTERS 4096 /* bytes, a line for each process */
+
+static volatile unsigned long *counter; /* of this process */
+
+static void count_in(const char *path)
+{
+	int fd = open(path, O_CREAT | O_RDWR, 0600);
+
+	if (fd < 0 || ftruncate(fd, COUNTERS))
+		fail(path);
+	counter = mmap(NULL, COUNTERS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (counter == MAP_FAILED)
+		fail(path);
+}
+
+static void count_one(void)
+{
+	if (counter)
+		++*counter;
+}
+
+/* That many processes, each of which does it so many times. */
+static void in_processes(int processes, void (*run)(long), long rounds)
 {
 	int i;
 
@@ -79,11 +89,35 @@ static void churn(const char *dir, int processes, long files)
 			fail("fork");
 		if (pid)
 			continue;
-		churn_one(dir, (int)getpid(), files);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (counter)
+			counter += i * 64 / sizeof(*counter) % (COUNTERS / sizeof(*counter));
+		run(rounds);
 		exit(0);
 	}
 	wait_for_all();
-	printf("%ld\n", processes * files * 3);
+	printf("%ld\n", processes * rounds);
+}
+
+static const char *churned;
+
+static void churn(long files)
+{
+	char from[512], to[512];
+	long i;
+	int fd;
+
+	for (i = 0; i < files; i++) {
+		snprintf(from, sizeof(from), "%s/a%d-%ld", churned, (int)getpid(), i);
+		snprintf(to, sizeof(to), "%s/b%d-%ld", churned, (int)getpid(), i);
+		fd = open(from, O_CREAT | O_WRONLY, 0600);
+		if (fd < 0)
+			fail(from);
+		close(fd);
+		if (rename(from, to) || unlink(to))
+			fail(to);
+		count_one();
+	}
 }
 
 static int open_file(const char *path)
@@ -222,6 +256,7 @@ static int spin_one(void *cgroup)
 {
 	long i;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (cgroup)
 		join(cgroup);
 	for (i = common.rounds; i; i--)
@@ -274,46 +309,20 @@ static void mm(long rounds, size_t mib, const char *holder, char *waiter)
 
 /* --- others --- */
 
-static void in_processes(int processes, void (*run)(long), long rounds)
+static int common_file;
+
+/* An open file has one position, so whoever reads on waits for who reads. */
+static void read_on(long rounds)
 {
-	int i;
+	static char buf[1 << 16];
 
-	for (i = 0; i < processes; i++) {
-		pid_t pid = fork();
+	for (; rounds; rounds--) {
+		ssize_t n = read(common_file, buf, sizeof(buf));
 
-		if (pid < 0)
-			fail("fork");
-		if (pid)
-			continue;
-		run(rounds);
-		exit(0);
+		if (n < 0 || (!n && lseek(common_file, 0, SEEK_SET)))
+			fail("read");
+		count_one();
 	}
-}
-
-static int ends[2];
-
-static void pipe_write(long rounds)
-{
-	static char text[8192];
-
-	close(ends[0]);
-	for (; rounds; rounds--)
-		if (write(ends[1], text, sizeof(text)) != sizeof(text))
-			fail("pipe");
-}
-
-static void pipes(int processes, long rounds)
-{
-	static char buf[65536];
-
-	if (pipe(ends))
-		fail("pipe");
-	in_processes(processes, pipe_write, rounds);
-	close(ends[1]);
-	while (read(ends[0], buf, sizeof(buf)) > 0)
-		;
-	wait_for_all();
-	printf("%ld\n", processes * rounds);
 }
 
 static void fork_one(long rounds)
@@ -326,32 +335,40 @@ static void fork_one(long rounds)
 		if (!pid)
 			_exit(0);
 		waitpid(pid, NULL, 0);
+		count_one();
 	}
 }
 
 int main(int argc, char **argv)
 {
-	const char *what = argc < 2 ? "" : argv[1];
+	const char *what;
 
-	if (argc == 5 && !strcmp(what, "churn"))
-		churn(argv[2], atoi(argv[3]), atol(argv[4]));
-	else if (argc == 5 && !strcmp(what, "hold"))
+	if (argc > 2 && !strcmp(argv[1], "--count")) {
+		count_in(argv[2]);
+		argc -= 2;
+		argv += 2;
+	}
+	what = argc < 2 ? "" : argv[1];
+	if (argc == 5 && !strcmp(what, "churn")) {
+		churned = argv[2];
+		in_processes(atoi(argv[3]), churn, atol(argv[4]));
+	} else if (argc == 5 && !strcmp(what, "hold")) {
 		hold(argv[2], atol(argv[3]), (size_t)atol(argv[4]));
-	else if (argc == 3 && !strcmp(what, "wait"))
+	} else if (argc == 3 && !strcmp(what, "wait")) {
 		wait_for(argv[2]);
-	else if (argc == 5 && !strcmp(what, "sleep"))
+	} else if (argc == 5 && !strcmp(what, "sleep")) {
 		sleep_in(argv[2], atol(argv[3]), atoi(argv[4]));
-	else if (argc >= 4 && !strcmp(what, "spin"))
+	} else if (argc >= 4 && !strcmp(what, "spin")) {
 		spin(atoi(argv[2]), atol(argv[3]), argv + 4, argc - 4);
-	else if (argc == 6 && !strcmp(what, "mm"))
+	} else if (argc == 6 && !strcmp(what, "mm")) {
 		mm(atol(argv[2]), (size_t)atol(argv[3]), argv[4], argv[5]);
-	else if (argc == 4 && !strcmp(what, "pipe"))
-		pipes(atoi(argv[2]), atol(argv[3]));
-	else if (argc == 4 && !strcmp(what, "fork")) {
+	} else if (argc == 5 && !strcmp(what, "read")) {
+		common_file = open_file(argv[2]);
+		in_processes(atoi(argv[3]), read_on, atol(argv[4]));
+	} else if (argc == 4 && !strcmp(what, "fork")) {
 		in_processes(atoi(argv[2]), fork_one, atol(argv[3]));
-		wait_for_all();
-		printf("%ld\n", atoi(argv[2]) * atol(argv[3]));
-	} else
+	} else {
 		return 2;
+	}
 	return 0;
 }

@@ -152,6 +152,36 @@ outputs_are_clean() {
 	END
 }
 
+# An I/O whose end the kernel does not show, because another tracer comes or goes, is its container's all the same.
+@test "another agent that comes and goes takes no I/O from its container" {
+	local i other path=/vstor-e2e-$$-ends
+	device_make 64
+	agent_start
+	cgroup_new "$path"
+	for scheduler in none mq-deadline; do
+		echo "$scheduler" >"/sys/block/${loop#/dev/}/queue/scheduler"
+		in_cgroup "$path" fio --name=r --filename="$loop" --rw=randrw --fsync=100 --bs=4k --direct=1 --ioengine=libaio --iodepth=16 \
+			--size=64M --io_size=4G --time_based --runtime=8 --output-format=json >"$dir/fio.$scheduler" 3>&- &
+		load=$!
+		for i in 1 2 3 4; do
+			"$VSTORD" --socket "$dir/other" 2>"$dir/other.log" 3>&- &
+			other=$!
+			until_true grep -q 'ready:' "$dir/other.log"
+			kill "$other"
+			wait "$other"
+		done
+		wait "$load"
+	done
+	did() { jq -s '[.[].jobs[0] | .read.total_ios + .write.total_ios] | add' "$dir"/fio.*; }
+	counted() {
+		ctl check --json | jq -se --arg d "${loop#/dev/}" 'any(.[]; .device == $d and .holds)' >/dev/null || { ctl check; return 1; }
+		ctl io --total --json | jq -se --argjson did "$(did)" --arg c "$path" --arg d "${loop#/dev/}" '[.[] | select(.cgroup == $c
+			and .device == $d and (.op == "read" or .op == "write")) | .ios] | add | if . == $did then true else "\(.) of \($did)" | halt_error end'
+	}
+	until_true counted
+	echo "# $(did) I/Os, $(ctl check --json | jq -c --arg d "${loop#/dev/}" 'select(.device == $d) | .lost')" >&3
+}
+
 @test "cgroups with names that hurt do no harm" {
 	device_make 16
 	names=($'\e]0;title\a\e[31mred\e[0m' $'\xff\xfe\x80\xc0\xaf' "$(printf 'x%.0s' {1..255})" '"quote\' $'tab\tcr\rbs\b' \

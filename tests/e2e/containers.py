@@ -189,6 +189,7 @@ class Runner:
         self.mkdir, self.rmdir, self.umount = Times(), Times(), Times()
         self.watch = Watch(a.watch)
         self.made = []  # parents that were not there
+        self.lives = []  # seconds from the cgroup to its end: whoever is called by its name was known within that
 
     def parents(self, c):
         """Directories above a container's cgroup; on v2 what they may hand down."""
@@ -311,6 +312,7 @@ class Runner:
     def end(self, c):
         self.reap(c)
         self.watch.look_after(c.born)
+        self.lives.append(time.monotonic() - c.born)
         self.remove(c)
 
     def crowd(self):
@@ -401,7 +403,10 @@ def run(a):
                 json.dump(r.cycles(), f)
             return
         took = r.crowd() if a.crowd else r.churn()
-        out = {"device": os.path.basename(a.device or ""), "starts_per_second": round(a.count / took, 1), "mkdir": r.mkdir.summary(), "rmdir": r.rmdir.summary(),
+        lives = sorted(r.lives) or [0]
+        out = {"device": os.path.basename(a.device or ""), "starts_per_second": round(a.count / took, 1),
+               "life_s": {"p50": round(lives[len(lives) // 2], 3), "max": round(lives[-1], 3)}, "mkdir": r.mkdir.summary(),
+               "rmdir": r.rmdir.summary(),
                "descriptors_looked_at": r.watch.looks, "descriptors_held": sorted(r.watch.held),
                "containers": [Container(a, n).expected() for n in range(a.count)]}
         with open(a.file, "w") as f:

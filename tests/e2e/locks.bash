@@ -80,20 +80,22 @@ filesystem_gone() {
 	loop='' image=''
 }
 
-# Runs a command under perf's own look at the same tracepoints, and prints for each kind of lock
-# "TYPE PERF-WAITS PERF-US WAITS US". The agent is attached first: what perf itself takes at each event, to record a stack, is
-# in its own waits and in ours. In a mount namespace of its own: perf wants the trace file system mounted.
-compare_with_perf() { # COMMAND...
+# Runs commands of LOCK_LOAD in $a under perf's own look at the same tracepoints, and prints for each lock
+# "LOCK TYPE PERF-WAITS PERF-US WAITS US". The agent is attached first, else what perf takes after its clock to record the begin is
+# in its waits and not in ours. In a mount namespace of its own: perf wants the trace file system mounted.
+compare_with_perf() { # COMMANDS
 	cat >"$dir/under-perf" <<-END
 		curl -sS --unix-socket "$sock" http://vstor/v1/locks >"$dir/before"
-		"\$@" >/dev/null
+		echo \$\$ >"$tree/$a/cgroup.procs"
+		$1
+		echo \$\$ >"$tree/cgroup.procs"
 		curl -sS --unix-socket "$sock" http://vstor/v1/locks >"$dir/after"
 	END
 	unshare --mount --propagation private sh -c '[ -e /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing; exec "$@"' perf \
-		perf lock record -a -m 8192 -o "$dir/perf.data" -- sh "$dir/under-perf" "$@" >"$dir/perf" 2>&1 </dev/null 3>&- || {
+		perf lock record -a -m 8192 -o "$dir/perf.data" -- sh -e "$dir/under-perf" >"$dir/perf" 2>&1 </dev/null 3>&- || {
 		cat "$dir/perf" >&2
 		return 1
 	}
-	perf script -i "$dir/perf.data" --ns -G -F tid,cpu,time,event,trace 2>/dev/null |
-		python3 "$BATS_TEST_DIRNAME/locks_perf.py" "$dir/before" "$dir/after"
+	perf script -i "$dir/perf.data" --ns -F comm,tid,cpu,time,event,trace,ip,sym 2>/dev/null |
+		python3 "$BATS_TEST_DIRNAME/locks_perf.py" "$a" lock_load "$BATS_TEST_DIRNAME/../../agent/lock_tables.h" "$dir/before" "$dir/after"
 }

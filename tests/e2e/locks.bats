@@ -216,30 +216,41 @@ object_told() { # FILE
 	}
 }
 
-@test "counts and times are those of perf lock, on the same run, for all types of locks" {
+# Of the ten locks with the longest waits counts to 2 %, totals to 5 % where 300 waits or more make an average. Not the totals of
+# a run queue's lock: perf takes 2 us to get to its clock there, and 16 us after it (docs/locks.md). Whoever else begins to trace these
+# locks meanwhile makes either of us miss some, or wait longer: then once more.
+agrees_with_perf() { # COMMANDS
+	compare_with_perf "$1" >"$dir/compared"
+	awk '
+		function off(a, b) { return a > 0 ? 100 * (b - a) / a : b > 0 ? 100 : 0 }
+		function more(x, bar) { return x < -bar || x > bar }
+		$4 && ++row <= 10 {
+			count = off($3, $5)
+			us = off($4, $6)
+			why = $3 < 300 ? "too few to compare times" : $1 == "rq.__lock" ? "perf takes long there" : ""
+			wrong = more(count, 2) && more($5 - $3, 1) || !why && more(us, 5)
+			printf "%-26s %-12s %7d waits %10d us, ours %+.2f %% %+.2f %% %s\n", $1, $2, $3, $4, count, us, wrong ? "WRONG" : why
+			bad += wrong
+			all += $4
+			if ($1 != "(others)") named += $4
+			types[$2]
+		}
+		END {
+			for (type in types) kinds++
+			exit bad || named < 0.9 * all || kinds < 4
+		}' "$dir/compared"
+}
+
+@test "lock by lock, counts and times are those of perf lock on the same run" {
 	command -v perf >/dev/null || skip "not installed: linux-perf"
 	filesystem_make xfs
 	mkdir "$dir/mnt/shared"
+	truncate -s 16M "$dir/mnt/file"
 	agent_start
-	agrees_with_perf "rwsem semaphore" churn "$dir/mnt/shared" 8 3000
-	agrees_with_perf spinlock spin 2 500000
-	agrees_with_perf mutex pipe 4 30000
-	agrees_with_perf rwlock fork 4 1500
-}
-
-# Counts to 2 %, totals to 5 %, of the kinds of lock that a load is for. Whoever else begins to trace these locks meanwhile makes
-# either of us miss some, or wait longer, and a load may happen not to contend: then once more.
-agrees_with_perf() { # TYPES LOAD...
-	local try
-	for try in 1 2 3 4 5; do
-		compare_with_perf "$LOCK_LOAD" "${@:2}" >"$dir/compared"
-		sed "s/^/$2: /" "$dir/compared"
-		! awk -v types=" $1 " 'index(types, " " $1 " ") && $2 >= 300 {
-			n++
-			if ($4 < 0.98 * $2 || $4 > 1.02 * $2 || $5 < 0.95 * $3 || $5 > 1.05 * $3) { print "wrong: " $0; bad = 1 }
-		} END { exit bad || !n }' "$dir/compared" || return 0
-	done
-	return 1
+	within 120 agrees_with_perf "\"$LOCK_LOAD\" churn $dir/mnt/shared 8 3000 >/dev/null
+		\"$LOCK_LOAD\" read $dir/mnt/file 4 20000 >/dev/null
+		\"$LOCK_LOAD\" spin 2 500000 >/dev/null
+		\"$LOCK_LOAD\" fork 4 1500 >/dev/null"
 }
 
 @test "an interval counts what happened in it, and nobody waits on a quiet host" {

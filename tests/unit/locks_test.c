@@ -198,6 +198,8 @@ static void test_places_are_taken_back(void **state)
 	vst_locks_reclaim(l, NULL, NULL, 12);
 	assert_int_equal(m->rtags[3], VST_LOCK_RETIRED);
 	assert_int_equal(m->ptags[8], VST_LOCK_RETIRED);
+	assert_int_equal(m->rows[3].what, VST_LOCK_RETIRED); /* and whoever remembers the place sees it there */
+	assert_int_equal(m->pairs[8].what, VST_LOCK_RETIRED);
 	/* a run of the probe that had found the place still counts there */
 	m->rows[3].waits++;
 	m->rows[3].total_ns += 500;

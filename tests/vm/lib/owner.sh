@@ -143,7 +143,8 @@ until_here() { # BYTES-OF-A BYTES-OF-B BYTES-OF-ROOT
 				split(k, f, OFS)
 				if (!change[k])
 					continue
-				if (f[2] != "data") {
+				# before 6.3 nothing tells that direct I/O on btrfs is of a file, but whose it is
+				if (f[2] != "data" && (name != "direct" || f[2] != "unknown")) {
 					print where, mode, name, f[2], f[1], f[3], change[k] >>others
 					continue
 				}

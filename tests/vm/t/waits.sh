@@ -117,13 +117,14 @@ echo $((8 << 20)) >/proc/sys/vm/dirty_bytes
 defer sh -c 'echo 20 >/proc/sys/vm/dirty_ratio'
 echo 'hist:keys=common_pid:vals=pause if pause > 0' >$event/trigger
 defer sh -c "echo '!hist:keys=common_pid:vals=pause if pause > 0' >$event/trigger"
+wrote_b=$(wrote w-b) wrote_c=$(wrote w-c)
 load_begin w-b dirty /mnt/b/file 64
 load_begin w-c dirty /mnt/c/file 64
 writer=${loads[0]}
 wait_for 120 "a writer to pause for who fills memory" has_waited 1 w-b "dirty:${dev#/dev/}" w-c
 read -r before before_b before_c < <(waited w-b "dirty:${dev#/dev/}" w-b w-c)
-wrote_b=$(wrote w-b) wrote_c=$(wrote w-c)
-wait_for 120 "a writer to pause" has_waited $((before + 3000000)) w-b "dirty:${dev#/dev/}"
+# what counts is what was written in the 10 seconds before, or since they began
+wait_for 180 "a writer to pause" has_waited $((before + 8000000)) w-b "dirty:${dev#/dev/}"
 loads_end
 echo "$as_it_was" >"$largest"
 read -r all b c < <(waited w-b "dirty:${dev#/dev/}" w-b w-c)

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* LINK: agent/sparse.c -lbpf -lm */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent/table.c"
+
+/* What the table asks of others: a map without a descriptor, and an owner that is there or gone. */
+static struct vst_state state_page;
+static struct vst_counters counters[VST_SLOTS];
+static struct vst_key row_keys[VST_ROWS];
+static struct vst_maps maps = {
+	.state = &state_page,
+	.counters = counters,
+	.row_keys = row_keys,
+	.cpus = 1,
+	.rows_fd = -1,
+	.slots_fd = -1,
+	.hists_fd = -1,
+	.free_rows_fd = -1,
+	.free_slots_fd = -1,
+	.lost_fd = -1,
+};
+static struct vst_container owner;
+static double gone_at;
+
+const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
+{
+	return &maps;
+}
+
+size_t vst_probes_count(const struct vst_probes *p)
+{
+	return 0;
+}
+
+void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info *ret)
+{
+	fail();
+}
+
+struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *key, double now)
+{
+	return &owner;
+}
+
+bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double before)
+{
+	return gone_at > 0 && gone_at < before;
+}
+
+static unsigned int rows(const struct vst_table *t)
+{
+	unsigned int n = 0;
+
+	for (const struct vst_row *row = t->rows; row; row = row->next)
+		n++;
+	return n;
+}
+
+/* Its place in the maps goes soon, its counts stay for ten minutes: also of one that did nothing for long before its end. */
+static void counts_are_kept_ten_minutes_after_the_end(void **state)
+{
+	struct vst_key key = { .owner = 7, .dev = 1 };
+	struct vst_row *row;
+	struct vst_table *t;
+
+	assert_int_equal(vst_table_new(&t), 0);
+	row = row_new(t, 3, &key, &owner);
+	row->changed_at = 100;
+	vst_table_reclaim(t, NULL, NULL, 5000);
+	assert_int_equal(row->number, 3); /* alive */
+	gone_at = 5000;
+	vst_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD / 2);
+	assert_true(row->retired_at == 0);
+	vst_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD + 1);
+	assert_true(row->retired_at > 0);
+	vst_table_reclaim(t, NULL, NULL, row->retired_at + QUARANTINE + 1);
+	assert_int_equal(row->number, 0);
+	assert_int_equal(t->n_rows, 0);
+	vst_table_reclaim(t, NULL, NULL, 5000 + VST_KEEP_DEAD);
+	assert_int_equal(rows(t), 1);
+	assert_int_equal(owner.rows, 1);
+	vst_table_reclaim(t, NULL, NULL, row->retired_at + VST_KEEP_DEAD + 1);
+	assert_int_equal(rows(t), 0);
+	assert_int_equal(owner.rows, 0);
+	vst_table_free(t);
+}
+
+static void bits_are_found_in_their_order(void **state)
+{
+	__u64 bits[4] = { 0 };
+
+	assert_int_equal(bit_next(bits, 0, 256), 256);
+	bit_set(bits, 1);
+	bit_set(bits, 63);
+	bit_set(bits, 64);
+	bit_set(bits, 255);
+	assert_int_equal(bit_next(bits, 0, 256), 1);
+	assert_int_equal(bit_next(bits, 1, 256), 1);
+	assert_int_equal(bit_next(bits, 2, 256), 63);
+	assert_int_equal(bit_next(bits, 64, 256), 64);
+	assert_int_equal(bit_next(bits, 65, 256), 255);
+	assert_int_equal(bit_next(bits, 65, 255), 255);
+	assert_int_equal(bit_next(bits, 2, 63), 63);
+}
+
+/* Slots of two CPUs, with nothing in most buckets; what went to the driver directly waited the shortest time. */
+static void a_row_is_the_sum_of_its_slots(void **state)
+{
+	static struct vst_hists one, two;
+	struct vst_key key = { .owner = 7, .dev = 1 };
+	struct vst_row *row;
+	struct vst_table *t;
+
+	assert_int_equal(vst_table_new(&t), 0);
+	row = row_new(t, 3, &key, &owner);
+	t->slot_first[3] = 9;
+	t->slot_next[9] = 5;
+	one.n[0][VST_TIME_QUEUE] = 1;
+	one.n[20][VST_TIME_LATENCY] = 3; /* two of them directly */
+	one.n[20][VST_TIME_DEVICE] = 3;
+	two.n[20][VST_TIME_DEVICE] = 4;
+	two.n[191][VST_TIME_LATENCY] = 4;
+	two.n[190][VST_TIME_QUEUE] = 4;
+	for (int again = 0; again < 2; again++) {
+		t->n_cells = 0;
+		assert_int_equal(cells_keep(t, 5, &one), 0);
+		assert_int_equal(cells_keep(t, 9, &two), 0);
+		assert_int_equal(t->n_cells, 5);
+		assert_int_equal(row_hists(t, row), 0);
+		assert_int_equal(row->hist[VST_TIME_DEVICE].n, 1);
+		assert_int_equal(row->hist[VST_TIME_DEVICE].bucket[0].n, 7);
+		assert_int_equal(row->hist[VST_TIME_LATENCY].n, 2);
+		assert_int_equal(row->hist[VST_TIME_LATENCY].bucket[0].n, 3);
+		assert_int_equal(row->hist[VST_TIME_LATENCY].bucket[1].index, 191);
+		assert_int_equal(row->hist[VST_TIME_QUEUE].n, 2);
+		assert_int_equal(row->hist[VST_TIME_QUEUE].bucket[0].n, 3);
+		assert_int_equal(row->hist[VST_TIME_QUEUE].bucket[1].index, 190);
+	}
+	vst_table_free(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts_are_kept_ten_minutes_after_the_end),
+		cmocka_unit_test(bits_are_found_in_their_order),
+		cmocka_unit_test(a_row_is_the_sum_of_its_slots),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
