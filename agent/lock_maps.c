@@ -30,7 +30,7 @@ int vst_lock_maps_open(struct lock_bpf *skel, struct vst_lock_maps *m)
 #define X(f, map, n)                                                                                                   \
 	m->f = memory_of(skel->maps.map, sizeof(*m->f) * (n));                                                         \
 	if (!m->f)                                                                                                     \
-		return -ENOMEM;
+		goto fail;
 	TABLES(X)
 #undef X
 	m->rows = skel->bss->vst_lock_rows;
@@ -39,6 +39,9 @@ int vst_lock_maps_open(struct lock_bpf *skel, struct vst_lock_maps *m)
 	m->hists_fd = bpf_map__fd(skel->maps.vst_lock_hists);
 	m->ctags[0] = VST_LOCK_RETIRED; /* class 0 means that there is none */
 	return 0;
+fail: /* nobody is to read a half of it */
+	vst_lock_maps_close(m);
+	return -ENOMEM;
 }
 
 void vst_lock_maps_close(struct vst_lock_maps *m)

@@ -50,6 +50,10 @@ int vst_symbols_read(const char *path, struct vst_symbols *ret)
 			if (name[0] == wanted[i].name[0] && !strcmp(name, wanted[i].name))
 				*(__u64 *)((char *)&s + wanted[i].offset) = addr;
 	}
+	if (ferror(f)) {
+		fclose(f);
+		return -EIO;
+	}
 	fclose(f);
 	*ret = s;
 	return 0;
