@@ -311,9 +311,12 @@ static int attach_programs(struct vst_probes *p, enum vst_group group)
 	return 0;
 }
 
+/* Backwards: nothing begins any more of which the end would not be seen. */
 static void detach(struct vst_probes *p, enum vst_group group)
 {
-	vst_for_each_probe_of (i, group) {
+	for (int i = VST_PROBE_ID__N; i-- > 0;) {
+		if (vst_probe_table[i].group != group)
+			continue;
 		bpf_link__destroy(p->probe[i].link);
 		p->probe[i].link = NULL;
 	}

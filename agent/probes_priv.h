@@ -43,8 +43,9 @@ enum vst_group {
 };
 
 /*
- * Every program: which object it is in, its tracepoint. Order of attaching: completion comes last, so that what it
- * sees has been seen at its submission.
+ * Every program: which object it is in, its tracepoint. Order of attaching: the completion of requests
+ * comes last, so that what it sees has been seen at its submission; of waits the end comes first, so that none is begun whose end
+ * is not seen.
  * X(group, program, tracepoint)
  */
 #define VST_PROBES(X)                                                                                                  \
@@ -62,12 +63,12 @@ enum vst_group {
 	X(CGROUP, cgroup_rmdir, cgroup_rmdir)                                                                          \
 	X(DIRTY, dirty_folio, writeback_dirty_folio)                                                                   \
 	X(XFS, xfs_write, iomap_iter)                                                                                  \
-	X(LOCK, lock_begin, contention_begin)                                                                          \
 	X(LOCK, lock_end, contention_end)                                                                              \
+	X(LOCK, lock_begin, contention_begin)                                                                          \
 	X(PAUSE, dirty_pause, balance_dirty_pages)                                                                     \
 	X(JOURNAL, handle_stats, jbd2_handle_stats)                                                                    \
-	X(JOURNAL, commit_begin, jbd2_start_commit)                                                                    \
 	X(JOURNAL, commit_end, jbd2_end_commit)                                                                        \
+	X(JOURNAL, commit_begin, jbd2_start_commit)                                                                    \
 	X(JOURNAL, fsync_end, ext4_sync_file_exit)                                                                     \
 	X(JOURNAL, fsync_begin, ext4_sync_file_enter)                                                                  \
 	X(JOURNAL, handle_start, jbd2_handle_start)                                                                    \

@@ -26,9 +26,10 @@ static __always_inline bool vst_count(__u32 row, bool last, __u32 bytes, bool er
 		vst_add(&c->errors, 1);
 	if (!last)
 		return true;
-	vst_add(&c->ios, 1);
 	if (when)
 		vst_times(c, h, queued_ns ? when - queued_ns : 0, now - when);
+	barrier();
+	vst_add(&c->ios, 1); /* last: by it the agent sees that the rest changed */
 	return true;
 }
 

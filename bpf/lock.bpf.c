@@ -79,17 +79,21 @@ static __always_inline void what_is(void *ctx, struct vst_lock_own *own, struct 
 	class = vst_lock_class(ctx, own, lock & ~SPINS, lock & SPINS, random);
 	w->lock = lock;
 	w->what = VST_LOCK_WHAT(class, type, 0);
-	if (!class)
-		vst_lock_lose(VST_LOCK_LOSS_NO_CLASS, 0);
 }
 
 /* The clock comes last: our own time is not waited. */
 static __always_inline int begin(void *ctx, struct vst_lock_own *own, struct vst_lock_wait *w, __u64 lock, __u8 type)
 {
-	if (w->busy) /* the end of that wait was not shown to us */
+	if (w->state != WAIT_FREE) { /* the end of that wait was not shown to us, or of this one will not be counted */
 		vst_lock_lose(VST_LOCK_LOSS_NO_END, 0);
-	w->busy = true;
+		if (w->state == WAIT_CHANGES)
+			return 0;
+	}
+	w->state = WAIT_CHANGES;
+	barrier();
 	what_is(ctx, own, w, lock, type);
+	if (!VST_LOCK_WHAT_CLASS(w->what))
+		vst_lock_lose(VST_LOCK_LOSS_NO_CLASS, 0);
 	if (type == VST_LOCK_MUTEX || type == VST_LOCK_RWSEM) {
 		vst_lock_ask(w);
 	} else {
@@ -97,6 +101,8 @@ static __always_inline int begin(void *ctx, struct vst_lock_own *own, struct vst
 		w->evidence = VST_LOCK_EVIDENCE_NONE;
 	}
 	w->start_ns = w->since_ns = bpf_ktime_get_ns();
+	barrier();
+	w->state = WAIT_IS;
 	return 0;
 }
 
@@ -180,7 +186,6 @@ static __always_inline void count(struct vst_lock_wait *w, __u64 ns)
 		w->row = place;
 		c = row_at(place);
 	}
-	vst_add(&c->waits, 1);
 	vst_add(&c->total_ns, ns);
 	if (ns > c->max_ns)
 		c->max_ns = ns;
@@ -192,6 +197,8 @@ static __always_inline void count(struct vst_lock_wait *w, __u64 ns)
 	h = bpf_map_lookup_elem(&vst_lock_hists, &place);
 	if (h && bucket < VST_HIST_BUCKETS)
 		vst_add(&h->n[bucket], 1);
+	barrier();
+	vst_add(&c->waits, 1); /* last: by it the agent sees that the rest changed */
 }
 
 SEC("tp_btf/contention_end")
@@ -208,7 +215,8 @@ int BPF_PROG(vst_lock_end, void *lock, int ret)
 	if (!own)
 		return 0;
 	w = spin_of(own, (__u64)lock);
-	if (w->busy && w->lock == ((__u64)lock | SPINS)) { /* of two waits for one address the inner one spins */
+	if (w->state == WAIT_IS &&
+	    w->lock == ((__u64)lock | SPINS)) { /* of two waits for one address the inner one spins */
 		w->waiter = vst_lock_waiter(bpf_get_current_task_btf());
 	} else {
 		set = wait_set(own, bpf_get_current_task_btf(), (__u64)lock, &tag);
@@ -220,6 +228,8 @@ int BPF_PROG(vst_lock_end, void *lock, int ret)
 		w = &set->e[way];
 		asleep = &set->tag[way];
 	}
+	w->state = WAIT_CHANGES;
+	barrier();
 	turns = vst_lock_turns_of(own, w); /* its line comes from another CPU: asked for before it is needed */
 	count(w, now - w->start_ns);
 	if (!vst_lock_settle_at_once(w, turns, now))
@@ -227,7 +237,7 @@ int BPF_PROG(vst_lock_end, void *lock, int ret)
 	if (!ret)
 		vst_lock_turn(w, turns, now);
 	barrier();
-	w->busy = false;
+	w->state = WAIT_FREE;
 	if (asleep)
 		*asleep = 0;
 	return 0;

@@ -215,13 +215,14 @@ static __always_inline void vst_lock_pair_add(struct vst_lock_wait *w, int which
 		w->pair[which] = place;
 		p = vst_lock_pair_at(place);
 	}
-	vst_add(&p->waits, 1);
 	vst_add(&p->ns, ns);
 	if (ns > p->object_ns) {
 		p->object_ns = ns;
 		p->object = w->lock & ~SPINS;
 		vst_lock_object_note(w->lock & ~SPINS, VST_LOCK_WHAT_CLASS(w->what));
 	}
+	barrier();
+	vst_add(&p->waits, 1); /* last: by it the agent sees that the rest changed */
 }
 
 static __always_inline struct vst_lock_turns *vst_lock_turns_at(struct vst_lock_own *own, __u32 place)

@@ -10,11 +10,18 @@
 #include "compat.bpf.h"
 #include "vstor/locks.h"
 
+/* The address of a semaphore is that of the spinlock that guards it, hence a bit. */
+#define SPINS 1ULL
+
+/* While a place changes, an interrupt on its CPU that waits for a lock of the same place leaves it alone. */
+#define WAIT_FREE 0
+#define WAIT_CHANGES 1
+#define WAIT_IS 2
+
 /*
  * A wait under way. Row, pairs and turns are where those of the last wait in this place were: mostly they
- * are the same again, and what stands there tells. The address of a semaphore is that of the spinlock that guards it, hence the bit.
+ * are the same again, and what stands there tells.
  */
-#define SPINS 1ULL
 struct vst_lock_wait {
 	__u64 lock; /* | SPINS */
 	__u64 start_ns;
@@ -26,7 +33,7 @@ struct vst_lock_wait {
 	__u16 pair[2]; /* of the time up to the last turn, and since */
 	__u16 turns;
 	__u8 evidence;
-	bool busy;
+	__u8 state; /* WAIT_ */
 	__u8 pad[6];
 };
 _Static_assert(sizeof(struct vst_lock_wait) == 64, "a line of the cache");

@@ -95,7 +95,7 @@ char *vst_mounts_object(const struct vst_mounts *m, const char *object, const ch
 			point = m->list[i].point;
 	if (!point)
 		return NULL;
-	if (!strncmp(path, "/ ", 2)) /* the root itself */
+	if (path + 1 == bracket) /* the root itself */
 		path++;
 	whole = vst_alloc(strlen(point) + strlen(path) + 2);
 	/* "/" ends in the slash that a path begins with, and "…/a/b" has a point without one */

@@ -52,7 +52,8 @@ struct vst_reasons *vst_reasons_new(const struct vst_waits *blame, const char *n
 	r->interval = blame->interval;
 	r->lost = blame->lost;
 	for (size_t i = 0; i < blame->n; i++)
-		r->waits += blame->list[i].waits;
+		if (strcmp(blame->list[i].resource->prefix, "device") != 0) /* those are shared out, and none is lost */
+			r->waits += blame->list[i].waits;
 	r->watched = blame->watched;
 	r->parts = sorted(blame, VST_BY_RESOURCE, is_waiter, &who);
 	r->causes = sorted(blame, VST_BY_RESOURCE | VST_BY_HOLDER, is_waiter, &who);

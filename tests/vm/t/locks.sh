@@ -58,7 +58,7 @@ waiter=$!
 object_told() {
 	in_cgroup lock-a "$load" sleep /mnt/file 3 50 >/dev/null
 	ctl blame --total --json | jq -es 'any(.[]; .waiter_cgroup == "/lock-b" and .holder_cgroup == "/lock-a"
-		and (.object // "" | test("^/file \\(inode [0-9]+ on ")))' >/dev/null
+		and (.object // "" | test("^/mnt/file \\(inode [0-9]+ on ")))' >/dev/null
 }
 wait_for 120 "the object of the lock to be told" object_told
 if grep -q ' bpf_task_from_pid' /proc/kallsyms; then
