@@ -63,6 +63,19 @@ kernel_moved() { # NAME
 	awk '{ print ($3 + $7) * 512 }' "/sys/class/block/$1/stat"
 }
 
+# What a cache holds for others, it writes to their disk in a thread of its own: that is nobody's, whoever wrote it.
+written_back() { # CGROUP
+	local back=/sys/block/bcache0/bcache below theirs nobodys
+	below=".device == \"$(basename "$(disk fast0)")\" and .layer == \"leaf\" and .op == \"write\""
+	theirs=$(rows_sum bytes "$below and .cgroup == \"/$1\"")
+	nobodys=$(rows_sum bytes "$below and .witness == \"none\"")
+	echo 0 >$back/writeback_percent # as fast as it can
+	echo 1 >$back/writeback_running
+	wait_for 60 "the cache to have written all of it back" grep -qx clean $back/state
+	same "bytes written back that were charged to $1" $(($(rows_sum bytes "$below and .cgroup == \"/$1\"") - theirs)) 0
+	at_least "bytes written back, unattributed" $(($(rows_sum bytes "$below and .witness == \"none\"") - nobodys)) $((mib << 20))
+}
+
 zram_gone() {
 	echo 1 >/sys/block/zram0/reset
 }
@@ -82,7 +95,10 @@ dm_gone meta
 wipefs -qa "$(disk fast0)" "$(disk fast1)"
 
 bcache_make
+echo 0 >/sys/block/bcache0/bcache/sequential_cutoff # all of it goes into the cache
+echo 0 >/sys/block/bcache0/bcache/writeback_running
 written bcache /dev/bcache0
+written_back bcache
 bcache_gone
 
 # 16 chunks in each bio
