@@ -36,8 +36,11 @@ setup() {
 }
 
 teardown() {
+	if [ -x "$dir/runc" ]; then
+		pod rm --force --all >/dev/null 2>&1 || true
+		umount "$root/var/lib/containers/storage/overlay" 2>/dev/null || true # podman's, of its own store
+	fi
 	agent_teardown
-	[ ! -x "$dir/runc" ] || pod rm --force --all >/dev/null 2>&1 || true
 	# podman keeps these, empty; whoever has containers of his own has them in use
 	find /sys/fs/cgroup -depth -path '*/libpod_parent*' -type d -exec rmdir {} + 2>/dev/null || true
 	containers_teardown
