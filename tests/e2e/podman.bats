@@ -26,11 +26,22 @@ setup() {
 			prev=$a
 		done
 		if [ -n "${bundle-}" ]; then
-			jq 'del(.process.rlimits)' "$bundle/config.json" >"$bundle/config.new" && mv "$bundle/config.new" "$bundle/config.json"
+			sed -Ezi 's/"rlimits":\s*\[[^]]*\]\s*,//; s/,\s*"rlimits":\s*\[[^]]*\]//' "$bundle/config.json"
 		fi
 		exec runc "$@"
 	END
-	chmod +x "$dir/runc"
+	# a podman for each container that ends takes as long as to start one
+	cat >"$dir/conmon" <<-'END'
+		#!/bin/bash
+		for a; do
+			case $a in
+			--exit-command | --exit-command-arg) skip=1 ;;
+			*) [ -n "${skip-}" ] || kept+=("$a"); skip= ;;
+			esac
+		done
+		exec conmon "${kept[@]}"
+	END
+	chmod +x "$dir/runc" "$dir/conmon"
 	pod run --rm --network=none --log-driver=none --rootfs "$dir/rootfs" /bin/busybox true >"$dir/first" 2>&1 ||
 		skip "podman starts no container here: $(tail -1 "$dir/first")"
 }
@@ -49,7 +60,7 @@ teardown() {
 # Its files are where the agent looks for them: it sees $root/var/lib as /var/lib.
 pod() {
 	CONTAINERS_CONF=$dir/containers.conf podman --root "$root/var/lib/containers/storage" --runroot "$root/run/containers" \
-		--tmpdir "$dir/libpod" --runtime "$dir/runc" --cgroup-manager=cgroupfs "$@" 3>&-
+		--tmpdir "$dir/libpod" --conmon "$dir/conmon" --runtime "$dir/runc" --cgroup-manager=cgroupfs "$@" 3>&-
 }
 
 @test "podman's containers that live for a moment are called by their names" {
