@@ -232,18 +232,16 @@ static struct vst_lock_row *row_of(struct vst_locks *l, const struct vst_lock_co
 	return row;
 }
 
-#define TOGETHER 8 /* buckets that are skipped at once: nearly all are empty */
-
 /* A bit for each bucket that is not 0. */
 static void touched_of(const struct vst_lock_hist *h, __u64 *ret_bits)
 {
 	__u32 any, i, j;
 
 	memset(ret_bits, 0, VST_HIST_BUCKETS / 8);
-	for (i = 0; i < VST_HIST_BUCKETS; i += TOGETHER) {
-		for (any = 0, j = i; j < i + TOGETHER; j++)
+	for (i = 0; i < VST_HIST_BUCKETS; i += VST_TOGETHER) {
+		for (any = 0, j = i; j < i + VST_TOGETHER; j++)
 			any |= h->n[j];
-		for (j = i; any && j < i + TOGETHER; j++)
+		for (j = i; any && j < i + VST_TOGETHER; j++)
 			ret_bits[j / 64] |= (__u64)(h->n[j] != 0) << (j % 64);
 	}
 }

@@ -5,6 +5,8 @@
 
 #include "agent/table.h"
 
+#define VST_TOGETHER 8 /* buckets that are skipped at once: nearly all are empty */
+
 /*
  * now[VST_HIST_BUCKETS]: the buckets as they are, of which the lower 32 bits are right; touched: a bit for each of those to
  * look at, the others are as before. One that seems to fall, because it was read while it was written, stays. 0 or -ENOMEM, then

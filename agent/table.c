@@ -178,13 +178,11 @@ static __u32 bit_next(const __u64 *bits, __u32 i, __u32 end)
 	return end;
 }
 
-#define TOGETHER 8 /* buckets that are skipped at once: nearly all are empty */
-
 static bool are_zero(const __u32 (*n)[VST_TIME__N])
 {
 	__u64 word, any = 0;
 
-	for (size_t i = 0; i < TOGETHER * sizeof(*n); i += sizeof(word)) {
+	for (size_t i = 0; i < VST_TOGETHER * sizeof(*n); i += sizeof(word)) {
 		memcpy(&word, (const char *)n + i, sizeof(word));
 		any |= word;
 	}
@@ -207,10 +205,10 @@ static int cells_keep(struct vst_table *t, __u32 slot, const struct vst_hists *h
 		t->cap_cells = cap;
 	}
 	cells = t->cells + t->n_cells;
-	for (i = 0; i < VST_HIST_BUCKETS; i += TOGETHER) {
+	for (i = 0; i < VST_HIST_BUCKETS; i += VST_TOGETHER) {
 		if (are_zero(&h->n[i]))
 			continue;
-		for (j = i; j < i + TOGETHER; j++) {
+		for (j = i; j < i + VST_TOGETHER; j++) {
 			cells->bucket = j;
 			memcpy(cells->n, h->n[j], sizeof(cells->n));
 			cells += (cells->n[0] | cells->n[1] | cells->n[2]) != 0;

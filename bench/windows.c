@@ -59,9 +59,10 @@ static void probe_load(struct probe *p, const char *path)
 	}
 }
 
+/* The end of a wait stands behind its begin, and is attached before it: nothing begins of which the end is not seen. */
 static void probe_attach(struct probe *p)
 {
-	for (int i = 0; i < p->n; i++) {
+	for (int i = p->n; i-- > 0;) {
 		p->link[i] = bpf_program__attach(p->prog[i]);
 		if (!p->link[i])
 			fail("cannot attach", bpf_program__name(p->prog[i]));

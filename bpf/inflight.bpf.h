@@ -31,9 +31,8 @@
 #define IN_ROW(what) ((__u32)(what) >> IN_ROW_SHIFT & (VST_ROWS - 1))
 #define IN_MORE 4ULL /* the rest is in struct vst_inflight_more: bytes and rows too */
 #define IN_STATE(what) ((what) & 3)
-#define IN_FREE 0 /* nothing is known: it ended, or never began */
-#define IN_HELD                                                                                                        \
-	1 /* somebody's: waiting in a queue (IN_MORE: what was noted then), or its rows are just being decided */
+#define IN_FREE 0     /* nothing is known: it ended, or never began */
+#define IN_HELD 1     /* waits in a queue (IN_MORE: what was noted then), or its rows are just being decided */
 #define IN_REQUEUED 2 /* given back by the driver */
 #define IN_ISSUED 3
 #define IN_HAS_ROW 2 /* the last two */

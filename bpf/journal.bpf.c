@@ -300,7 +300,7 @@ __noinline int vst_journal_divide_room(struct journal *j, __u64 waiter, __u32 de
 	return vst_journal_divide(&j->commit[largest], waiter, dev, ns);
 }
 
-/* Whoever has slept until it got the handle has waited, for a commit or for room: nothing else is slept for there. */
+/* Whoever has slept until it got the handle has waited, for a commit or for room: little else is slept for there (memory, now and then). */
 SEC("tp_btf/jbd2_handle_start")
 int BPF_PROG(vst_handle_start, dev_t dev, __u32 tid, unsigned int type, unsigned int line, int blocks)
 {

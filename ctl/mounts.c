@@ -38,10 +38,10 @@ struct vst_mounts *vst_mounts_new(FILE *mountinfo)
 	int root, point, end;
 
 	while (mountinfo && getline(&line, &size, mountinfo) > 0) {
-		/* another root than "/" is a part that was bound elsewhere */
+		/* another root than "/" is a part that was bound elsewhere; a number that begins with 0 is of no disk */
 		root = point = end = 0;
 		if (sscanf(line, "%*d %*d %15s %n%*s %n%*s%n", number, &root, &point, &end) != 1 || !end ||
-		    strncmp(line + root, "/ ", 2) != 0)
+		    strncmp(line + root, "/ ", 2) != 0 || !strncmp(number, "0:", 2))
 			continue;
 		line[end] = '\0';
 		unescape(line + point);
