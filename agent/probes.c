@@ -168,8 +168,7 @@ static int load_start(struct vst_probes *p)
 {
 	int err;
 
-	err = bpf_map__set_max_entries(p->block->maps.vst_slots, VST_ROWS * p->maps.cpus);
-	err = err ?: bpf_map__set_max_entries(p->block->maps.vst_memo, p->maps.cpus);
+	err = bpf_map__set_max_entries(p->block->maps.vst_memo, p->maps.cpus);
 	err = err ?: load(p, VST_GROUP_BLOCK);
 	err = err ?: share_maps(p);
 	err = err ?: load(p, VST_GROUP_CGROUP);
@@ -188,16 +187,14 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	if (!m->row_keys || !m->counters)
 		return -ENOMEM;
 	m->rows_fd = bpf_map__fd(p->block->maps.vst_rows);
-	m->slots_fd = bpf_map__fd(p->block->maps.vst_slots);
 	m->hists_fd = bpf_map__fd(p->block->maps.vst_hists);
 	m->lost_fd = bpf_map__fd(p->block->maps.vst_lost);
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
-	m->free_slots_fd = bpf_map__fd(p->block->maps.vst_free_slots);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
 	m->throttled_fd = -1;
 	m->state->blkio_hier = hiers->blkio;
 	m->state->memory_hier = hiers->memory;
-	m->state->next_row = m->state->next_slot = 1;
+	m->state->next_row = 1;
 	m->state->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	p->lock->rodata->vst_lock_memory_hier = hiers->memory;
 	return 0;

@@ -18,13 +18,11 @@ struct vst_maps {
 	const struct vst_key *row_keys; /* [VST_ROWS] */
 	struct vst_counters *counters;	/* [VST_SLOTS] */
 	int rows_fd;
-	int slots_fd;
 	int hists_fd;
 	int lost_fd;
 	int free_rows_fd;
-	int free_slots_fd;
 	int events_fd;
-	unsigned int cpus; /* as the map of slots counts them */
+	unsigned int cpus;
 	struct vst_lock_maps lock;
 	const struct vst_journal_state *journal_state; /* NULL: not watched yet, nor the next to be read */
 	int journal_waits_fd;

@@ -289,16 +289,19 @@ static int row_hists(struct vst_table *t, struct vst_row *row)
 /* Finds the slots that moved since the last time, and thereby the rows: t->dirty. */
 static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
 {
-	__u32 end = __atomic_load_n(&m->state->next_slot, __ATOMIC_ACQUIRE), slot, number;
+	__u32 slot, number;
 	const struct vst_key *key;
 	struct vst_row *row;
 	__u64 sum;
 
 	t->n_dirty = 0;
-	if (end > VST_SLOTS)
-		end = VST_SLOTS;
-	for (slot = 1; slot < end; slot++) {
-		number = __atomic_load_n(&m->counters[slot].row, __ATOMIC_ACQUIRE);
+	for (slot = 0; slot < VST_SLOTS; slot++) {
+		if (slot % 64 == 0) {
+			slot = 64 * bit_next(m->state->slots_used, slot / 64, VST_SLOTS / 64);
+			if (slot >= VST_SLOTS)
+				break;
+		}
+		number = VST_SLOT_ROW(__atomic_load_n(&m->counters[slot].tag, __ATOMIC_ACQUIRE));
 		if (!number || number >= VST_ROWS)
 			continue;
 		if (t->slot_row[slot] != number) {
@@ -399,20 +402,16 @@ static bool row_is_over(const struct vst_row *row, struct vst_owners *owners, bo
 static void row_take_back(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
 {
 	static const struct vst_hists zero_hists;
-	__u32 slot, next, cpu, i, none = 0;
+	__u32 slot, next;
 
-	for (cpu = 0; cpu < m->cpus; cpu++) {
-		i = cpu * VST_ROWS + row->number;
-		bpf_map_update_elem(m->slots_fd, &i, &none, BPF_ANY);
-	}
 	for (slot = t->slot_first[row->number]; slot; slot = next) {
 		next = t->slot_next[slot];
 		bpf_map_update_elem(m->hists_fd, &slot, &zero_hists, BPF_ANY);
-		memset(&m->counters[slot], 0, sizeof(m->counters[slot]));
+		memset(&m->counters[slot].pad, 0, sizeof(m->counters[slot]) - offsetof(struct vst_counters, pad));
+		__atomic_store_n(&m->counters[slot].tag, 0, __ATOMIC_RELEASE); /* from here on it is anybody's */
 		t->slot_row[slot] = 0;
 		t->slot_seen[slot] = 0;
 		t->slot_next[slot] = 0;
-		bpf_map_update_elem(m->free_slots_fd, NULL, &slot, BPF_ANY);
 		t->n_slots--;
 	}
 	t->slot_first[row->number] = 0;

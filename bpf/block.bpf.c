@@ -104,7 +104,7 @@ int BPF_PROG(vst_rq_issue, struct request *rq)
 	vst_inflight_begin(at, vst_identity(rq, s), now, rq->__data_len, queued);
 	bio = rq_ptr(rq, bio);
 	if (bio)
-		row = vst_decide(s, at, bio, task, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0),
+		row = vst_decide(s, at, bio, flags, task, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0),
 				 bio == rq_ptr(rq, biotail), rq->__data_len);
 	else
 		row = vst_row_of_nobody(dev_of(rq), vst_op_of(flags), VST_LAYER_LEAF);

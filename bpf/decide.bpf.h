@@ -60,9 +60,10 @@ struct vst_io {
 #define SORT_WRITER (1U << 24) /* .task is who made the page dirty */
 
 /* Fills in .sort and .folio. */
-static __always_inline void vst_sort_decide(struct vst_io *io, const struct vst_state *s, __u8 op, __u8 layer)
+static __always_inline void vst_sort_decide(struct vst_io *io, const struct vst_state *s, blk_opf_t opf, __u8 op,
+					    __u8 layer)
 {
-	__u64 what = op != VST_OP_FLUSH ? vst_what_decide(s, io->bio) : 0; /* a flush is of no file */
+	__u64 what = op != VST_OP_FLUSH ? vst_what_decide(s, io->bio, opf) : 0; /* a flush is of no file */
 
 	io->sort = VST_SORT(op, layer, what >> 56);
 	io->folio = 0;
@@ -124,7 +125,7 @@ static __always_inline __u32 vst_row_of_bio(const struct vst_state *s, __u64 bio
 {
 	struct vst_io io = { .bio = bio };
 
-	vst_sort_decide(&io, s, sort, sort >> 8);
+	vst_sort_decide(&io, s, vst_read(bio, struct bio, bi_opf), sort, sort >> 8);
 	return vst_row_of(s, bio, io.folio, task, io.sort);
 }
 #endif /* VST_DECIDE_BPF_H */

@@ -327,13 +327,13 @@ __noinline __u64 vst_what_part(__u64 bio)
 	return vst_what_by_origin(s, bio, submitted, vst_origin_of(s, end_io), opf);
 }
 
-/* With the folio. */
-static __always_inline __u64 vst_what_decide(const struct vst_state *s, __u64 bio)
+/* With the folio. opf: the bio's, or of the request that it is in. */
+static __always_inline __u64 vst_what_decide(const struct vst_state *s, __u64 bio, blk_opf_t opf)
 {
 	enum vst_origin origin = vst_origin_of(s, vst_ptr(bio, struct bio, bi_end_io));
 
 	if (origin == VST_ORIGIN_dm_clone || origin == VST_ORIGIN_bio_chain)
 		return vst_what_part(bio);
-	return vst_what_by_origin(s, bio, bio, origin, vst_read(bio, struct bio, bi_opf));
+	return vst_what_by_origin(s, bio, bio, origin, opf);
 }
 #endif /* VST_KIND_BPF_H */

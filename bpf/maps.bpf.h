@@ -33,14 +33,6 @@ struct {
 	__type(value, struct vst_key);
 } vst_row_keys SEC(".maps");
 
-/* CPU * VST_ROWS + row number -> slot number, 0: none yet */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* VST_ROWS * CPUs */
-	__type(key, __u32);
-	__type(value, __u32);
-} vst_slots SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -62,12 +54,6 @@ struct {
 	__uint(max_entries, VST_ROWS);
 	__uint(value_size, sizeof(__u32));
 } vst_free_rows SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
-	__uint(max_entries, VST_SLOTS);
-	__uint(value_size, sizeof(__u32));
-} vst_free_slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -90,29 +90,18 @@ static __always_inline void vst_remember(__u64 hash, __u32 row)
 		memo->e[hash >> (64 - MEMO_BITS)] = (hash & ~MEMO_ROW) | row;
 }
 
-/* A number that was taken back, or the next new one; 0: none left. */
-static __always_inline __u32 vst_number(void *taken_back, __u32 *next, __u32 max)
-{
-	__u32 n = 0;
-
-	if (!bpf_map_pop_elem(taken_back, &n))
-		return n;
-	if (*next >= max)
-		return 0;
-	n = __sync_fetch_and_add(next, 1);
-	return n < max ? n : 0;
-}
-
 static __always_inline __u32 vst_row_new(const struct vst_key *key)
 {
 	struct vst_state *s = vst_state_get();
 	struct vst_key *slot;
-	__u32 row, *old;
+	__u32 row = 0, *old;
 
 	if (!s)
 		return 0;
-	row = vst_number(&vst_free_rows, &s->next_row, VST_ROWS);
-	slot = row ? bpf_map_lookup_elem(&vst_row_keys, &row) : NULL;
+	/* one that was taken back, or a new one */
+	if (bpf_map_pop_elem(&vst_free_rows, &row) && s->next_row < VST_ROWS)
+		row = __sync_fetch_and_add(&s->next_row, 1);
+	slot = row && row < VST_ROWS ? bpf_map_lookup_elem(&vst_row_keys, &row) : NULL;
 	if (!slot)
 		return 0;
 	*slot = *key;
@@ -132,27 +121,53 @@ static __always_inline __u32 vst_row(const struct vst_key *key)
 	return found ? *found : vst_row_new(key);
 }
 
-/*
- * What is rare is a global function, here and elsewhere: the verifier looks at it once and not again on every path
- * that leads to it.
- */
-__noinline __u32 vst_slot_new(__u32 row, __u32 *entry)
-{
-	struct vst_state *s = vst_state_get();
-	struct vst_counters *c;
-	__u32 slot;
+/* A row's slot that is not where it is looked for first. */
+struct vst_slot_search {
+	__u32 row;
+	__u32 cpu;
+	__u32 slot; /* 0: not found */
+	__u32 take; /* a free one, too */
+};
 
-	if (!s || !entry)
-		return 0;
-	slot = vst_number(&vst_free_slots, &s->next_slot, VST_SLOTS);
-	c = slot ? bpf_map_lookup_elem(&vst_counters, &slot) : NULL;
+static long vst_slot_look(__u32 n, struct vst_slot_search *search)
+{
+	__u32 slot = VST_SLOT(search->cpu, search->row, n), tag = VST_SLOT_TAG(search->cpu, search->row), was;
+	struct vst_counters *c = slot ? bpf_map_lookup_elem(&vst_counters, &slot) : NULL;
+
 	if (!c)
 		return 0;
-	if (__sync_val_compare_and_swap(entry, 0, slot)) /* an interrupt was first */
-		bpf_map_push_elem(&vst_free_slots, &slot, BPF_ANY);
-	else
-		c->row = row; /* from here on the agent reads it */
-	return *entry;
+	was = c->tag;
+	/* another CPU may be first; an interrupt of this one takes it for the same row */
+	if (!was && search->take)
+		was = __sync_val_compare_and_swap(&c->tag, 0, tag) ?: tag;
+	if (was != tag)
+		return 0;
+	search->slot = slot;
+	return 1;
+}
+
+/*
+ * What is rare is a global function, here and elsewhere: the verifier looks at it once and not again on every path
+ * that leads to it. 0: no slot is free where this row's may be.
+ */
+__noinline __u32 vst_slot_search(__u32 row)
+{
+	struct vst_slot_search search = { .row = row, .cpu = bpf_get_smp_processor_id() };
+	struct vst_state *s = vst_state_get();
+	__u32 slot;
+
+	if (!s || !row)
+		return 0;
+	bpf_loop(VST_SLOT_TRIES, vst_slot_look, &search, 0);
+	if (search.slot)
+		return search.slot;
+	search.take = 1;
+	bpf_loop(VST_SLOT_TRIES, vst_slot_look, &search, 0);
+	slot = search.slot;
+	if (slot) /* from here on the agent reads it */
+		__sync_fetch_and_or(&s->slots_used[slot / 64 / 64 & (VST_SLOTS / 64 / 64 - 1)],
+				    1ULL << (slot / 64 % 64));
+	return slot;
 }
 
 __noinline int vst_lose(__u32 dev, __u32 cause, __u64 ios, __u64 bytes)
@@ -174,15 +189,14 @@ __noinline int vst_lose(__u32 dev, __u32 cause, __u64 ios, __u64 bytes)
 /* This CPU's counters of a row, and their slot; NULL: no room. */
 static __always_inline struct vst_counters *vst_counters_of(__u32 row, __u32 *ret_slot)
 {
-	__u32 *entry;
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct vst_counters *c;
 
-	if (!row)
-		return NULL;
-	*ret_slot = bpf_get_smp_processor_id() * VST_ROWS + row;
-	entry = bpf_map_lookup_elem(&vst_slots, ret_slot);
-	if (!entry)
-		return NULL;
-	*ret_slot = *entry ?: vst_slot_new(row, entry);
+	*ret_slot = VST_SLOT(cpu, row, 0);
+	c = bpf_map_lookup_elem(&vst_counters, ret_slot);
+	if (c && c->tag == VST_SLOT_TAG(cpu, row))
+		return c;
+	*ret_slot = vst_slot_search(row);
 	return *ret_slot ? bpf_map_lookup_elem(&vst_counters, ret_slot) : NULL;
 }
 

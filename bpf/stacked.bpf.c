@@ -20,6 +20,7 @@ int BPF_PROG(vst_bio_queue, struct bio *bio)
 	__u64 disk = vst_ptr(vst_ptr(bio, struct bio, bi_bdev), struct block_device, bd_disk), addr;
 	__u32 bytes = vst_read(bio, struct bio, bi_iter.bi_size), at, row;
 	struct vst_state *s = vst_state_get();
+	blk_opf_t opf;
 	__u8 op;
 
 	if (!s || !is_stacked(disk))
@@ -32,14 +33,16 @@ int BPF_PROG(vst_bio_queue, struct bio *bio)
 	}
 	if (IN_STATE(vst_in(at)->what) == IN_ISSUED) /* a bio at this address before: it was freed, so it has ended */
 		vst_settle_last(at, vst_more(at)->dev, VST_LAYER_STACKED);
-	op = vst_op_of(vst_read(bio, struct bio, bi_opf));
+	opf = vst_read(bio, struct bio, bi_opf);
+	op = vst_op_of(opf);
 	if (op == VST_OP_WRITE && !bytes)
 		op = VST_OP_FLUSH;
 	vst_more(at)->queued_ns = 0;
 	vst_more(at)->dev = vst_dev_of(disk);
 	/* at its end the bio does not tell how large it was */
 	vst_inflight_begin(at, addr, bpf_ktime_get_ns(), bytes, true);
-	row = vst_decide(s, at, vst_address(bio), TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_STACKED, 0), true, bytes);
+	row = vst_decide(s, at, vst_address(bio), opf, TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_STACKED, 0), true,
+			 bytes);
 	vst_inflight_issue(at, addr, row);
 	return 0;
 }

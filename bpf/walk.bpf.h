@@ -131,7 +131,7 @@ __noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight_more *more)
 	end_io = vst_ptr(w->io.bio, struct bio, bi_end_io);
 	if (!w->row || !mapping || (mapping & MAPPING_FLAGS) || mapping != w->mapping || memcg != w->memcg ||
 	    end_io != w->end_io) {
-		vst_sort_decide(&w->io, s, w->io.sort, w->io.sort >> 8);
+		vst_sort_decide(&w->io, s, vst_read(w->io.bio, struct bio, bi_opf), w->io.sort, w->io.sort >> 8);
 		w->row = vst_row_of(s, w->io.bio, w->io.folio, w->io.task, w->io.sort);
 		w->mapping = mapping;
 		w->memcg = memcg;
@@ -179,13 +179,13 @@ __noinline int vst_walk(struct vst_inflight_more *more, __u64 bio, __u64 task, _
 }
 
 /* The row, or the first one, of what begins with this bio; single: it is the only one. Fills in *more of several parts. */
-static __always_inline __u32 vst_decide(const struct vst_state *s, __u32 at, __u64 bio, __u64 task, __u32 sort,
-					bool single, __u32 bytes)
+static __always_inline __u32 vst_decide(const struct vst_state *s, __u32 at, __u64 bio, blk_opf_t opf, __u64 task,
+					__u32 sort, bool single, __u32 bytes)
 {
 	struct vst_io io = { .bio = bio };
 
 	if (single) {
-		vst_sort_decide(&io, s, sort, sort >> 8);
+		vst_sort_decide(&io, s, opf, sort, sort >> 8);
 		if (!io.folio || !vst_is_shared(s, vst_ptr(io.folio, struct folio, mapping)))
 			return vst_row_of(s, bio, io.folio, task, io.sort);
 	}

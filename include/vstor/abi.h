@@ -61,10 +61,13 @@ struct vst_key {
 
 /*
  * One row's counters on one CPU ("slot"). Written by that CPU alone. A row has a slot on each CPU that completed
- * an I/O of it; slot 0 is not used. What went to the driver directly has no queue time and its latency is its device time,
+ * an I/O of it: where it is found at once, if that is free, else one of the next few (a table with open addressing); slot 0
+ * is not used. What went to the driver directly has no queue time and its latency is its device time,
  * so that fewer places have to be written: what is left out, the agent adds when it reads them.
  */
 struct vst_counters {
+	__u32 tag; /* whose: see VST_SLOT_TAG; 0: free */
+	__u32 pad;
 #define X(f, d) __u64 f;
 	VST_COUNTERS(X)
 #undef X
@@ -72,9 +75,16 @@ struct vst_counters {
 		__u64 sum_ns;
 		__u64 max_ns; /* longest since the row was made */
 	} time[VST_TIME__N];  /* all but DEVICE: of those alone that waited in the queue */
-	__u32 row;	      /* index of the row this slot belongs to; 0: free */
-	__u32 pad[9];
+	__u64 pad2[4];
 };
+
+#define VST_SLOT_TAG(cpu, row) (((__u32)(cpu) + 1) << 16 | (row))
+#define VST_SLOT_ROW(tag) ((tag) & 0xffff)
+_Static_assert(VST_ROWS <= 1 << 16, "a row's number in the lower half of a tag");
+
+/* Where a row's slot is, the n-th place to look. Rows of one CPU side by side; the golden ratio puts CPUs far apart. */
+#define VST_SLOT(cpu, row, n) (((row) + (__u32)(cpu) * 10125U + (__u32)(n) * 769U) & (VST_SLOTS - 1))
+#define VST_SLOT_TRIES 64
 
 /* Buckets of one height side by side: what did not wait is counted as DEVICE and as LATENCY, in one cache line. */
 struct vst_hists {
@@ -106,11 +116,11 @@ struct vst_state {
 	__u64 attach_ns; /* requests allocated before were not seen at their submission */
 	struct vst_origins origins;
 	/* written, but rarely */
-	__u32 next_row;	 /* rows 1 .. next_row - 1 were given out at least once */
-	__u32 next_slot; /* likewise */
+	__u32 next_row; /* rows 1 .. next_row - 1 were given out at least once */
 	__u32 events_lost;
-	__u32 xfs_noted; /* by the agent: xfs.bpf.c is attached */
-	__u32 turn;	 /* of .shared */
+	__u32 xfs_noted;		       /* by the agent: xfs.bpf.c is attached */
+	__u32 turn;			       /* of .shared */
+	__u64 slots_used[VST_SLOTS / 64 / 64]; /* a bit for 64 slots, of which one was taken at least once */
 	/*
 	 * Files to which more than one cgroup wrote, a bit for a hash of the mapping: their pages are looked at one by
 	 * one. A file is marked in half .turn & 1 each time, and the agent clears the other half now and then and turns

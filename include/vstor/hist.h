@@ -8,16 +8,19 @@
 
 #include "abi.h"
 
-/* floor(log2(v)), v > 0. Binary search: the BPF instruction set has no count-leading-zeroes. */
+/*
+ * floor(log2(v)), 0 < v < 2^63. Binary search: the BPF instruction set has no count-leading-zeroes, and no comparison but to
+ * jump, which a time makes hard to predict; the sign of a difference is one without.
+ */
 static inline __attribute__((always_inline)) __u32 vst_log2(__u64 v)
 {
-	__u32 r = 0, s;
+	__u64 r = 0, s;
 
-	s = (v > 0xffffffffULL) << 5, v >>= s, r |= s;
-	s = (v > 0xffff) << 4, v >>= s, r |= s;
-	s = (v > 0xff) << 3, v >>= s, r |= s;
-	s = (v > 0xf) << 2, v >>= s, r |= s;
-	s = (v > 0x3) << 1, v >>= s, r |= s;
+	s = (0xffffffffULL - v) >> 63 << 5, v >>= s, r |= s;
+	s = (0xffff - v) >> 63 << 4, v >>= s, r |= s;
+	s = (0xff - v) >> 63 << 3, v >>= s, r |= s;
+	s = (0xf - v) >> 63 << 2, v >>= s, r |= s;
+	s = (0x3 - v) >> 63 << 1, v >>= s, r |= s;
 	return r | (v >> 1);
 }
 

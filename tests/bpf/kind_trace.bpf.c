@@ -44,7 +44,7 @@ static long each_bio(__u32 i, struct kt_walk *w)
 		return 1;
 	}
 	__builtin_memset(e, 0, sizeof(*e));
-	what = vst_what_decide(w->s, w->bio) >> 56;
+	what = vst_what_decide(w->s, w->bio, vst_read(w->bio, struct bio, bi_opf)) >> 56;
 	e->time = bpf_ktime_get_ns();
 	e->sector = vst_read(w->bio, struct bio, bi_iter.bi_sector);
 	e->bytes = vst_read(w->bio, struct bio, bi_iter.bi_size);

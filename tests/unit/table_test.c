@@ -18,10 +18,8 @@ static struct vst_maps maps = {
 	.row_keys = row_keys,
 	.cpus = 1,
 	.rows_fd = -1,
-	.slots_fd = -1,
 	.hists_fd = -1,
 	.free_rows_fd = -1,
-	.free_slots_fd = -1,
 	.lost_fd = -1,
 };
 static struct vst_container owner;
