@@ -23,6 +23,27 @@ containers_setup() {
 	VSTORD=$dir/vstord
 }
 
+# For tests with a real runtime: $dir/as-runtime runs it. It sees what is below $root for its own, as the agent does, and
+# cgroup v2 alone, whatever else this machine has: so crun runs, which starts a container in the least time. Mounts end with
+# it. $dir/rootfs is for the containers.
+runtime_setup() { # PROGRAM...
+	local tool
+	for tool in "$@" crun busybox; do
+		command -v "$tool" >/dev/null || skip "not installed: $tool"
+	done
+	unified=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	[ -n "$unified" ] || skip "cgroup v2 is not mounted"
+	trees=("$unified")
+	mkdir -p "$dir/rootfs/bin" "$dir/rootfs/dev" "$dir/rootfs/proc"
+	cp "$(command -v busybox)" "$dir/rootfs/bin/busybox"
+	cat >"$dir/as-runtime" <<-END
+		#!/bin/sh
+		exec unshare --mount --propagation private sh -c 'mount --bind "$root/var/lib" /var/lib &&
+			mount --bind "$root/run" /run && mount --bind "$unified" /sys/fs/cgroup && exec "\$@"' sh "\$@"
+	END
+	chmod +x "$dir/as-runtime"
+}
+
 containers_teardown() {
 	local i tries
 	for i in "${churns[@]}"; do
