@@ -26,6 +26,7 @@ struct vst_agent {
 	struct vst_waits_journal *waits_journal;
 	struct vst_devices devices;
 	struct vst_self self;
+	struct vst_budget budget;
 	char instance[17]; /* differs with each start */
 	char kernel[65];
 	double started; /* monotonic seconds */

@@ -5,10 +5,8 @@
 
 #include <bpf/bpf.h>
 
-#include "agent/lock_names.h"
 #include "agent/lock_objects.h"
 #include "agent/locks.h"
-#include "agent/log.h"
 #include "agent/sparse.h"
 
 #define RETIRE_DEAD 10.0 /* seconds after its owner's end */
@@ -18,11 +16,7 @@
 struct vst_locks {
 	struct vst_lock_row *rows;
 	struct vst_lock_blame *blames;
-	struct vst_lock_named named[VST_LOCK_CLASSES][VST_LOCK_TYPE__N];
-	/* what vst_locks_name() has to look at, each once */
-	__u64 to_name[VST_LOCK_CLASSES];
-	unsigned int n_to_name;
-	bool wanted[VST_LOCK_CLASSES][VST_LOCK_TYPE__N];
+	struct vst_lock_naming *naming;
 	/* by place in the maps */
 	struct vst_lock_row *row_at[VST_LOCK_ROWS];
 	__u16 row_next[VST_LOCK_ROWS]; /* place + 1 of the next one of the same row */
@@ -32,8 +26,6 @@ struct vst_locks {
 	__u64 blame_seen[VST_LOCK_PAIRS];
 	double row_retired[VST_LOCK_ROWS], blame_retired[VST_LOCK_PAIRS]; /* 0: no */
 	unsigned int n_rows, n_blames;					  /* places in use */
-	struct vst_lock_btf *btf;					  /* while names are looked for */
-	bool slabs; /* a lock in a slab cache was seen: this kernel tells of them */
 	__u32 last_id;
 };
 
@@ -53,9 +45,15 @@ static unsigned int hash_of(const void *key, size_t size)
 int vst_locks_new(struct vst_locks **ret)
 {
 	struct vst_locks *l = calloc(1, sizeof(*l));
+	int err;
 
 	if (!l)
 		return -ENOMEM;
+	err = vst_lock_naming_new(&l->naming);
+	if (err) {
+		free(l);
+		return err;
+	}
 	*ret = l;
 	return 0;
 }
@@ -87,7 +85,6 @@ void vst_locks_free(struct vst_locks *l)
 {
 	struct vst_lock_row *row, *next_row;
 	struct vst_lock_blame *b, *next_b;
-	int i, type;
 
 	if (!l)
 		return;
@@ -95,85 +92,11 @@ void vst_locks_free(struct vst_locks *l)
 	row_free(l, row);
 	HASH_ITER(hh, l->blames, b, next_b)
 	blame_free(l, b);
-	for (i = 0; i < VST_LOCK_CLASSES; i++)
-		for (type = 0; type < VST_LOCK_TYPE__N; type++)
-			free(l->named[i][type].name);
-	vst_lock_btf_free(l->btf);
+	vst_lock_naming_free(l->naming);
 	free(l);
 }
 
-/* --- names --- */
-
-static const struct vst_lock_named nameless = { .name = (char *)"unknown", .by = VST_LOCK_BY_NONE };
-
-const struct vst_lock_named *vst_locks_named(const struct vst_locks *l, __u64 what)
-{
-	__u32 class = VST_LOCK_WHAT_CLASS(what), type = VST_LOCK_WHAT_TYPE(what);
-
-	if (!class || class >= VST_LOCK_CLASSES || type >= VST_LOCK_TYPE__N || !l->named[class][type].name)
-		return &nameless;
-	return &l->named[class][type];
-}
-
-/* The probe reads it at any time: not while it is half another's. */
-static void route_set(struct vst_lock_route *to, const struct vst_lock_route *route)
-{
-	struct vst_lock_route r = *route;
-
-	if (!memcmp(to, route, sizeof(*to)))
-		return;
-	r.kind = VST_LOCK_OBJECT_NONE;
-	__atomic_store_n(&to->kind, r.kind, __ATOMIC_SEQ_CST);
-	*to = r;
-	__atomic_store_n(&to->kind, route->kind, __ATOMIC_RELEASE);
-}
-
-static void name_later(struct vst_locks *l, __u64 what)
-{
-	__u32 class = VST_LOCK_WHAT_CLASS(what), type = VST_LOCK_WHAT_TYPE(what);
-
-	if (!class || class >= VST_LOCK_CLASSES || type >= VST_LOCK_TYPE__N || l->named[class][type].final ||
-	    l->wanted[class][type] || l->n_to_name == VST_LOCK_CLASSES)
-		return;
-	l->wanted[class][type] = true;
-	l->to_name[l->n_to_name++] = what;
-}
-
-/* Names the lock that a row is about, or names it better: one that only its callers tell may have got more of them. */
-static void name_it(struct vst_locks *l, const struct vst_lock_maps *m, __u64 what)
-{
-	__u32 class = VST_LOCK_WHAT_CLASS(what), type = VST_LOCK_WHAT_TYPE(what);
-	struct vst_lock_class c;
-	struct vst_lock_named *n;
-	struct vst_lock_route route;
-	char name[VST_LOCK_NAME];
-	bool opaque;
-
-	l->wanted[class][type] = false;
-	if (bpf_map_lookup_elem(m->classes_fd, &class, &c) || !c.kind)
-		return;
-	n = &l->named[class][type];
-	l->slabs = l->slabs || c.kind == VST_LOCK_KIND_SLAB;
-	if (n->name && n->callers == c.n_callers && n->slabs == l->slabs)
-		return; /* nothing new is known; reading the kernel's types takes 20 ms */
-	if (!l->btf)
-		l->btf = vst_lock_btf_new();
-	if (!l->btf)
-		return;
-	n->callers = c.n_callers;
-	n->slabs = l->slabs;
-	n->by = vst_lock_name(l->btf, &c, type, l->slabs, name, &opaque);
-	if (opaque)
-		__atomic_or_fetch(&m->ctags[class], VST_LOCK_OPAQUE, __ATOMIC_RELAXED);
-	n->final = n->by < VST_LOCK_BY_CALLER ||
-		   (l->slabs && (c.kind != VST_LOCK_KIND_STATIC || c.n_callers == VST_LOCK_CALLERS));
-	if (n->name && !strcmp(n->name, name))
-		return;
-	free(n->name);
-	n->name = strdup(name);
-	if (c.kind != VST_LOCK_KIND_STATIC && !vst_lock_name_route(l->btf, name, type, &route))
-		route_set(&m->routes[class], &route);
-}
+/* --- owners and objects --- */
 
 /* NULL: the kernel's own, or nobody. */
 static struct vst_container *container_of_owner(struct vst_owners *owners, __u64 owner, double now)
@@ -307,7 +230,7 @@ static int collect_rows(struct vst_locks *l, const struct vst_lock_maps *m, stru
 		}
 		row->changed_at = now;
 		longest_take(&row->object, m, &m->rows[at].object_ns, m->rows[at].object, now);
-		name_later(l, what);
+		vst_lock_naming_want(l->naming, what);
 	}
 	for (row = l->rows; row && !err; row = row->hh.next)
 		if (row->changed_at >= now)
@@ -388,7 +311,7 @@ static int collect_blames(struct vst_locks *l, const struct vst_lock_maps *m, st
 		}
 		b->changed_at = now;
 		longest_take(&b->object, m, &m->pairs[at].object_ns, m->pairs[at].object, now);
-		name_later(l, what);
+		vst_lock_naming_want(l->naming, what);
 	}
 	for (b = l->blames; b; b = b->hh.next) {
 		if (b->changed_at >= now) {
@@ -408,15 +331,6 @@ int vst_locks_collect(struct vst_locks *l, const struct vst_probes *probes, stru
 		return 0;
 	err = collect_rows(l, m, owners, now);
 	return err ?: collect_blames(l, m, owners, now);
-}
-
-void vst_locks_name(struct vst_locks *l, const struct vst_probes *probes)
-{
-	for (unsigned int i = 0; i < l->n_to_name; i++)
-		name_it(l, &vst_probes_maps(probes)->lock, l->to_name[i]);
-	l->n_to_name = 0;
-	vst_lock_btf_free(l->btf);
-	l->btf = NULL;
 }
 
 /* --- taking back --- */
@@ -553,6 +467,11 @@ void vst_locks_reclaim(struct vst_locks *l, const struct vst_probes *probes, str
 }
 
 /* --- for sinks --- */
+
+struct vst_lock_naming *vst_locks_naming(const struct vst_locks *l)
+{
+	return l->naming;
+}
 
 const struct vst_lock_row *vst_locks_rows(const struct vst_locks *l)
 {

@@ -10,19 +10,11 @@
 #include <linux/types.h>
 
 #include "agent/hash.h"
+#include "agent/lock_naming.h"
 #include "agent/owners.h"
 #include "agent/probes.h"
 #include "agent/table.h"
 #include "vstor/locks.h"
-
-/* A class, as it is called. */
-struct vst_lock_named {
-	char *name;
-	enum vst_lock_named_by by;
-	bool final;    /* it will not get better */
-	bool slabs;    /* what was known when it got this name: that locks in slab caches are told, */
-	__u64 callers; /* and how many functions take it */
-};
 
 struct vst_lock_row_key {
 	__u64 owner;
@@ -78,12 +70,6 @@ void vst_locks_free(struct vst_locks *l);
 /* Reads what is new, names owners. now: monotonic seconds. Does nothing where there is no such probe. 0 or -errno. */
 int vst_locks_collect(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now);
 
-/*
- * Names the locks of what was collected. Apart, since the kernel's types are read for that: 20 ms and more, once for each
- * sort of lock.
- */
-void vst_locks_name(struct vst_locks *l, const struct vst_probes *probes);
-
 /* Once a tick, after collecting: takes back the places of what is dead or idle, and forgets what was kept long enough. */
 void vst_locks_reclaim(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now);
 
@@ -91,7 +77,7 @@ void vst_locks_reclaim(struct vst_locks *l, const struct vst_probes *probes, str
 const struct vst_lock_row *vst_locks_rows(const struct vst_locks *l);
 const struct vst_lock_blame *vst_locks_blames(const struct vst_locks *l);
 
-/* What row or pair `what` is about. */
-const struct vst_lock_named *vst_locks_named(const struct vst_locks *l, __u64 what);
+/* What the locks are called of which rows and pairs are. */
+struct vst_lock_naming *vst_locks_naming(const struct vst_locks *l);
 
 #endif /* VST_LOCKS_H */

@@ -25,7 +25,7 @@ static void snapshot(struct vst_out *o, const struct vst_agent *a, bool all)
 	vst_out_kstr(o, "instance", a->instance);
 	vst_out_kdouble(o, "time", (double)tv.tv_sec + (double)tv.tv_usec / 1e6, 6);
 	vst_out_kdouble(o, "uptime", a->collected - a->started, 6);
-	vst_out_kbool(o, "watched", s != NULL);
+	vst_out_kbool(o, "watched", s && !a->budget.part[VST_BUDGET_LOCK].given_up);
 	vst_out_key(o, "lost");
 	vst_out_raw(o, "{");
 	for (int i = 0; s && i < VST_LOCK_LOSS__N; i++)
@@ -44,7 +44,7 @@ static const char *name_of(const struct vst_container *c, __u64 owner)
 
 static void lock(struct vst_out *o, const struct vst_agent *a, __u64 what)
 {
-	const struct vst_lock_named *named = vst_locks_named(a->locks, what);
+	const struct vst_lock_named *named = vst_lock_naming_get(vst_locks_naming(a->locks), what);
 
 	vst_out_kstr(o, "lock", named->name);
 	vst_out_kstr(o, "lock_type", vst_lock_type_name(VST_LOCK_WHAT_TYPE(what)));
@@ -110,7 +110,7 @@ static void resource_of_lock(struct vst_out *o, const struct vst_agent *a, __u64
 {
 	char resource[VST_LOCK_NAME + sizeof("lock:")];
 
-	snprintf(resource, sizeof(resource), "lock:%s", vst_locks_named(a->locks, what)->name);
+	snprintf(resource, sizeof(resource), "lock:%s", vst_lock_naming_get(vst_locks_naming(a->locks), what)->name);
 	vst_out_kstr(o, "resource", resource);
 }
 

@@ -35,6 +35,7 @@
 struct options {
 	const char *socket;
 	double interval;
+	double budget;
 	bool verbose;
 };
 
@@ -47,6 +48,7 @@ static void print_help(void)
 	       "\n"
 	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
 	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
+	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
 	       "      --version           show the version\n"
@@ -57,10 +59,11 @@ static void print_help(void)
 /* 0, an exit code + 1 to leave at once, with everything said. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_VERSION };
+	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_VERSION };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
+		{ "budget", required_argument, NULL, OPT_BUDGET },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -79,6 +82,13 @@ static int parse_options(int argc, char **argv, struct options *o)
 			if (rest == optarg || *rest || !(o->interval >= 0.1 && o->interval <= 60)) {
 				fprintf(stderr, "vstord: --interval '%s' is not a number of seconds from 0.1 to 60\n",
 					optarg);
+				return VST_EXIT_USAGE + 1;
+			}
+			break;
+		case OPT_BUDGET:
+			o->budget = strtod(optarg, &rest);
+			if (rest == optarg || *rest || !(o->budget >= 0 && o->budget <= 100)) {
+				fprintf(stderr, "vstord: --budget '%s' is not a percentage from 0 to 100\n", optarg);
 				return VST_EXIT_USAGE + 1;
 			}
 			break;
@@ -178,6 +188,25 @@ static void follow_devices(struct vst_agent *a)
 	}
 }
 
+/* After a measurement of what the probes take: the agent's own time is part of it. */
+static void keep_budget(struct vst_agent *a)
+{
+	struct vst_budget *b = &a->budget;
+	int part;
+
+	b->cost += a->self.cpu_percent / (double)sysconf(_SC_NPROCESSORS_ONLN);
+	part = vst_budget_decide(b, vst_now());
+	if (part < 0)
+		return;
+	vst_probes_give_up(a->probes, part, b->part[part].given_up);
+	if (b->part[part].given_up)
+		vst_warn("%s are not watched for %.0f s: the probes and the agent took %.2f %% of the processors, "
+			 "these %.2f %%, and the budget is %g %% (--budget)",
+			 vst_budget_part_name(part), b->part[part].pause, b->cost, b->part[part].cost, b->limit);
+	else
+		vst_info("%s are watched again", vst_budget_part_name(part));
+}
+
 static void on_tick(struct vst_agent *a, unsigned int tick)
 {
 	int err;
@@ -189,7 +218,6 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	err = vst_agent_collect(a);
 	if (err)
 		vst_warn("cannot read the counters: %s; trying again at the next tick", strerror(-err));
-	vst_locks_name(a->locks, a->probes);
 	vst_owners_tick(a->owners, vst_now());
 	vst_table_reclaim(a->table, a->probes, a->owners, vst_now());
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
@@ -198,10 +226,12 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	vst_probes_follow(a->probes);
 	follow_devices(a);
 	vst_self_update(&a->self);
-	if (tick % STATS_EVERY == 1)
-		vst_probes_stats_begin(a->probes);
-	else
-		vst_probes_stats_end(a->probes);
+	/* after it: what is read for that is given back before the next look at the own memory */
+	vst_lock_naming_begin(vst_locks_naming(a->locks), &vst_probes_maps(a->probes)->lock);
+	if (vst_probes_stats_end(a->probes, vst_now(), &a->budget))
+		keep_budget(a);
+	else if (tick % STATS_EVERY == 1 || a->budget.over)
+		vst_probes_stats_begin(a->probes, vst_now());
 }
 
 /* Ready, or stopping, told to systemd if it asked (sd_notify(3) describes the protocol). */
@@ -232,6 +262,7 @@ enum source {
 	SOURCE_PEEK,
 	SOURCE_EVENTS,
 	SOURCE_LATE,
+	SOURCE_NAMES,
 	SOURCE_SERVER,
 };
 
@@ -300,6 +331,7 @@ static int loop(struct vst_agent *a, struct vst_server *server, const struct opt
 	err = err ?: add_source(epoll_fd, peek_fd, SOURCE_PEEK);
 	err = err ?: add_source(epoll_fd, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 	err = err ?: add_source(epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
+	err = err ?: add_source(epoll_fd, vst_lock_naming_fd(vst_locks_naming(a->locks)), SOURCE_NAMES);
 	err = err ?: add_source(epoll_fd, vst_server_fd(server), SOURCE_SERVER);
 	while (!err) {
 		int n = epoll_wait(epoll_fd, &ev, 1, vst_server_timeout_ms(server));
@@ -329,6 +361,8 @@ static int loop(struct vst_agent *a, struct vst_server *server, const struct opt
 				follow_devices(a);
 			vst_info("ready: observing, control socket %s", o->socket);
 			notify("READY=1");
+		} else if (ev.data.u32 == SOURCE_NAMES) {
+			vst_lock_naming_take(vst_locks_naming(a->locks), &vst_probes_maps(a->probes)->lock);
 		} else {
 			vst_server_run(server);
 		}
@@ -461,7 +495,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .socket = VST_SOCKET_DEFAULT, .interval = 1 };
+	struct options o = { .socket = VST_SOCKET_DEFAULT, .interval = 1, .budget = 20 };
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;
 	uint64_t random;
@@ -476,6 +510,7 @@ int main(int argc, char **argv)
 	if (err)
 		return err;
 	a.interval = o.interval;
+	a.budget.limit = o.budget;
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		random = (uint64_t)(a.started * 1e9) ^ getpid();
 	snprintf(a.instance, sizeof(a.instance), "%016llx", (unsigned long long)random);

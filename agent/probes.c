@@ -36,6 +36,12 @@ const struct vst_probe_row vst_probe_table[VST_PROBE_ID__N] = {
 #undef X
 };
 
+const enum vst_group vst_group_of_part[VST_BUDGET__N] = {
+#define X(g, w) [VST_BUDGET_##g] = VST_GROUP_##g,
+	VST_BUDGET_PARTS(X)
+#undef X
+};
+
 /* --- symbols --- */
 
 static void set_symbols(struct vst_probes *p)
@@ -349,6 +355,8 @@ static int attach(struct vst_probes *p, enum vst_group group)
 {
 	struct vst_object *o = &p->object[group];
 
+	if (o->given_up)
+		return 0;
 	if (group == VST_GROUP_JOURNAL && !o->loaded && !o->err)
 		o->err = vst_probes_find(p); /* its modules have come since the start */
 	load(p, group);
@@ -432,6 +440,24 @@ void vst_probes_follow(struct vst_probes *p)
 		p->maps.state->xfs_noted = true;
 }
 
+void vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool given_up)
+{
+	enum vst_group group = vst_group_of_part[part];
+
+	p->object[group].given_up = given_up;
+	if (given_up)
+		detach(p, group);
+	else if (group == VST_GROUP_JOURNAL)
+		vst_probes_follow(p);
+	else
+		attach(p, group);
+}
+
+bool vst_probes_gave_up(const struct vst_probes *p, enum vst_budget_part_id part)
+{
+	return p->object[vst_group_of_part[part]].given_up;
+}
+
 #define SHARED_FOR 300 /* seconds; dirty pages are written after half a minute */
 
 /* See struct vst_state, .shared. */
@@ -469,7 +495,8 @@ void vst_probes_free(struct vst_probes *p)
 	late_join(p);
 	if (p->late_fd >= 0)
 		close(p->late_fd);
-	vst_probes_stats_end(p);
+	if (p->stats_fd >= 0)
+		close(p->stats_fd);
 	for (int i = 0; i < VST_PROBE_ID__N; i++)
 		bpf_link__destroy(p->probe[i].link);
 	if (p->maps.row_keys)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <linux/types.h>
 #include "agent/lock_maps.h"
+#include "agent/budget.h"
 #include "vstor/abi.h"
 #include "vstor/waits.h"
 
@@ -85,8 +86,13 @@ void vst_probes_symbols(struct vst_probes *p);
  * The kernel's run-time statistics cost two clock reads a run, so they are on for moments only: begin starts such a
  * moment, end takes the figures and stops it.
  */
-void vst_probes_stats_begin(struct vst_probes *p);
-void vst_probes_stats_end(struct vst_probes *p);
+void vst_probes_stats_begin(struct vst_probes *p, double now);
+/* True: a moment has ended. Into *b what the probes took in it: all of them, and each part that is at work. */
+bool vst_probes_stats_end(struct vst_probes *p, double now, struct vst_budget *b);
+
+/* Detaches a part, or attaches it again. */
+void vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool given_up);
+bool vst_probes_gave_up(const struct vst_probes *p, enum vst_budget_part_id part);
 
 const struct vst_maps *vst_probes_maps(const struct vst_probes *p);
 size_t vst_probes_count(const struct vst_probes *p);

@@ -16,13 +16,14 @@ static void prog_info(const struct vst_probe *probe, struct bpf_prog_info *info)
 		bpf_obj_get_info_by_fd(bpf_program__fd(probe->prog), info, &len);
 }
 
-void vst_probes_stats_begin(struct vst_probes *p)
+void vst_probes_stats_begin(struct vst_probes *p, double now)
 {
 	struct bpf_prog_info info;
 
 	if (p->stats_fd >= 0)
 		return;
 	p->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	p->stats_since = now;
 	for (int i = 0; i < VST_PROBE_ID__N; i++) {
 		if (!p->probe[i].link) /* it may just be being loaded */
 			continue;
@@ -32,12 +33,14 @@ void vst_probes_stats_begin(struct vst_probes *p)
 	}
 }
 
-void vst_probes_stats_end(struct vst_probes *p)
+bool vst_probes_stats_end(struct vst_probes *p, double now, struct vst_budget *b)
 {
+	double ns[VST_GROUP__N] = { 0 }, percent;
 	struct bpf_prog_info info;
+	int part;
 
 	if (p->stats_fd < 0)
-		return;
+		return false;
 	for (int i = 0; i < VST_PROBE_ID__N; i++) {
 		struct vst_probe *probe = &p->probe[i];
 
@@ -48,9 +51,18 @@ void vst_probes_stats_end(struct vst_probes *p)
 			continue;
 		probe->sampled = info.run_cnt - probe->run_cnt;
 		probe->mean_ns = (double)(info.run_time_ns - probe->run_ns) / (double)probe->sampled;
+		ns[vst_probe_table[i].group] += (double)(info.run_time_ns - probe->run_ns);
 	}
 	close(p->stats_fd);
 	p->stats_fd = -1;
+	percent = 100 / (1e9 * (now - p->stats_since) * (double)sysconf(_SC_NPROCESSORS_ONLN));
+	b->cost = 0;
+	for (int g = 0; g < VST_GROUP__N; g++)
+		b->cost += percent * ns[g];
+	for (part = 0; part < VST_BUDGET__N; part++)
+		if (!b->part[part].given_up)
+			b->part[part].cost = percent * ns[vst_group_of_part[part]];
+	return true;
 }
 
 double vst_probes_event_ns(const struct vst_probes *p)
@@ -74,6 +86,8 @@ static const char *why_not(const struct vst_probes *p, size_t i, enum vst_probe_
 		return "this kernel has another tracepoint in its place";
 	if (p->late && row->when != VST_WHEN_START)
 		return "it is just being loaded";
+	if (o->given_up)
+		return "given up for a time: the probes took more than their budget (vstord --budget)";
 	if (!o->err)
 		return row->off;
 	*ret_state = VST_PROBE_MISSING;

@@ -96,12 +96,15 @@ extern const struct vst_probe_row {
 	const char *tracepoint;
 } vst_probe_table[VST_PROBE_ID__N];
 
+extern const enum vst_group vst_group_of_part[VST_BUDGET__N];
+
 struct vst_object {
 	struct bpf_object_skeleton *skel;
 	bool loaded;
-	bool open; /* the agent has its maps */
-	bool told; /* that it failed */
-	int err;   /* -errno: it could not be loaded or attached, and is not tried again */
+	bool open;     /* the agent has its maps */
+	bool told;     /* that it failed */
+	bool given_up; /* it took too much: see agent/budget.h */
+	int err;       /* -errno: it could not be loaded or attached, and is not tried again */
 };
 
 struct vst_probe {
@@ -127,6 +130,7 @@ struct vst_probes {
 	pthread_t late_thread;
 	int late_fd; /* can be read when it has */
 	int stats_fd;
+	double stats_since;  /* monotonic seconds */
 	time_t shared_since; /* monotonic seconds */
 	nlink_t modules;     /* directories in /sys/module when the symbols were looked up; 0: not yet */
 };

@@ -42,6 +42,25 @@ static void render_lost(struct vst_out *o, const __u64 *lost, bool zeroes)
 	vst_out_raw(o, "}");
 }
 
+static void render_budget(struct vst_out *o, const struct vst_agent *a)
+{
+	bool any = false;
+
+	vst_out_kdouble(o, "cost_percent", a->budget.cost, 3);
+	vst_out_kdouble(o, "budget_percent", a->budget.limit, 3);
+	vst_out_key(o, "given_up");
+	vst_out_raw(o, "[");
+	for (int i = 0; i < VST_BUDGET__N; i++) {
+		if (!a->budget.part[i].given_up)
+			continue;
+		if (any)
+			vst_out_raw(o, ",");
+		vst_out_str(o, vst_budget_part_name(i));
+		any = true;
+	}
+	vst_out_raw(o, "]");
+}
+
 static void render_self(struct vst_out *o, const struct vst_agent *a)
 {
 	vst_out_key(o, "self");
@@ -51,6 +70,7 @@ static void render_self(struct vst_out *o, const struct vst_agent *a)
 	vst_out_kdouble(o, "tick_us", a->self.tick_us, 0);
 	vst_out_kdouble(o, "tick_max_us", a->self.tick_max_us, 0);
 	vst_out_kdouble(o, "event_ns", vst_probes_event_ns(a->probes), 1);
+	render_budget(o, a);
 	vst_out_ku64(o, "rows", a->table->n_rows);
 	vst_out_ku64(o, "rows_max", VST_ROWS);
 	vst_out_ku64(o, "slots", a->table->n_slots);

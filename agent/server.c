@@ -119,7 +119,7 @@ static enum MHD_Result answer(struct vst_server *s, struct MHD_Connection *conn,
 		return refuse(conn, MHD_HTTP_INTERNAL_SERVER_ERROR, why);
 	}
 	if (route->names)
-		vst_locks_name(s->agent->locks, s->agent->probes);
+		vst_lock_naming_now(vst_locks_naming(s->agent->locks), &vst_probes_maps(s->agent->probes)->lock);
 	if (route->render_since)
 		route->render_since(&o, s->agent, since);
 	else

@@ -129,7 +129,7 @@ present() { # PROBE...
 run_probe() { # PROBE: becomes it
 	case $1 in
 	empty) exec "$BUILD/attach" "$BUILD/empty.bpf" ;;
-	vstord) exec "$VSTORD" --socket "$TMP/vstor.sock" ;;
+	vstord) exec "$VSTORD" --socket "$TMP/vstor.sock" --budget 0 ;;
 	biolatency) exec biolatency 1000000 1 ;;
 	bpftrace) exec bpftrace -e "$ONE_LINER" ;;
 	esac

@@ -103,6 +103,7 @@ static __always_inline int begin(void *ctx, struct vst_lock_own *own, struct vst
 	w->start_ns = w->since_ns = bpf_ktime_get_ns();
 	barrier();
 	w->state = WAIT_IS;
+	vst_lock_turns_ask(own, w);
 	return 0;
 }
 

@@ -256,6 +256,16 @@ static __always_inline struct vst_lock_turns *vst_lock_turns_of(struct vst_lock_
 	return NULL;
 }
 
+/*
+ * Asks for the line of turns that the end of this wait will write: it comes from the CPU of the holder, which wrote it when
+ * it got the lock. By a write, for that does not wait for the line. Where one owner has all turns the line stays with all CPUs.
+ */
+static __always_inline void vst_lock_turns_ask(struct vst_lock_own *own, const struct vst_lock_wait *w)
+{
+	if (w->moves)
+		*(volatile __u64 *)&vst_lock_turns_at(own, w->turns)->asked = 0;
+}
+
 static __noinline int vst_lock_blame(struct vst_lock_wait *w, __u64 holder, __u8 evidence, __u64 ns)
 {
 	if (ns)
@@ -383,8 +393,11 @@ static __always_inline void vst_lock_turn(struct vst_lock_wait *w, struct vst_lo
 		vst_lock_turn_first(w->lock, owner, now);
 		return;
 	}
-	if (t->owner == owner)
+	if (t->owner == owner) {
+		w->moves = 0;
 		return;
+	}
+	w->moves = 1;
 	t->before[t->next % TURNS] = t->last;
 	t->last.ns = t->ns;
 	t->last.owner = t->owner;

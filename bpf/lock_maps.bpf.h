@@ -34,7 +34,8 @@ struct vst_lock_wait {
 	__u16 turns;
 	__u8 evidence;
 	__u8 state; /* WAIT_ */
-	__u8 pad[6];
+	__u8 moves; /* the lock went from one owner to another in the last wait in this place */
+	__u8 pad[5];
 };
 _Static_assert(sizeof(struct vst_lock_wait) == 64, "a line of the cache");
 _Static_assert(VST_LOCK_ROWS <= 1 << 16 && VST_LOCK_PAIRS <= 1 << 16, "a place fits into 16 bits");
@@ -77,7 +78,8 @@ struct vst_lock_turns {
 	} last; /* the one before */
 	__u32 first,
 		next; /* turns before that one since the place was given to this lock; only the last TURNS + 1 are there */
-	__u64 pad[2];
+	__u64 asked; /* says nothing, see vst_lock_turns_ask() */
+	__u64 pad;
 	struct vst_lock_turn before[TURNS];
 };
 

@@ -10,6 +10,7 @@
 #include "client.h"
 
 #define LINE_MAX_BYTES (1 << 20)
+#define REPLY_MAX_BYTES (1 << 28)
 
 struct vst_client {
 	CURL *easy;
@@ -18,8 +19,9 @@ struct vst_client {
 	vst_line_fn *line;
 	void *arg;
 	bool busy;
-	char *buf; /* the part of a line that has come */
+	char *buf; /* the reply, as far as it has come */
 	size_t len, cap;
+	size_t open; /* how much of that is a line without its end */
 	unsigned long lines;
 	double heard; /* when the agent last sent something */
 	int rc;
@@ -148,42 +150,40 @@ static void take_line(struct vst_client *c, const char *text, size_t len)
 	json_decref(obj);
 }
 
-static bool append(struct vst_client *c, const char *data, size_t n)
+static void take_lines(struct vst_client *c)
 {
-	if (!n)
-		return true;
-	if (c->len + n > LINE_MAX_BYTES) {
+	const char *p = c->buf, *end = c->buf + c->len, *nl;
+
+	for (; !c->rc && p < end; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		if (!nl)
+			nl = end;
+		take_line(c, p, (size_t)(nl - p));
+	}
+}
+
+/* All of it is taken before its lines are looked at: the agent waits for nobody, and who reads what we print may take
+ * his time.
+ */
+static size_t on_data(char *data, size_t one, size_t n, void *arg)
+{
+	struct vst_client *c = arg;
+	const char *nl = memrchr(data, '\n', n);
+
+	c->heard = vst_now();
+	c->open = nl ? (size_t)(data + n - nl) - 1 : c->open + n;
+	if (c->open > LINE_MAX_BYTES)
 		fail(c, VST_EXIT_FAILED, "the reply from %s has a line longer than 1 MiB: is it vstord's socket?",
 		     c->socket);
-		return false;
-	}
+	else if (c->len + n > REPLY_MAX_BYTES)
+		fail(c, VST_EXIT_FAILED, "the reply from %s is longer than 256 MiB: is it vstord's socket?", c->socket);
+	if (c->rc)
+		return 0;
 	while (c->cap < c->len + n)
 		c->buf = vst_grow(c->buf, c->cap, &c->cap, 1);
 	memcpy(c->buf + c->len, data, n);
 	c->len += n;
-	return true;
-}
-
-/* Every byte is looked at once: only the rest of a line that is not complete is kept. */
-static size_t on_data(char *data, size_t one, size_t n, void *arg)
-{
-	struct vst_client *c = arg;
-	char *end = data + n, *nl;
-
-	c->heard = vst_now();
-	while (!c->rc && (nl = memchr(data, '\n', (size_t)(end - data)))) {
-		if (c->len) {
-			if (append(c, data, (size_t)(nl - data)))
-				take_line(c, c->buf, c->len);
-			c->len = 0;
-		} else {
-			take_line(c, data, (size_t)(nl - data));
-		}
-		data = nl + 1;
-	}
-	if (!c->rc)
-		append(c, data, (size_t)(end - data));
-	return c->rc ? 0 : n;
+	return n;
 }
 
 static void fail_connect(struct vst_client *c, int err)
@@ -259,8 +259,7 @@ static bool step(struct vst_client *c)
 		     c->socket, VST_SILENCE_S);
 	} else {
 		fail_curl(c, msg->data.result);
-		if (!c->rc && c->len)
-			take_line(c, c->buf, c->len);
+		take_lines(c);
 		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 		if (!c->rc && status != 200)
 			fail_status(c, status, NULL);
@@ -310,6 +309,7 @@ void vst_client_start(struct vst_client *c, const char *path, vst_line_fn *line,
 	c->line = line;
 	c->arg = arg;
 	c->len = 0;
+	c->open = 0;
 	c->lines = 0;
 	c->rc = 0;
 	c->error[0] = '\0';

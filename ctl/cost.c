@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <math.h>
 #include "cost.h"
+#include "format.h"
 
 static double event_ns(const json_t *self)
 {
@@ -51,4 +52,20 @@ int vst_cost_line(void *cost, json_t *line)
 	c->runs = vst_cost_runs(probes);
 	c->event_ns = event_ns(json_object_get(line, "self"));
 	return 0;
+}
+
+char *vst_cost_given_up(const json_t *self)
+{
+	const char *part;
+	struct vst_text t;
+	size_t i;
+	json_t *p;
+
+	vst_text_open(&t);
+	json_array_foreach(json_object_get(self, "given_up"), i, p)
+	{
+		part = json_string_value(p);
+		fprintf(t.out, "%s%s", i ? ", " : "", part ? part : "?");
+	}
+	return vst_text_close(&t);
 }

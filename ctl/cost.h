@@ -26,6 +26,9 @@ int vst_cost_line(void *cost, json_t *line);
 /* Does the snapshot's mean mean something? */
 bool vst_cost_known(const struct vst_cost *c, const struct vst_snapshot *s);
 
+/* What the agent has given up because it took too much: "waits for locks, merges"; "": nothing. To be freed. */
+char *vst_cost_given_up(const json_t *self);
+
 /* Measured I/Os, of a status line's probes: the fewer of the runs at issue and at completion. */
 double vst_cost_runs(const json_t *probes);
 #endif /* VSTOR_CTL_COST_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <math.h>
+#include "cost.h"
 #include "frame.h"
 
 #define CLASSES 6
@@ -287,6 +288,15 @@ static void take_lost(struct vst_frame *f, json_t *lost, const json_t *before)
 	f->lost_io = worst == LOSS_IO;
 }
 
+static void take_given_up(struct vst_frame *f, const json_t *self)
+{
+	char *all = vst_cost_given_up(self);
+
+	if (*all)
+		f->given_up = vst_frame_text(f, all);
+	free(all);
+}
+
 static void take_self(struct vst_frame *f, const json_t *self, const json_t *before)
 {
 	f->cpu_percent = json_number_value(json_object_get(self, "cpu_percent"));
@@ -295,6 +305,7 @@ static void take_self(struct vst_frame *f, const json_t *self, const json_t *bef
 	f->tick_us = json_number_value(json_object_get(self, "tick_us"));
 	f->containers = json_number_value(json_object_get(self, "containers"));
 	take_lost(f, json_object_get(self, "lost"), json_object_get(before, "lost"));
+	take_given_up(f, self);
 }
 
 struct vst_frame *vst_frame_new(const struct vst_sample *s)

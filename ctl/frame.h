@@ -42,7 +42,8 @@ struct vst_frame {
 	double lost, lost_now;	/* I/Os since the agent started, and in this interval */
 	const char *lost_cause; /* of most of lost_now */
 	bool lost_io;		/* lost_now is more than times */
-	bool unwatched;		/* locks are not, on this host */
+	bool unwatched;		/* locks are not */
+	const char *given_up;	/* for the probes took too much; NULL: nothing is */
 	struct vst_line *lines; /* a container's, then its children, and so on */
 	size_t nlines, lines_cap;
 	struct vst_line *totals; /* leaf devices, locks or holders as a whole, the busiest first */

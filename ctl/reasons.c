@@ -279,7 +279,7 @@ static bool say_unwatched(FILE *out, const struct vst_reasons *r)
 {
 	if (r->watched)
 		return false;
-	fputs("Locks are not watched on this host, 'vstorctl doctor' says why: waits for them are not in it.", out);
+	fputs("Locks are not watched now, 'vstorctl status' says why: waits for them are not in it.", out);
 	return true;
 }
 

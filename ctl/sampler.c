@@ -99,8 +99,8 @@ static int next(struct vst_sampler *s)
 	return rc;
 }
 
-/* Who asks for waits alone, and gets none because locks cannot be watched. */
-static bool is_unsupported(const struct vst_sampler *s)
+/* Who asks for waits alone, and gets none because locks are not watched. What was seen before they were given up is in the totals. */
+static bool is_unsupported(const struct vst_sampler *s, bool total)
 {
 	bool watched = true, any = s->wanted & VST_FEED(IO);
 
@@ -110,7 +110,7 @@ static bool is_unsupported(const struct vst_sampler *s)
 		if (!(s->wanted & 1U << feed))
 			continue;
 		watched &= json_is_true(json_object_get(g->snapshot, "watched"));
-		any |= json_object_size(g->now) > 0;
+		any |= (total || feed != VST_FEED_LOCKS) && json_object_size(g->now) > 0;
 	}
 	return !watched && !any;
 }
@@ -121,8 +121,8 @@ static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct
 	bool total = ctl->opt[VST_OPT_TOTAL];
 	int rc = first(s);
 
-	if (!rc && is_unsupported(s)) {
-		vst_error("the agent does not watch locks on this host: 'vstorctl doctor' says why");
+	if (!rc && is_unsupported(s, total)) {
+		vst_error("the agent does not watch locks now: 'vstorctl status' says why");
 		return VST_EXIT_UNSUPPORTED;
 	}
 	if (!rc && total)

@@ -61,6 +61,19 @@ static void print_lost(json_t *lost)
 	puts(any ? " (vstorctl check says what that means)" : "nothing");
 }
 
+static void print_budget(json_t *self)
+{
+	char *parts = vst_cost_given_up(self), *escaped = vst_escape(parts);
+
+	if (number(self, "budget_percent") > 0) {
+		printf("  budget    %.2f of %g %% of the processors", number(self, "cost_percent"),
+		       number(self, "budget_percent"));
+		printf("%s%s\n", *parts ? "; given up for a time: " : "", escaped);
+	}
+	free(escaped);
+	free(parts);
+}
+
 static void print_self(json_t *self, json_t *probes)
 {
 	double runs = vst_cost_runs(probes);
@@ -76,6 +89,7 @@ static void print_self(json_t *self, json_t *probes)
 		printf("%.0f ns per I/O (%.0f runs: too few to go by)\n", number(self, "event_ns"), runs);
 	else
 		printf("%.0f ns per I/O\n", number(self, "event_ns"));
+	print_budget(self);
 	printf("  tick      %s, the longest %s\n", tick, tick_max);
 	printf("  tables    rows %.0f of %.0f, slots %.0f of %.0f, containers %.0f\n", number(self, "rows"),
 	       number(self, "rows_max"), number(self, "slots"), number(self, "slots_max"), number(self, "containers"));

@@ -341,6 +341,12 @@ static void header_agent(FILE *out, const struct vst_frame *f)
 	if (f->event_ns > 0)
 		fprintf(out, "  %.0f ns/IO", f->event_ns);
 	fprintf(out, "  containers %.0f", f->containers);
+	if (f->given_up) {
+		char *parts = vst_escape(f->given_up);
+
+		fprintf(out, "  not watched: %s", parts);
+		free(parts);
+	}
 }
 
 char *vst_view_header(const struct vst_look *look, const struct vst_frame *f, double delay, unsigned int i)
@@ -362,6 +368,6 @@ char *vst_view_header(const struct vst_look *look, const struct vst_frame *f, do
 const char *vst_view_nothing(const struct vst_look *look, const struct vst_frame *f)
 {
 	if (look->view->locks && f->unwatched)
-		return "locks are not watched on this host: 'vstorctl doctor' says why";
+		return "locks are not watched now: 'vstorctl status' says why";
 	return *look->filter ? "no line has a name with this text in it" : look->view->nothing;
 }

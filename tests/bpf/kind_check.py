@@ -110,7 +110,7 @@ class Agent:
     def __init__(self, folder, disk):
         self.socket, self.disk = f"{folder}/s", disk.name
         self.log = open(f"{folder}/vstord.log", "w+")
-        self.child = subprocess.Popen([f"{BUILD}/vstord", "--socket", self.socket], stderr=self.log,
+        self.child = subprocess.Popen([f"{BUILD}/vstord", "--socket", self.socket, "--budget", "0"], stderr=self.log,
                                       preexec_fn=die_with_parent)
         self.wait_for("answers", self.answers)
 

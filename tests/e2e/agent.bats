@@ -175,6 +175,38 @@ silent_clients() { # COUNT
 	until_true answered
 }
 
+@test "over its budget it watches no more waits, says so, and counts the I/O all the same" {
+	local loop
+	loop_make 16
+	agent_start --interval 0.1 --budget 0.001
+	gave_up() {
+		"$BUILD/tests/bpf/lock_load" spin 2 20000 >/dev/null
+		get /v1/status | jq -e '.self.given_up | index("waits for locks")'
+	}
+	until_true gave_up
+	grep -q 'waits for locks are not watched for 60 s: .* and the budget is 0.001 %' "$dir/log"
+	get /v1/status >"$dir/status"
+	jq -e '.self | .cost_percent > .budget_percent' "$dir/status"
+	jq -e '.probes[] | select(.name == "lock_begin") | .state == "off" and (.why | test("--budget"))' "$dir/status"
+	run -0 ctl status
+	ends 0 'budget +[0-9.]+ of 0.001 % of the processors; given up for a time: waits for locks'
+	run -0 ctl top -b -n 1 -d 0.1
+	ends 0 'not watched: waits for locks'
+	run ctl locks
+	ends 5 "does not watch locks now: 'vstorctl status' says why"
+	run -0 ctl locks --total
+	ends 0 ' spinlock '
+	dd if="$loop" of=/dev/null bs=4096 count=7 iflag=direct 2>/dev/null
+	ctl io --total --json | jq -se --arg d "${loop#/dev/}" '[.[] | select(.device == $d and .op == "read" and .kind == "raw") | .ios] | add == 7'
+}
+
+@test "a budget that is no percentage is a usage error" {
+	for budget in -1 101 x ''; do
+		run "$VSTORD" --socket "$sock" --budget "$budget"
+		ends 2 'is not a percentage from 0 to 100'
+	done
+}
+
 @test "its memory does not grow with requests" {
 	agent_start
 	requests() { get "/v1/io#[1-$1]" --max-time 300 >/dev/null; } # curl counts

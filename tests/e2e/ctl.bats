@@ -142,6 +142,20 @@ load play
 	ends 3 'broke off its reply'
 }
 
+@test "a reply is taken whole, also when nobody reads what is printed yet" {
+	play_own <<-END
+		def containers(path):
+		    for i in range(20000):
+		        yield r.line(type="container", container=f"c{i}", runtime="docker", id="", cgroup=f"/{i}", namespace="", pod="",
+		                     name=f"c{i}", image="", state="running", age=1, ios=1, bytes=512)
+		    open("$dir/sent", "w")
+		replies["/v1/ps"] = containers
+	END
+	run bash -o pipefail -c '"$1" --socket "$2" ps --json | { for ((i = 0; i < 600; i++)); do [ ! -e "$3" ] || break; sleep 0.1; done; [ -e "$3" ] && wc -l; }' \
+		- "$VSTORCTL" "$sock" "$dir/sent"
+	ends 0 '^20000$'
+}
+
 @test "a refusal is shown, its escapes are not" {
 	play refuse
 	run ctl ps

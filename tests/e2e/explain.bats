@@ -99,14 +99,14 @@ load play
 	END
 	for c in locks blame; do
 		run ctl $c
-		ends 5 "does not watch locks on this host: 'vstorctl doctor' says why"
+		ends 5 "does not watch locks now: 'vstorctl status' says why"
 	done
 	run ctl explain mysql -d 0.1
 	ends 0 '^prod/mysql-0/mysqld waited for nothing'
-	ends 0 "^Locks are not watched on this host, 'vstorctl doctor' says why"
+	ends 0 "^Locks are not watched now, 'vstorctl status' says why"
 	ends 0 '^I/O on vda: read'
 	run ctl top -b -n 1 -d 0.1 --view locks
-	ends 0 "^locks are not watched on this host: 'vstorctl doctor' says why"
+	ends 0 "^locks are not watched now: 'vstorctl status' says why"
 	run ctl top -b -n 1 -d 0.1
 	ends 0 '^batch/copy'
 }

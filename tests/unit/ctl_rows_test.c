@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/rows.c ctl/frame.c ctl/frame_waits.c ctl/waits.c ctl/growth.c ctl/format.c ctl/cost.c -ljansson -lm */
+/* LINK: ctl/rows.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/waits.c ctl/growth.c ctl/format.c -ljansson -lm */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/waits.c ctl/mounts.c ctl/growth.c ctl/reasons.c ctl/whom.c ctl/frame.c ctl/frame_waits.c ctl/format.c ctl/rows.c -ljansson -lm */
+/* LINK: ctl/waits.c ctl/mounts.c ctl/growth.c ctl/reasons.c ctl/whom.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/format.c ctl/rows.c -ljansson -lm */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -271,7 +271,7 @@ static void test_remarks(void **state)
 	w->lost = 7;
 	r = vst_reasons_new(w, "nobody", NULL);
 	says(vst_reasons_remark(r, 0),
-	     "Locks are not watched on this host, 'vstorctl doctor' says why: waits for them are not in it.");
+	     "Locks are not watched now, 'vstorctl status' says why: waits for them are not in it.");
 	says(vst_reasons_remark(r, 1),
 	     "Not watched: waiting for a processor, the network, other processes, and its own locks in user space.");
 	says(vst_reasons_remark(r, 2), "7 waits of this host's containers could not be counted in full.");

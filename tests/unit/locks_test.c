@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/lock_names.c agent/lock_objects.c agent/sparse.c -lbpf */
+/* LINK: agent/lock_names.c agent/lock_objects.c agent/log.c agent/sparse.c -lbpf */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <poll.h>
 
 #include <bpf/bpf.h>
 
@@ -20,6 +21,7 @@ static int fake_update(int fd, const void *key, const void *value, __u64 flags);
 
 #define bpf_map_lookup_elem fake_lookup
 #define bpf_map_update_elem fake_update
+#include "agent/lock_naming.c"
 #include "agent/locks.c"
 #undef bpf_map_lookup_elem
 #undef bpf_map_update_elem
@@ -138,7 +140,7 @@ static void blamed(__u32 place, int waiter, int holder, int cpu, __u64 ns)
 static void collect(struct vst_locks *l, double now)
 {
 	assert_int_equal(vst_locks_collect(l, NULL, NULL, now), 0);
-	vst_locks_name(l, NULL);
+	vst_lock_naming_now(vst_locks_naming(l), &maps.lock);
 }
 
 /* --- tests --- */
@@ -164,7 +166,7 @@ static void test_cpus_are_added_up(void **state)
 	assert_int_equal(row->max_ns, 5000);
 	assert_int_equal(row->hist.n, 1);
 	assert_int_equal(row->hist.bucket[0].n, 3);
-	assert_string_equal(vst_locks_named(l, row->key.what)->name, "namespace_sem");
+	assert_string_equal(vst_lock_naming_get(vst_locks_naming(l), row->key.what)->name, "namespace_sem");
 	b = vst_locks_blames(l);
 	assert_int_equal(HASH_COUNT(l->blames), 1);
 	assert_int_equal(b->ns, 1000);
@@ -328,6 +330,48 @@ static void test_stacks_are_those_of_the_pair(void **state)
 	assert_string_equal(b->stack->frame[1], "f [ext4]");
 }
 
+static bool look_is_over(struct vst_lock_naming *n, int timeout_ms)
+{
+	struct pollfd fd = { .fd = vst_lock_naming_fd(n), .events = POLLIN };
+
+	return poll(&fd, 1, timeout_ms) == 1;
+}
+
+/* Whoever begins a look goes on; what is wanted meanwhile waits for the next one. */
+static void test_names_are_found_beside(void **state)
+{
+	struct vst_locks *l = *state;
+	struct vst_lock_naming *n = vst_locks_naming(l);
+	const __u64 other = VST_LOCK_WHAT(10, VST_LOCK_MUTEX, 0), bare = VST_LOCK_WHAT(11, VST_LOCK_MUTEX, 0);
+
+	waited(3, 1, 0, 1000);
+	assert_int_equal(vst_locks_collect(l, NULL, NULL, 1), 0);
+	vst_lock_naming_want(n, bare); /* the probe has not said yet what it is */
+	vst_lock_naming_begin(n, &maps.lock);
+	assert_true(look_is_over(n, -1));
+	assert_string_equal(vst_lock_naming_get(n, WHAT(0))->name, "unknown");
+	classes[10] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_STATIC, .name = "other" };
+	classes[11] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_STATIC, .name = "bare" };
+	vst_lock_naming_want(n, other);
+	vst_lock_naming_begin(n, &maps.lock);
+	vst_lock_naming_take(n, &maps.lock);
+	assert_string_equal(vst_lock_naming_get(n, WHAT(0))->name, "namespace_sem");
+	assert_string_equal(vst_lock_naming_get(n, other)->name, "unknown");
+	assert_false(look_is_over(n, 0));
+	vst_lock_naming_want(n, bare);
+	vst_lock_naming_begin(n, &maps.lock);
+	assert_true(look_is_over(n, -1));
+	vst_lock_naming_take(n, &maps.lock);
+	assert_string_equal(vst_lock_naming_get(n, other)->name, "other");
+	assert_string_equal(vst_lock_naming_get(n, bare)->name, "bare");
+	/* nothing is wanted that has the best name already; one that is not taken is given back at the end */
+	vst_lock_naming_want(n, other);
+	vst_lock_naming_begin(n, &maps.lock);
+	assert_false(look_is_over(n, 0));
+	vst_lock_naming_want(n, VST_LOCK_WHAT(9, VST_LOCK_MUTEX, 0));
+	vst_lock_naming_begin(n, &maps.lock);
+}
+
 /* A table that is half full gives up what did nothing for a minute, alive or not. */
 static void test_idle_rows_make_room(void **state)
 {
@@ -356,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_objects_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_object_texts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stacks_are_those_of_the_pair, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_names_are_found_beside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_idle_rows_make_room, set_up, tear_down),
 	};
 
