@@ -176,7 +176,6 @@ silent_clients() { # COUNT
 }
 
 @test "over its budget it watches no more waits, says so, and counts the I/O all the same" {
-	local loop
 	loop_make 16
 	agent_start --interval 0.1 --budget 0.001
 	gave_up() {
