@@ -74,7 +74,12 @@ kill -TERM $waiter
 wait $waiter
 unmount /mnt
 # two containers with one memory: most of the wait is for the one that changes it
-"$load" mm 30 64 "$CGROUPS/lock-a" "$CGROUPS/lock-b" >/dev/null
+# (until there is one: it may be over before the other process has begun)
+mm_waited() {
+	"$load" mm 30 64 "$CGROUPS/lock-a" "$CGROUPS/lock-b" >/dev/null
+	ctl blame --total --json | jq -es 'any(.[]; .waiter_cgroup == "/lock-b" and .resource == "lock:mm_struct.mmap_lock")' >/dev/null
+}
+wait_for 120 "a wait for the common memory" mm_waited
 ctl blame --total --json | jq -es '
 	map(select(.waiter_cgroup == "/lock-b" and .resource == "lock:mm_struct.mmap_lock")) | (map(.wait_us) | add) as $all
 	| (map(select(.holder_cgroup == "/lock-a") | .wait_us) | add) as $a
