@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "agent/budget.h"
 
-#define IN_A_ROW 2     /* measurements above the limit: one may have been a moment's */
-#define WORTH 0.05     /* of the limit: what takes less than that is not given up, for it is no help */
-#define PAUSE_MIN 60.0 /* seconds until it is tried again */
-#define PAUSE_MAX 3600.0
+#define WORTH 0.05   /* of the limit: what takes less than that is not given up, for it is no help */
+#define PAUSE_MIN 60 /* ticks */
+#define PAUSE_MAX 3600
+#define IN_VAIN 4 /* measurements after it was tried again within which it has to go again */
 
 const char *vst_budget_part_name(int part)
 {
@@ -17,7 +17,7 @@ const char *vst_budget_part_name(int part)
 	return names[part];
 }
 
-static int give_up(struct vst_budget *b, double now)
+static int give_up(struct vst_budget *b, unsigned long tick)
 {
 	struct vst_budget_part *p;
 
@@ -25,41 +25,46 @@ static int give_up(struct vst_budget *b, double now)
 		p = &b->part[i];
 		if (p->given_up || p->cost < WORTH * b->limit)
 			continue;
-		/* tried again a moment ago, in vain */
-		p->pause = p->since && now - p->since < p->pause ? 2 * p->pause : PAUSE_MIN;
+		p->pause = p->pause && p->tried <= IN_VAIN ? 2 * p->pause : PAUSE_MIN;
 		if (p->pause > PAUSE_MAX)
 			p->pause = PAUSE_MAX;
-		p->since = now;
+		p->since = tick;
 		p->given_up = true;
-		b->over = 0;
 		return i;
 	}
 	return -1;
 }
 
-/* One at a time, the one that was given up last first. */
-static int try_again(struct vst_budget *b, double now)
+static int try_again(struct vst_budget *b, unsigned long tick)
 {
 	struct vst_budget_part *p;
 
-	for (int i = VST_BUDGET__N; i-- > 0;) {
+	for (int i = 0; i < VST_BUDGET__N; i++) {
 		p = &b->part[i];
-		if (!p->given_up || now - p->since < p->pause)
+		if (!p->given_up || tick - p->since < p->pause)
 			continue;
-		p->since = now;
+		p->tried = 0;
 		p->given_up = false;
+		b->soon = true;
 		return i;
 	}
 	return -1;
 }
 
-int vst_budget_decide(struct vst_budget *b, double now)
+int vst_budget_decide(struct vst_budget *b, unsigned long tick)
 {
+	bool was_over = b->was_over;
+	int part;
+
+	b->soon = b->was_over = false;
 	if (!b->limit)
 		return -1;
-	if (b->cost <= b->limit) {
-		b->over = 0;
-		return try_again(b, now);
+	for (int i = 0; i < VST_BUDGET__N; i++)
+		b->part[i].tried += !b->part[i].given_up;
+	if (b->cost > b->limit && !was_over) {
+		b->soon = b->was_over = true;
+		return -1;
 	}
-	return ++b->over >= IN_A_ROW ? give_up(b, now) : -1;
+	part = b->cost > b->limit ? give_up(b, tick) : -1;
+	return part < 0 ? try_again(b, tick) : part;
 }

@@ -11,7 +11,6 @@
 /* What can be given up, in this order; the rest is what vstor is for. X(group of probes, what users call it) */
 #define VST_BUDGET_PARTS(X)                                                                                            \
 	X(LOCK, "waits for locks")                                                                                     \
-	X(JOURNAL, "waits for journals")                                                                               \
 	X(MERGE, "merges")
 
 enum vst_budget_part_id {
@@ -22,9 +21,10 @@ enum vst_budget_part_id {
 };
 
 struct vst_budget_part {
-	double cost;  /* percent of all processors, when it was measured last */
-	double since; /* seconds: when it was given up or tried again; 0: never */
-	double pause; /* until it is tried again: longer each time that this was in vain */
+	double cost;	     /* percent of all processors, when it was measured last */
+	unsigned long since; /* tick at which it was given up */
+	unsigned long pause; /* ticks until it is tried again: more each time that this was in vain */
+	unsigned int tried;  /* measurements since then */
 	bool given_up;
 };
 
@@ -32,14 +32,14 @@ struct vst_budget {
 	double limit; /* percent of all processors; 0: none */
 	double cost;  /* of everything, measured last */
 	struct vst_budget_part part[VST_BUDGET__N];
-	unsigned int over; /* measurements one after the other that were above the limit */
+	bool was_over; /* at the last measurement: one may have been a moment's */
+	bool soon;     /* to be measured again at once, and not with the next turn */
 };
 
 /*
  * After each measurement, with .cost and those of the parts that are at work filled in. The part whose .given_up was changed, or -1.
- * now: monotonic seconds.
  */
-int vst_budget_decide(struct vst_budget *b, double now);
+int vst_budget_decide(struct vst_budget *b, unsigned long tick);
 
 const char *vst_budget_part_name(int part);
 

@@ -53,3 +53,14 @@ void vst_lock_maps_close(struct vst_lock_maps *m)
 #undef X
 	memset(m, 0, sizeof(*m));
 }
+
+void vst_lock_maps_forget(struct lock_bpf *skel)
+{
+	size_t size = bpf_map__value_size(skel->maps.vst_lock_own);
+	void *own = memory_of(skel->maps.vst_lock_own, size);
+
+	if (!own)
+		return;
+	memset(own, 0, size);
+	munmap(own, size);
+}

@@ -24,6 +24,8 @@ struct vst_lock_maps {
 
 /* Of a loaded object, which outlives it. 0 or -errno; either way to be closed. */
 int vst_lock_maps_open(struct lock_bpf *skel, struct vst_lock_maps *m);
+/* Waits under way, and whose turns it were: while nothing of the probe is attached. */
+void vst_lock_maps_forget(struct lock_bpf *skel);
 void vst_lock_maps_close(struct vst_lock_maps *m);
 
 #endif /* VST_LOCK_MAPS_H */

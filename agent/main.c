@@ -189,20 +189,22 @@ static void follow_devices(struct vst_agent *a)
 }
 
 /* After a measurement of what the probes take: the agent's own time is part of it. */
-static void keep_budget(struct vst_agent *a)
+static void keep_budget(struct vst_agent *a, unsigned int tick)
 {
 	struct vst_budget *b = &a->budget;
 	int part;
 
 	b->cost += a->self.cpu_percent / (double)sysconf(_SC_NPROCESSORS_ONLN);
-	part = vst_budget_decide(b, vst_now());
+	part = vst_budget_decide(b, tick);
 	if (part < 0)
 		return;
-	vst_probes_give_up(a->probes, part, b->part[part].given_up);
+	if (vst_probes_give_up(a->probes, part, b->part[part].given_up))
+		return; /* told */
 	if (b->part[part].given_up)
 		vst_warn("%s are not watched for %.0f s: the probes and the agent took %.2f %% of the processors, "
 			 "these %.2f %%, and the budget is %g %% (--budget)",
-			 vst_budget_part_name(part), b->part[part].pause, b->cost, b->part[part].cost, b->limit);
+			 vst_budget_part_name(part), (double)b->part[part].pause * a->interval, b->cost,
+			 b->part[part].cost, b->limit);
 	else
 		vst_info("%s are watched again", vst_budget_part_name(part));
 }
@@ -229,8 +231,8 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	/* after it: what is read for that is given back before the next look at the own memory */
 	vst_lock_naming_begin(vst_locks_naming(a->locks), &vst_probes_maps(a->probes)->lock);
 	if (vst_probes_stats_end(a->probes, vst_now(), &a->budget))
-		keep_budget(a);
-	else if (tick % STATS_EVERY == 1 || a->budget.over)
+		keep_budget(a, tick);
+	else if (tick % STATS_EVERY == 1 || a->budget.soon)
 		vst_probes_stats_begin(a->probes, vst_now());
 }
 

@@ -440,22 +440,19 @@ void vst_probes_follow(struct vst_probes *p)
 		p->maps.state->xfs_noted = true;
 }
 
-void vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool given_up)
+int vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool given_up)
 {
 	enum vst_group group = vst_group_of_part[part];
 
 	p->object[group].given_up = given_up;
-	if (given_up)
+	if (given_up) {
 		detach(p, group);
-	else if (group == VST_GROUP_JOURNAL)
-		vst_probes_follow(p);
-	else
-		attach(p, group);
-}
-
-bool vst_probes_gave_up(const struct vst_probes *p, enum vst_budget_part_id part)
-{
-	return p->object[vst_group_of_part[part]].given_up;
+		return 0;
+	}
+	/* what was being waited for when it was given up has long come, and nobody saw it */
+	if (group == VST_GROUP_LOCK)
+		vst_lock_maps_forget(p->lock);
+	return attach(p, group);
 }
 
 #define SHARED_FOR 300 /* seconds; dirty pages are written after half a minute */

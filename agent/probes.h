@@ -90,9 +90,8 @@ void vst_probes_stats_begin(struct vst_probes *p, double now);
 /* True: a moment has ended. Into *b what the probes took in it: all of them, and each part that is at work. */
 bool vst_probes_stats_end(struct vst_probes *p, double now, struct vst_budget *b);
 
-/* Detaches a part, or attaches it again. */
-void vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool given_up);
-bool vst_probes_gave_up(const struct vst_probes *p, enum vst_budget_part_id part);
+/* Detaches a part, or attaches it again. 0 or -errno: that cannot be, which has been logged. */
+int vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool given_up);
 
 const struct vst_maps *vst_probes_maps(const struct vst_probes *p);
 size_t vst_probes_count(const struct vst_probes *p);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* How the probes are, and what they cost. */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
+#include "agent/log.h"
 #include "agent/probes_priv.h"
 
 static void prog_info(const struct vst_probe *probe, struct bpf_prog_info *info)
@@ -23,6 +25,12 @@ void vst_probes_stats_begin(struct vst_probes *p, double now)
 	if (p->stats_fd >= 0)
 		return;
 	p->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (p->stats_fd < 0 && !p->stats_told)
+		vst_warn("cannot switch on the kernel's statistics of BPF programs: %s; what the probes take is not "
+			 "known, "
+			 "and --budget has no effect",
+			 strerror(errno));
+	p->stats_told = p->stats_fd < 0;
 	p->stats_since = now;
 	for (int i = 0; i < VST_PROBE_ID__N; i++) {
 		if (!p->probe[i].link) /* it may just be being loaded */
@@ -52,6 +60,8 @@ bool vst_probes_stats_end(struct vst_probes *p, double now, struct vst_budget *b
 		probe->sampled = info.run_cnt - probe->run_cnt;
 		probe->mean_ns = (double)(info.run_time_ns - probe->run_ns) / (double)probe->sampled;
 		ns[vst_probe_table[i].group] += (double)(info.run_time_ns - probe->run_ns);
+		probe->run_ns = info.run_time_ns; /* it may be detached, and attached again, within the next moment */
+		probe->run_cnt = info.run_cnt;
 	}
 	close(p->stats_fd);
 	p->stats_fd = -1;
@@ -101,14 +111,18 @@ void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info
 	struct bpf_prog_info info;
 
 	*ret = (struct vst_probe_info){ .name = vst_probe_table[i].name, .tracepoint = vst_probe_table[i].tracepoint };
-	if (!probe->link) {
+	if (!probe->link && p->late) { /* another thread's */
 		ret->why = why_not(p, i, &ret->state);
 		return;
 	}
 	prog_info(probe, &info);
+	ret->missed = info.recursion_misses; /* those of before it was detached, too */
+	if (!probe->link) {
+		ret->why = why_not(p, i, &ret->state);
+		return;
+	}
 	ret->state = VST_PROBE_ATTACHED;
 	ret->why = "";
 	ret->run_ns = probe->mean_ns;
 	ret->runs = probe->sampled;
-	ret->missed = info.recursion_misses;
 }

@@ -131,6 +131,7 @@ struct vst_probes {
 	int late_fd; /* can be read when it has */
 	int stats_fd;
 	double stats_since;  /* monotonic seconds */
+	bool stats_told;     /* that there are none */
 	time_t shared_since; /* monotonic seconds */
 	nlink_t modules;     /* directories in /sys/module when the symbols were looked up; 0: not yet */
 };

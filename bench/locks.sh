@@ -69,7 +69,7 @@ measure_locks() { # CONTAINERS FILES
 start_agent_with_locks() {
 	local n
 	: >"$TMP/log"
-	"$VSTORD" --socket "$TMP/vstor.sock" >/dev/null 2>>"$TMP/log" &
+	"$VSTORD" --socket "$TMP/vstor.sock" --budget 0 >/dev/null 2>>"$TMP/log" &
 	PROBE_PID=$!
 	for ((n = 0; n < 400; n++)); do
 		! grep -q "^vstord: ready" "$TMP/log" || return 0

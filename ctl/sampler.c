@@ -115,6 +115,22 @@ static bool is_unsupported(const struct vst_sampler *s, bool total)
 	return !watched && !any;
 }
 
+/* Who asks for waits alone is told when those for locks are not among them: once, they may be given up while he looks. */
+static void tell_unwatched(struct vst_sampler *s)
+{
+	bool watched = true;
+
+	if (s->told_unwatched || s->wanted & VST_FEED(IO))
+		return;
+	for (int feed = VST_FEED_IO + 1; feed < VST_FEED__N; feed++)
+		if (s->wanted & 1U << feed)
+			watched &= json_is_true(json_object_get(s->feeds.growth[feed]->snapshot, "watched"));
+	if (watched)
+		return;
+	vst_error("locks are not watched now, 'vstorctl status' says why: waits for them are not in it");
+	s->told_unwatched = true;
+}
+
 static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct vst_sampling *what,
 		  unsigned long samples)
 {
@@ -125,10 +141,14 @@ static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct
 		vst_error("the agent does not watch locks now: 'vstorctl status' says why");
 		return VST_EXIT_UNSUPPORTED;
 	}
+	if (!rc)
+		tell_unwatched(s);
 	if (!rc && total)
 		rc = what->show(ctl, s, what->arg);
 	for (unsigned long i = 0; !rc && !total && (!samples || i < samples) && !vst_output_lost(); i++) {
 		rc = next(s);
+		if (!rc)
+			tell_unwatched(s);
 		if (!rc && i && !ctl->json)
 			putchar('\n');
 		if (!rc)

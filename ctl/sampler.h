@@ -12,6 +12,7 @@ struct vst_sampler {
 	struct vst_feeds feeds;
 	unsigned int wanted; /* of the feeds: VST_FEED() */
 	double delay, next;  /* seconds; when, in vst_now() time */
+	bool told_unwatched;
 };
 
 /* Shows a sample: the last interval of s->feeds. 0, or an exit code to end with, having said why. */

@@ -330,6 +330,12 @@ static void header_agent(FILE *out, const struct vst_frame *f)
 	}
 	vst_format_us(tick, f->tick_us > 0 ? f->tick_us : VST_NO_TIME, VST_UNITS_HUMAN);
 	vst_format_count(lost, f->lost, VST_UNITS_HUMAN);
+	if (f->given_up) { /* first, where the screen is never too narrow for it */
+		char *parts = vst_escape(f->given_up);
+
+		fprintf(out, "not watched: %s  ", parts);
+		free(parts);
+	}
 	fprintf(out, "agent %s CPU  %s  tick %s  lost %s", cpu, rss, tick, lost);
 	if (f->lost_now > 0) {
 		char *cause = vst_escape(f->lost_cause);
@@ -341,12 +347,6 @@ static void header_agent(FILE *out, const struct vst_frame *f)
 	if (f->event_ns > 0)
 		fprintf(out, "  %.0f ns/IO", f->event_ns);
 	fprintf(out, "  containers %.0f", f->containers);
-	if (f->given_up) {
-		char *parts = vst_escape(f->given_up);
-
-		fprintf(out, "  not watched: %s", parts);
-		free(parts);
-	}
 }
 
 char *vst_view_header(const struct vst_look *look, const struct vst_frame *f, double delay, unsigned int i)

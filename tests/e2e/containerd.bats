@@ -75,7 +75,8 @@ start() { # NUMBER
 }
 
 ended() {
-	! ctr tasks list | grep RUNNING
+	local tasks
+	tasks=$(ctr tasks list) && ! grep RUNNING <<<"$tasks"
 }
 
 remove() {

@@ -13,80 +13,86 @@ struct host {
 	double io, part[VST_BUDGET__N];
 };
 
-static int measure(struct vst_budget *b, const struct host *h, double now)
+static int measure(struct vst_budget *b, struct host h, unsigned long tick)
 {
-	b->cost = h->io;
+	b->cost = h.io;
 	for (int i = 0; i < VST_BUDGET__N; i++) {
 		if (b->part[i].given_up)
 			continue;
-		b->part[i].cost = h->part[i];
-		b->cost += h->part[i];
+		b->part[i].cost = h.part[i];
+		b->cost += h.part[i];
 	}
-	return vst_budget_decide(b, now);
+	return vst_budget_decide(b, tick);
 }
 
 static void a_moment_above_the_limit_is_nothing(void **state)
 {
 	struct vst_budget b = { .limit = 10 };
 
-	assert_int_equal(measure(&b, &(struct host){ 5, { 6, 1, 1 } }, 1), -1);
-	assert_int_equal(measure(&b, &(struct host){ 5, { 4, 0, 0 } }, 2), -1);
-	assert_int_equal(measure(&b, &(struct host){ 5, { 6, 1, 1 } }, 3), -1);
-	assert_int_equal(b.over, 1);
+	assert_int_equal(measure(&b, (struct host){ 5, { 6, 1 } }, 1), -1);
+	assert_true(b.soon);
+	assert_int_equal(measure(&b, (struct host){ 5, { 4, 0 } }, 2), -1);
+	assert_false(b.soon);
+	assert_int_equal(measure(&b, (struct host){ 5, { 6, 1 } }, 3), -1);
+	assert_true(b.soon);
 }
 
 static void parts_are_given_up_in_their_order_until_it_fits(void **state)
 {
-	const struct host h = { 5, { 6, 5, 4 } };
 	struct vst_budget b = { .limit = 10 };
+	struct host h = { 8, { 6, 5 } };
 
-	assert_int_equal(measure(&b, &h, 1), -1);
-	assert_int_equal(measure(&b, &h, 2), VST_BUDGET_LOCK);
+	assert_int_equal(measure(&b, h, 1), -1);
+	assert_int_equal(measure(&b, h, 2), VST_BUDGET_LOCK);
 	assert_true(b.part[VST_BUDGET_LOCK].given_up);
-	assert_int_equal(measure(&b, &h, 3), -1);
-	assert_int_equal(measure(&b, &h, 4), VST_BUDGET_JOURNAL);
-	assert_int_equal(measure(&b, &h, 5), -1); /* 9 of 10 */
-	assert_int_equal(measure(&b, &h, 6), -1);
-	assert_false(b.part[VST_BUDGET_MERGE].given_up);
+	assert_int_equal(measure(&b, h, 3), -1);
+	assert_int_equal(measure(&b, h, 4), VST_BUDGET_MERGE);
+	assert_int_equal(measure(&b, h, 5), -1);
+	assert_false(b.soon);
 }
 
+/* And the measurements do not become more, which cost something as well. */
 static void what_takes_nothing_is_kept(void **state)
 {
 	struct vst_budget b = { .limit = 10 };
-	const struct host h = { 12, { 0.1, 0, 3 } };
+	struct host h = { 12, { 0.1, 3 } };
+	unsigned int soon = 0;
 
-	assert_int_equal(measure(&b, &h, 1), -1);
-	assert_int_equal(measure(&b, &h, 2), VST_BUDGET_MERGE);
-	/* still too much, and nothing left that would help */
-	for (int i = 3; i < 50; i++)
-		assert_int_equal(measure(&b, &h, i), -1);
+	assert_int_equal(measure(&b, h, 1), -1);
+	assert_int_equal(measure(&b, h, 2), VST_BUDGET_MERGE);
+	for (int i = 3; i < 53; i++) { /* nothing is left that would help */
+		assert_int_equal(measure(&b, h, i), -1);
+		soon += b.soon;
+	}
 	assert_false(b.part[VST_BUDGET_LOCK].given_up);
+	assert_in_range(soon, 1, 25);
 }
 
+/* As the agent does it: one measurement in 30 ticks, or in 2 if it is to be soon. */
 static void it_is_tried_again_and_later_each_time_that_it_is_in_vain(void **state)
 {
 	struct vst_budget b = { .limit = 10 };
-	const struct host busy = { 1, { 20, 0, 0 } }, quiet = { 1, { 1, 0, 0 } };
-	double now = 0, given_up = -1, pause[12];
+	struct host busy = { 1, { 20, 0 } }, quiet = { 1, { 1, 0 } };
+	unsigned long tick = 0, given_up = 0, pause[10];
 	int n = 0;
 
-	for (; n < 12; now++) {
-		if (measure(&b, &busy, now) != VST_BUDGET_LOCK)
+	for (; n < 10; tick += b.soon ? 2 : 30) {
+		if (measure(&b, busy, tick) != VST_BUDGET_LOCK)
 			continue;
 		if (b.part[VST_BUDGET_LOCK].given_up)
-			given_up = now;
+			given_up = tick;
 		else
-			pause[n++] = now - given_up;
+			pause[n++] = tick - given_up;
 	}
-	assert_true(pause[0] >= 59 && pause[0] <= 61);
-	for (n = 1; n < 12; n++)
-		assert_true(pause[n] > 1.9 * pause[n - 1] || (pause[n] >= 3599 && pause[n] <= 3601));
+	assert_in_range(pause[0], 60, 90);
+	for (n = 1; n < 10; n++)
+		assert_true(pause[n] > pause[n - 1] + pause[n - 1] / 2 || (pause[n] >= 3600 && pause[n] <= 3630));
 	/* what has been well for long begins anew */
-	for (double end = now + 5000; now < end; now++)
-		assert_int_equal(measure(&b, &quiet, now), -1);
-	measure(&b, &busy, now);
-	assert_int_equal(measure(&b, &busy, now + 1), VST_BUDGET_LOCK);
-	assert_true(b.part[VST_BUDGET_LOCK].pause <= 61);
+	for (unsigned long end = tick + 5000; tick < end; tick += 30)
+		assert_int_equal(measure(&b, quiet, tick), -1);
+	measure(&b, busy, tick);
+	assert_int_equal(measure(&b, busy, tick + 2), VST_BUDGET_LOCK);
+	assert_int_equal(b.part[VST_BUDGET_LOCK].pause, 60);
 }
 
 static void without_a_limit_all_is_kept(void **state)
@@ -94,7 +100,7 @@ static void without_a_limit_all_is_kept(void **state)
 	struct vst_budget b = { .limit = 0 };
 
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(measure(&b, &(struct host){ 50, { 50, 50, 50 } }, i), -1);
+		assert_int_equal(measure(&b, (struct host){ 50, { 50, 50 } }, i), -1);
 }
 
 int main(void)
