@@ -25,7 +25,7 @@ static void snapshot(struct vst_out *o, const struct vst_agent *a, bool all)
 	vst_out_kstr(o, "instance", a->instance);
 	vst_out_kdouble(o, "time", (double)tv.tv_sec + (double)tv.tv_usec / 1e6, 6);
 	vst_out_kdouble(o, "uptime", a->collected - a->started, 6);
-	vst_out_kbool(o, "watched", s && !a->budget.part[VST_BUDGET_LOCK].given_up);
+	vst_out_kbool(o, "watched", vst_probes_watch_locks(a->probes));
 	vst_out_key(o, "lost");
 	vst_out_raw(o, "{");
 	for (int i = 0; s && i < VST_LOCK_LOSS__N; i++)

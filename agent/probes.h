@@ -93,6 +93,9 @@ bool vst_probes_stats_end(struct vst_probes *p, double now, struct vst_budget *b
 /* Detaches a part, or attaches it again. 0 or -errno: that cannot be, which has been logged. */
 int vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool given_up);
 
+/* Are waits for locks seen now? Not before the probe is attached, nor while it is given up. */
+bool vst_probes_watch_locks(const struct vst_probes *p);
+
 const struct vst_maps *vst_probes_maps(const struct vst_probes *p);
 size_t vst_probes_count(const struct vst_probes *p);
 void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info *ret);

@@ -80,6 +80,11 @@ double vst_probes_event_ns(const struct vst_probes *p)
 	return p->probe[VST_PROBE_ID_rq_issue].mean_ns + p->probe[VST_PROBE_ID_rq_complete].mean_ns;
 }
 
+bool vst_probes_watch_locks(const struct vst_probes *p)
+{
+	return p->probe[VST_PROBE_ID_lock_begin].link;
+}
+
 size_t vst_probes_count(const struct vst_probes *p)
 {
 	return VST_PROBE_ID__N;

@@ -66,8 +66,12 @@ static void print_budget(json_t *self)
 	char *parts = vst_cost_given_up(self), *escaped = vst_escape(parts);
 
 	if (number(self, "budget_percent") > 0) {
-		printf("  budget    %.2f of %g %% of the processors", number(self, "cost_percent"),
-		       number(self, "budget_percent"));
+		if (number(self, "cost_percent") > 0)
+			printf("  budget    %.2f of %g %% of the processors", number(self, "cost_percent"),
+			       number(self, "budget_percent"));
+		else
+			printf("  budget    %g %% of the processors, cost not yet measured",
+			       number(self, "budget_percent"));
 		printf("%s%s\n", *parts ? "; given up for a time: " : "", escaped);
 	}
 	free(escaped);

@@ -113,11 +113,5 @@ each() { # COMMAND
 	}
 	until_true named
 	echo "# $COUNT started in $took ms: $((COUNT * 1000 / took)) a second, all named" >&3
-	# two reads of the device each, in its own row
-	counted() {
-		ctl io --total --json | jq -se --argjson n "$COUNT" --arg d "${loop#/dev/}" '[.[] | select(.device == $d and .op == "read"
-			and (.container | test("^prod/web-./c-")))] | group_by(.container) | map(map(.ios) | add)
-			| if length == $n and all(. == 2) then true else "\(length) of \($n), I/Os \(.)" | halt_error end'
-	}
-	until_true counted
+	until_true read_twice_each "$COUNT" '^prod/web-./c-'
 }

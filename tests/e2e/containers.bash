@@ -44,6 +44,13 @@ runtime_setup() { # PROGRAM...
 	chmod +x "$dir/as-runtime"
 }
 
+# So many containers with such names have two reads of $loop each, in their own rows.
+read_twice_each() { # COUNT REGEX
+	ctl io --total --json | jq -se --argjson n "$1" --arg names "$2" --arg d "${loop#/dev/}" '[.[] | select(.device == $d
+		and .op == "read" and (.container | test($names)))] | group_by(.container) | map(map(.ios) | add)
+		| if length == $n and all(. == 2) then true else "\(length) of \($n), I/Os \(.)" | halt_error end'
+}
+
 containers_teardown() {
 	local i tries
 	for i in "${churns[@]}"; do
