@@ -21,7 +21,7 @@ on_exit() {
 	local pid
 	set +e
 	note ""
-	for pid in ${PROBE_PID-} ${LOAD_PID-} ${TENANTS_PID-} ${TOP_PID-}; do
+	for pid in ${PROBE_PID-} ${HELD[*]-} ${LOAD_PID-} ${TENANTS_PID-} ${TOP_PID-}; do
 		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
 	done
 	remove_cgroups
