@@ -175,6 +175,8 @@ static int load_start(struct vst_probes *p)
 	int err;
 
 	err = bpf_map__set_max_entries(p->block->maps.vst_memo, p->maps.cpus);
+	err = err ?: bpf_map__set_max_entries(p->block->maps.vst_counters, p->maps.slots);
+	err = err ?: bpf_map__set_max_entries(p->block->maps.vst_hists, p->maps.slots);
 	err = err ?: load(p, VST_GROUP_BLOCK);
 	err = err ?: share_maps(p);
 	err = err ?: load(p, VST_GROUP_CGROUP);
@@ -189,7 +191,7 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 
 	m->state = &p->block->data_state->vst_state;
 	m->row_keys = map_memory(p->block->maps.vst_row_keys, sizeof(*m->row_keys) * VST_ROWS);
-	m->counters = map_memory(p->block->maps.vst_counters, sizeof(*m->counters) * VST_SLOTS);
+	m->counters = map_memory(p->block->maps.vst_counters, sizeof(*m->counters) * m->slots);
 	if (!m->row_keys || !m->counters)
 		return -ENOMEM;
 	m->rows_fd = bpf_map__fd(p->block->maps.vst_rows);
@@ -201,6 +203,7 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->state->blkio_hier = hiers->blkio;
 	m->state->memory_hier = hiers->memory;
 	m->state->next_row = 1;
+	m->state->slot_mask = m->slots - 1;
 	m->state->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
 	p->lock->rodata->vst_lock_memory_hier = hiers->memory;
 	return 0;
@@ -279,6 +282,8 @@ int vst_probes_load(const struct vst_hiers *hiers, bool has_stacked, struct vst_
 		return -ENOMEM;
 	p->stats_fd = p->late_fd = -1;
 	p->maps.cpus = libbpf_num_possible_cpus();
+	/* not for the CPUs that may come: some virtual machines have hundreds of these */
+	p->maps.slots = vst_slots_for(sysconf(_SC_NPROCESSORS_ONLN));
 	p->has_stacked = has_stacked;
 	libbpf_set_print(on_libbpf);
 	err = open_objects(p);
@@ -499,7 +504,7 @@ void vst_probes_free(struct vst_probes *p)
 	if (p->maps.row_keys)
 		munmap((void *)p->maps.row_keys, sizeof(*p->maps.row_keys) * VST_ROWS);
 	if (p->maps.counters)
-		munmap(p->maps.counters, sizeof(*p->maps.counters) * VST_SLOTS);
+		munmap(p->maps.counters, sizeof(*p->maps.counters) * p->maps.slots);
 	if (p->maps.journal_state)
 		munmap((void *)p->maps.journal_state, sizeof(*p->maps.journal_state));
 	vst_lock_maps_close(&p->maps.lock);

@@ -17,13 +17,14 @@ struct vst_probes;
 struct vst_maps {
 	struct vst_state *state;
 	const struct vst_key *row_keys; /* [VST_ROWS] */
-	struct vst_counters *counters;	/* [VST_SLOTS] */
+	struct vst_counters *counters;	/* [.slots] */
 	int rows_fd;
 	int hists_fd;
 	int lost_fd;
 	int free_rows_fd;
 	int events_fd;
 	unsigned int cpus;
+	__u32 slots;
 	struct vst_lock_maps lock;
 	const struct vst_journal_state *journal_state; /* NULL: not watched yet, nor the next to be read */
 	int journal_waits_fd;

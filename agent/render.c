@@ -74,7 +74,7 @@ static void render_self(struct vst_out *o, const struct vst_agent *a)
 	vst_out_ku64(o, "rows", a->table->n_rows);
 	vst_out_ku64(o, "rows_max", VST_ROWS);
 	vst_out_ku64(o, "slots", a->table->n_slots);
-	vst_out_ku64(o, "slots_max", VST_SLOTS);
+	vst_out_ku64(o, "slots_max", vst_probes_maps(a->probes)->slots);
 	vst_out_ku64(o, "containers", vst_owners_count(a->owners));
 	render_lost(o, a->table->lost, true);
 	vst_out_raw(o, "}");

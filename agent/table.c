@@ -227,18 +227,18 @@ static int cells_keep(struct vst_table *t, __u32 slot, const struct vst_hists *h
 static int read_hists(struct vst_table *t, const struct vst_maps *m)
 {
 	__u32 first, last, next, before, count, i, keys[BATCH];
-	__u64 wanted[VST_SLOTS / 64] = { 0 };
+	__u64 wanted[VST_SLOTS_MAX / 64] = { 0 };
 	int err = 0;
 
 	for (i = 0; i < t->n_dirty; i++)
 		for (next = t->slot_first[t->dirty[i]->number]; next; next = t->slot_next[next])
 			bit_set(wanted, next);
 	t->n_cells = 0;
-	for (first = bit_next(wanted, 1, VST_SLOTS); first < VST_SLOTS && !err;
-	     first = bit_next(wanted, last, VST_SLOTS)) {
-		for (last = first + 1; last < VST_SLOTS; last = next + 1) {
-			next = bit_next(wanted, last, VST_SLOTS);
-			if (next >= last + GAP || next >= first + BATCH || next == VST_SLOTS)
+	for (first = bit_next(wanted, 1, m->slots); first < m->slots && !err;
+	     first = bit_next(wanted, last, m->slots)) {
+		for (last = first + 1; last < m->slots; last = next + 1) {
+			next = bit_next(wanted, last, m->slots);
+			if (next >= last + GAP || next >= first + BATCH || next == m->slots)
 				break;
 		}
 		before = first - 1;
@@ -295,10 +295,10 @@ static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_
 	__u64 sum;
 
 	t->n_dirty = 0;
-	for (slot = 0; slot < VST_SLOTS; slot++) {
+	for (slot = 0; slot < m->slots; slot++) {
 		if (slot % 64 == 0) {
-			slot = 64 * bit_next(m->state->slots_used, slot / 64, VST_SLOTS / 64);
-			if (slot >= VST_SLOTS)
+			slot = 64 * bit_next(m->state->slots_used, slot / 64, m->slots / 64);
+			if (slot >= m->slots)
 				break;
 		}
 		number = VST_SLOT_ROW(__atomic_load_n(&m->counters[slot].tag, __ATOMIC_ACQUIRE));
@@ -424,7 +424,7 @@ static void row_take_back(struct vst_table *t, struct vst_row *row, const struct
 void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
-	bool crowded = t->n_rows > VST_ROWS * 3 / 4 || t->n_slots > VST_SLOTS * 3 / 4;
+	bool crowded = t->n_rows > VST_ROWS * 3 / 4 || t->n_slots > m->slots * 3 / 4;
 	struct vst_row *row, **at;
 
 	for (at = &t->rows; (row = *at);) {

@@ -83,10 +83,10 @@ struct vst_table {
 	unsigned int n_rows;  /* that have a number, and so a place in the maps */
 	unsigned int n_slots; /* in use */
 	struct vst_row *by_number[VST_ROWS];
-	__u64 slot_seen[VST_SLOTS]; /* sum of a slot's counters when it was last read: moved or not */
-	__u32 slot_next[VST_SLOTS]; /* slots of one row, chained from ... */
+	__u64 slot_seen[VST_SLOTS_MAX]; /* sum of a slot's counters when it was last read: moved or not */
+	__u32 slot_next[VST_SLOTS_MAX]; /* slots of one row, chained from ... */
 	__u32 slot_first[VST_ROWS];
-	__u16 slot_row[VST_SLOTS]; /* the row in whose chain it is; 0: none */
+	__u16 slot_row[VST_SLOTS_MAX]; /* the row in whose chain it is; 0: none */
 	struct vst_row **dirty;	   /* [VST_ROWS], those that the last collection found changed */
 	unsigned int n_dirty;
 	struct vst_seen *seen;
@@ -101,7 +101,7 @@ struct vst_table {
 	size_t n_cells, cap_cells;
 	struct {
 		__u32 first, n;
-	} slot_cells[VST_SLOTS];
+	} slot_cells[VST_SLOTS_MAX];
 	__u32 sum[VST_TIME__N][VST_HIST_BUCKETS]; /* of a row's slots; 0 before and after */
 };
 

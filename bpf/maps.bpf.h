@@ -14,7 +14,7 @@
  * What probes and agent share. A variable and not an element of a map, like the table of requests in flight: its address
  * is in the program, and no key has to be stored, loaded and compared (measured: 5 ns each time).
  */
-struct vst_state vst_state SEC(".data.state");
+struct vst_state vst_state SEC(".data.state") = { .slot_mask = VST_SLOTS_MIN - 1 };
 
 /* key -> row number */
 struct {
@@ -36,14 +36,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, VST_SLOTS);
+	__uint(max_entries, VST_SLOTS_MIN);
 	__type(key, __u32);
 	__type(value, struct vst_counters);
 } vst_counters SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, VST_SLOTS);
+	__uint(max_entries, VST_SLOTS_MIN);
 	__type(key, __u32);
 	__type(value, struct vst_hists);
 } vst_hists SEC(".maps");

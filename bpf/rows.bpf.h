@@ -131,7 +131,8 @@ struct vst_slot_search {
 
 static long vst_slot_look(__u32 n, struct vst_slot_search *search)
 {
-	__u32 slot = VST_SLOT(search->cpu, search->row, n), tag = VST_SLOT_TAG(search->cpu, search->row), was;
+	__u32 slot = VST_SLOT(vst_state_get()->slot_mask, search->cpu, search->row, n);
+	__u32 tag = VST_SLOT_TAG(search->cpu, search->row), was;
 	struct vst_counters *c = slot ? bpf_map_lookup_elem(&vst_counters, &slot) : NULL;
 
 	if (!c)
@@ -165,7 +166,7 @@ __noinline __u32 vst_slot_search(__u32 row)
 	bpf_loop(VST_SLOT_TRIES, vst_slot_look, &search, 0);
 	slot = search.slot;
 	if (slot) /* from here on the agent reads it */
-		__sync_fetch_and_or(&s->slots_used[slot / 64 / 64 & (VST_SLOTS / 64 / 64 - 1)],
+		__sync_fetch_and_or(&s->slots_used[slot / 64 / 64 & (VST_SLOTS_MAX / 64 / 64 - 1)],
 				    1ULL << (slot / 64 % 64));
 	return slot;
 }
@@ -192,7 +193,7 @@ static __always_inline struct vst_counters *vst_counters_of(__u32 row, __u32 *re
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct vst_counters *c;
 
-	*ret_slot = VST_SLOT(cpu, row, 0);
+	*ret_slot = VST_SLOT(vst_state_get()->slot_mask, cpu, row, 0);
 	c = bpf_map_lookup_elem(&vst_counters, ret_slot);
 	if (c && c->tag == VST_SLOT_TAG(cpu, row))
 		return c;

@@ -43,7 +43,10 @@ enum vst_time {
 
 #define VST_SHARED_BITS 16
 #define VST_ROWS 8192
-#define VST_SLOTS 16384
+/* A row may be used from every CPU, so their number decides: see vst_slots_for(). A slot takes 2.4 KB. */
+#define VST_SLOTS_PER_CPU 1024
+#define VST_SLOTS_MIN 16384
+#define VST_SLOTS_MAX 131072
 #define VST_INFLIGHT_BITS 15 /* requests; 6.1 takes no variable of more than 4 MiB */
 
 /* A row: who did what to which device. All bytes count in comparisons, so pad stays 0. */
@@ -82,9 +85,21 @@ struct vst_counters {
 #define VST_SLOT_ROW(tag) ((tag) & 0xffff)
 _Static_assert(VST_ROWS <= 1 << 16, "a row's number in the lower half of a tag");
 
-/* Where a row's slot is, the n-th place to look. Rows of one CPU side by side; the golden ratio puts CPUs far apart. */
-#define VST_SLOT(cpu, row, n) (((row) + (__u32)(cpu) * 10125U + (__u32)(n) * 769U) & (VST_SLOTS - 1))
+/*
+ * Where a row's slot is, the n-th place to look; mask: the number of slots, a power of two, less one. Rows of one CPU side by
+ * side; the golden ratio puts CPUs far apart.
+ */
+#define VST_SLOT(mask, cpu, row, n) (((row) + (__u32)(cpu) * 10125U + (__u32)(n) * 769U) & (mask))
 #define VST_SLOT_TRIES 64
+
+static inline __attribute__((always_inline)) __u32 vst_slots_for(__u32 cpus)
+{
+	__u32 slots = VST_SLOTS_MIN;
+
+	while (slots < VST_SLOTS_MAX && slots / VST_SLOTS_PER_CPU < cpus)
+		slots *= 2;
+	return slots;
+}
 
 /* Buckets of one height side by side: what did not wait is counted as DEVICE and as LATENCY, in one cache line. */
 struct vst_hists {
@@ -114,13 +129,15 @@ struct vst_state {
 	__u8 memory_hier;
 	__u64 inner; /* a bit for a hash of each blkcg that was seen and has others below it: the task is asked as well */
 	__u64 attach_ns; /* requests allocated before were not seen at their submission */
+	__u32 slot_mask; /* see VST_SLOT */
+	__u32 pad;
 	struct vst_origins origins;
 	/* written, but rarely */
 	__u32 next_row; /* rows 1 .. next_row - 1 were given out at least once */
 	__u32 events_lost;
-	__u32 xfs_noted;		       /* by the agent: xfs.bpf.c is attached */
-	__u32 turn;			       /* of .shared */
-	__u64 slots_used[VST_SLOTS / 64 / 64]; /* a bit for 64 slots, of which one was taken at least once */
+	__u32 xfs_noted;			   /* by the agent: xfs.bpf.c is attached */
+	__u32 turn;				   /* of .shared */
+	__u64 slots_used[VST_SLOTS_MAX / 64 / 64]; /* a bit for 64 slots, of which one was taken at least once */
 	/*
 	 * Files to which more than one cgroup wrote, a bit for a hash of the mapping: their pages are looked at one by
 	 * one. A file is marked in half .turn & 1 each time, and the agent clears the other half now and then and turns

@@ -10,11 +10,12 @@
 
 /* What the table asks of others: a map without a descriptor, and an owner that is there or gone. */
 static struct vst_state state_page;
-static struct vst_counters counters[VST_SLOTS];
+static struct vst_counters counters[VST_SLOTS_MIN];
 static struct vst_key row_keys[VST_ROWS];
 static struct vst_maps maps = {
 	.state = &state_page,
 	.counters = counters,
+	.slots = VST_SLOTS_MIN,
 	.row_keys = row_keys,
 	.cpus = 1,
 	.rows_fd = -1,
