@@ -201,6 +201,7 @@ enum pageflags {
 	PG_head = 6,
 	PG_slab = 8,
 	PG_swapcache = 9,
+	PG_swapbacked = 17,
 };
 
 struct buffer_head {

@@ -120,7 +120,7 @@ static const struct vst_feature_row rows[] = {
 	PROBE("contention_begin", 2, false, "Waits for locks are not shown: vstorctl locks and blame have nothing to tell.")
 	PROBE("contention_end", 2, false, "Waits for locks are not shown: vstorctl locks and blame have nothing to tell.")
 	PROBE("balance_dirty_pages", 0, false, "Pauses at the limit of dirty pages are not shown by vstorctl blame.")
-	JOURNAL("jbd2", "jbd2_handle_start", 6)
+	JOURNAL("jbd2", "jbd2_handle_start", 5)
 	JOURNAL("jbd2", "jbd2_handle_stats", 8)
 	JOURNAL("jbd2", "jbd2_start_commit", 2)
 	JOURNAL("jbd2", "jbd2_end_commit", 2)

@@ -110,7 +110,9 @@
 	X("rename_lock", SPINLOCK, ALONE, "", \
 	  "d_move d_exchange d_splice_alias d_walk is_subdir") \
 	X("super_block.s_vfs_rename_mutex", MUTEX, ALONE, "", \
-	  "lock_rename lock_rename_child") \
+	  "lock_rename lock_rename_child do_renameat2") \
+	X("super_block.s_inode_wblist_lock", SPINLOCK, ALONE, "", \
+	  "sb_mark_inode_writeback sb_clear_inode_writeback") \
 	X("super_block.s_umount", RWSEM, ALONE, "", \
 	  "super_lock grab_super iterate_supers deactivate_super") \
 	X("super_block.s_writers.rw_sem", PERCPU_RWSEM, ALONE, "", \
@@ -135,9 +137,9 @@
 	X("eventpoll.mtx", MUTEX, ALONE, "", \
 	  "do_epoll_ctl ep_send_events ep_eventpoll_release") \
 	X("eventpoll.lock", SPINLOCK, ALONE, "", \
-	  "ep_poll_callback ep_done_scan ep_start_scan") \
+	  "ep_poll_callback ep_done_scan ep_start_scan do_epoll_wait") \
 	X("eventpoll.lock", RWLOCK, ALONE, "", \
-	  "ep_poll_callback ep_done_scan ep_start_scan") \
+	  "ep_poll_callback ep_done_scan ep_start_scan do_epoll_wait") \
 	/* ext4 and its journal */ \
 	X("journal_s.j_state_lock", RWLOCK, ALONE, "", \
 	  "start_this_handle add_transaction_credits jbd2_journal_commit_transaction " \
@@ -145,7 +147,8 @@
 	  "jbd2__journal_restart jbd2_journal_extend jbd2_trans_will_send_data_barrier " \
 	  "__jbd2_log_wait_for_space jbd2_journal_lock_updates jbd2_journal_unlock_updates " \
 	  "jbd2_transaction_committed jbd2_fc_begin_commit jbd2_journal_start_commit " \
-	  "jbd2_journal_force_commit kjournald2 jbd2_journal_get_log_tail __jbd2_update_log_tail") \
+	  "jbd2_journal_force_commit kjournald2 jbd2_journal_get_log_tail __jbd2_update_log_tail " \
+	  "jbd2_journal_next_log_block") \
 	X("journal_s.j_list_lock", SPINLOCK, ALONE, "", \
 	  "jbd2_journal_release_jbd_inode jbd2_journal_file_inode jbd2_log_do_checkpoint " \
 	  "jbd2_journal_destroy jbd2_journal_begin_ordered_truncate " \
@@ -214,6 +217,7 @@
 	X("btrfs_space_info.lock", SPINLOCK, ALONE, "", \
 	  "__reserve_bytes btrfs_reserve_metadata_bytes btrfs_preempt_reclaim_metadata_space " \
 	  "btrfs_async_reclaim_metadata_space flush_space wait_reserve_ticket " \
+	  "btrfs_space_info_free_bytes_may_use " \
 	  "handle_reserve_ticket") \
 	X("btrfs_block_rsv.lock", SPINLOCK, ALONE, "", \
 	  "btrfs_block_rsv_use_bytes btrfs_block_rsv_add_bytes btrfs_block_rsv_check " \
@@ -277,7 +281,9 @@
 	  "dd_insert_requests dd_dispatch_request dd_bio_merge") \
 	X("bfq_data.lock", SPINLOCK, ALONE, "", \
 	  "bfq_insert_requests bfq_dispatch_request bfq_finish_requeue_request bfq_bio_merge " \
-	  "bfq_idle_slice_timer bfq_insert_request bfq_limit_depth") \
+	  "bfq_idle_slice_timer bfq_insert_request bfq_limit_depth bfqq_request_over_limit") \
+	X("blk_flush_queue.mq_flush_lock", SPINLOCK, ALONE, "", \
+	  "blk_insert_flush flush_end_io mq_flush_data_end_io") \
 	X("ioc.lock", SPINLOCK, ALONE, "", \
 	  "iocg_activate") \
 	X("loop_device.lo_work_lock", SPINLOCK, ALONE, "", \
@@ -296,6 +302,7 @@
 	X("swait_queue_head.lock", SPINLOCK, ALONE, "", \
 	  "swake_up_one swake_up_all prepare_to_swait_event prepare_to_swait_exclusive " \
 	  "finish_swait complete complete_all wait_for_completion complete_with_flags " \
+	  "wait_for_completion_io wait_for_completion_timeout wait_for_completion_io_timeout " \
 	  "__wait_for_common") \
 	X("mutex.wait_lock", SPINLOCK, ALONE, "", \
 	  "__mutex_lock __mutex_lock_slowpath __mutex_unlock_slowpath __ww_mutex_lock") \
@@ -337,7 +344,10 @@
 	  "tick_do_update_jiffies64") \
 	X("worker_pool.lock", SPINLOCK, ALONE, "", \
 	  "worker_thread __queue_work process_one_work wq_worker_sleeping idle_worker_timeout " \
-	  "pool_mayday_timeout try_to_grab_pending start_flush_work __flush_workqueue") \
+	  "pool_mayday_timeout try_to_grab_pending start_flush_work __flush_workqueue work_busy " \
+	  "flush_workqueue_prep_pwqs") \
+	X("workqueue_struct.mutex", MUTEX, ALONE, "", \
+	  "__flush_workqueue") \
 	X("tasklist_lock", RWLOCK, ALONE, "", \
 	  "release_task copy_process do_wait __do_wait exit_notify do_exit wait_task_zombie " \
 	  "de_thread ksys_setsid forget_original_parent reparent_leader __do_sys_setpgid") \

@@ -121,6 +121,15 @@ struct sums {
 	double least; /* weight of one that is told apart */
 };
 
+/*
+ * What it waits for its own requests: at most what they were under way behind each other. Else who is alone would have all of the
+ * wait as soon as the numbers make it hardly more than one at a time.
+ */
+static double own_part(const struct vst_share_party *p, double all)
+{
+	return fmin(p->wait_ns * p->weight * p->self / all, p->limit_ns * p->self);
+}
+
 static void divide_one(const struct vst_share_party *parties, size_t n, const struct sums *s,
 		       const struct vst_share_party *waiter, const void *others, vst_share_emit *emit, void *arg)
 {
@@ -135,7 +144,7 @@ static void divide_one(const struct vst_share_party *parties, size_t n, const st
 		if (holder->weight < s->least)
 			continue;
 		ns = holder == waiter
-			     ? waiter->wait_ns * holder->weight * waiter->self / all
+			     ? own_part(waiter, all)
 			     : fmin(waiter->wait_ns * holder->weight / all, waiter->limit_ns * holder->presence);
 		if (ns > 0)
 			emit(arg, waiter, holder->who, ns);
@@ -144,7 +153,7 @@ static void divide_one(const struct vst_share_party *parties, size_t n, const st
 		small -= waiter->weight;
 		presence -= waiter->presence;
 		if (waiter->self > 0)
-			emit(arg, waiter, waiter->who, waiter->wait_ns * waiter->weight * waiter->self / all);
+			emit(arg, waiter, waiter->who, own_part(waiter, all));
 	}
 	ns = fmin(waiter->wait_ns * small / all, waiter->limit_ns * fmin(1, presence));
 	if (ns > waiter->wait_ns * 1e-9) /* not what is left of rounding */

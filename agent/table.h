@@ -87,7 +87,7 @@ struct vst_table {
 	__u32 slot_next[VST_SLOTS_MAX]; /* slots of one row, chained from ... */
 	__u32 slot_first[VST_ROWS];
 	__u16 slot_row[VST_SLOTS_MAX]; /* the row in whose chain it is; 0: none */
-	struct vst_row **dirty;	   /* [VST_ROWS], those that the last collection found changed */
+	struct vst_row **dirty;	       /* [VST_ROWS], those that the last collection found changed */
 	unsigned int n_dirty;
 	struct vst_seen *seen;
 	size_t n_seen;

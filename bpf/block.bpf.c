@@ -179,6 +179,24 @@ __noinline int vst_complete_unknown(__u64 rq, blk_opf_t flags, bool last, __u32 
 	return 0;
 }
 
+/*
+ * Nothing is left to complete of a request whose entry has bytes to come: it is a flush without data, which has no issue, and
+ * what the request was before has ended without our being told. What the place says then.
+ */
+__noinline __u64 vst_end_of_nothing(__u32 at, __u64 rq)
+{
+	struct vst_inflight *in;
+	__u64 what;
+
+	at &= PLACES - 1;
+	in = vst_in(at);
+	what = in->what;
+	if (!(what & IN_MORE ? vst_bytes_left(vst_more(at)) : IN_SECTORS(what)))
+		return what;
+	vst_settle_last(at, dev_of((const struct request *)rq), VST_LAYER_LEAF);
+	return what & IN_PLACE;
+}
+
 SEC("tp_btf/block_rq_complete")
 int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned int nr_bytes)
 {
@@ -200,6 +218,8 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 	at = place_find(rq, s);
 	if (at < PLACES)
 		what = vst_in(at)->what;
+	if (!nr_bytes && what & IN_HAS_ROW && !rq->__data_len)
+		what = vst_end_of_nothing(at, vst_address(rq));
 	if (!(what & IN_HAS_ROW)) {
 		if (at < PLACES)
 			vst_in(at)->what = what & IN_PLACE;

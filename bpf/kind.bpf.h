@@ -60,8 +60,7 @@ static __always_inline __u8 vst_size_of(__u64 bytes)
 
 /*
  * An inode's pages: a regular file's are data, a block device's are a filesystem's metadata or, where nothing is
- * mounted, raw. All else that has pages is metadata: directories and symbolic links, and the btrfs btree inode, whose
- * mode is 0.
+ * mounted, raw. All else that has pages is metadata: directories and symbolic links.
  */
 static __always_inline __u32 vst_what_inode(__u64 inode, __u64 at_least)
 {
@@ -108,6 +107,7 @@ static __always_inline __u32 vst_what_iomap_dio(__u64 dio, blk_opf_t opf)
 }
 
 #define BTRFS_ROOT_TREE_OBJECTID 1
+#define BTRFS_BTREE_INODE_OBJECTID 1
 
 /* Before 6.3 (690834e47cf7) there is no btrfs_bio.inode: the page tells, but not of direct I/O. 0: look at the page. */
 static __always_inline __u32 vst_what_btrfs_old(const struct vst_state *s, __u64 bbio)
@@ -118,26 +118,42 @@ static __always_inline __u32 vst_what_btrfs_old(const struct vst_state *s, __u64
 	return vst_what_inode(vst_ptr(bbio, struct btrfs_dio_private, inode), 0);
 }
 
+/* The bio that btrfs made of its own, of which this may be one device's copy; 0: not to be told. */
+static __always_inline __u64 vst_btrfs_bio(__u64 bio, __u32 origin)
+{
+	if (origin != VST_ORIGIN_btrfs_clone)
+		return bio;
+	if (!bpf_core_field_exists(struct btrfs_io_stripe, bioc))
+		return 0;
+	bio = vst_ptr(bio, struct bio, bi_private);
+	bio = vst_ptr(bio, struct btrfs_io_stripe, bioc);
+	return vst_ptr(bio, struct btrfs_io_context, orig_bio);
+}
+
 static __always_inline __u32 vst_what_btrfs(const struct vst_state *s, __u64 bio, blk_opf_t opf)
 {
 	__u64 bbio, inode, root;
 
+	if (vst_bio_is_meta(opf))
+		return VST_WHAT(VST_KIND_METADATA, 0);
 	/* the module came after the agent: its types are not known, the page has to tell */
 	if (!bpf_core_field_exists(struct btrfs_bio, bio))
 		return 0;
 	bbio = bio - bpf_core_field_offset(struct btrfs_bio, bio);
-	if (vst_bio_is_meta(opf))
-		return VST_WHAT(VST_KIND_METADATA, 0);
 	if (!bpf_core_field_exists(struct btrfs_bio, inode))
 		return vst_what_btrfs_old(s, bbio);
 	inode = vst_ptr(bbio, struct btrfs_bio, inode);
 	if (!inode)
 		return 0;
 	root = vst_ptr(inode, struct btrfs_inode, root);
+	inode += bpf_core_field_offset(struct btrfs_inode, vfs_inode);
+	/* a scrub goes by the tree's inode, whatever it reads (6.18); the tree itself has REQ_META */
+	if (vst_read(inode, struct inode, i_ino) == BTRFS_BTREE_INODE_OBJECTID)
+		return 0;
 	/* the free space cache: regular files that no one can open */
 	if (root && vst_ptr(root, struct btrfs_root, root_key.objectid) == BTRFS_ROOT_TREE_OBJECTID)
 		return VST_WHAT(VST_KIND_METADATA, 0);
-	return vst_what_inode(inode + bpf_core_field_offset(struct btrfs_inode, vfs_inode), 0);
+	return vst_what_inode(inode, 0);
 }
 
 /*
@@ -153,20 +169,17 @@ __noinline __u32 vst_what_rare(__u64 bio, __u32 origin, blk_opf_t opf)
 	switch (origin) {
 	case VST_ORIGIN_btrfs:
 	case VST_ORIGIN_btrfs_orig:
-		return vst_what_btrfs(s, bio, opf);
 	case VST_ORIGIN_btrfs_clone:
-		if (!bpf_core_field_exists(struct btrfs_io_stripe, bioc))
-			return 0;
-		bio = vst_ptr(bio, struct bio, bi_private);
-		bio = vst_ptr(bio, struct btrfs_io_stripe, bioc);
-		return vst_what_btrfs(s, vst_ptr(bio, struct btrfs_io_context, orig_bio), opf);
+		bio = vst_btrfs_bio(bio, origin);
+		return bio ? vst_what_btrfs(s, bio, opf) : 0;
 	case VST_ORIGIN_xfs_buf:
 		return VST_WHAT(VST_KIND_METADATA, 0);
 	case VST_ORIGIN_xlog:
 		return VST_WHAT(VST_KIND_JOURNAL, 0);
 	case VST_ORIGIN_buffer:
 		bio = vst_ptr(bio, struct bio, bi_private);
-		if (vst_origin_of(s, vst_ptr(bio, struct buffer_head, b_end_io)) != VST_ORIGIN_jbd2)
+		origin = vst_origin_of(s, vst_ptr(bio, struct buffer_head, b_end_io));
+		if (origin != VST_ORIGIN_jbd2 && origin != VST_ORIGIN_ext4_fast_commit)
 			return 0;
 		return VST_WHAT(VST_KIND_JOURNAL, 0);
 	case VST_ORIGIN_swap_write:
@@ -199,6 +212,28 @@ static __always_inline __u64 vst_bio_folio(__u64 bio)
 		return 0;
 	page = vst_ptr(vec + idx * sizeof(struct bio_vec), struct bio_vec, bv_page);
 	return page ? vst_page_folio(page) : 0;
+}
+
+/*
+ * The folio of a bio that btrfs says the inode of, if it is that inode's: not where it is compressed, nor a program's (direct I/O). Of
+ * others 0: they say no inode but by the page, or have none.
+ */
+__noinline __u64 vst_btrfs_folio(__u64 bio, __u64 submitted, __u32 origin)
+{
+	__u64 folio, mapping, inode;
+
+	if (origin != VST_ORIGIN_btrfs && origin != VST_ORIGIN_btrfs_orig && origin != VST_ORIGIN_btrfs_clone)
+		return 0;
+	submitted = vst_btrfs_bio(submitted, origin);
+	folio = vst_bio_folio(bio);
+	if (!submitted || !folio || !bpf_core_field_exists(struct btrfs_bio, inode))
+		return 0;
+	inode = vst_ptr(submitted - bpf_core_field_offset(struct btrfs_bio, bio), struct btrfs_bio, inode);
+	mapping = vst_ptr(folio, struct folio, mapping);
+	if (!inode || !mapping || mapping & MAPPING_FLAGS)
+		return 0;
+	inode += bpf_core_field_offset(struct btrfs_inode, vfs_inode);
+	return vst_ptr(mapping, struct address_space, host) == inode ? folio : 0;
 }
 
 static __always_inline bool vst_is_wait(enum vst_origin origin)
@@ -251,11 +286,12 @@ __noinline bool vst_page_is_buffer(__u64 bio, __u64 inode)
 /* `submitted` is the bio that its submitter made, of which `bio` may be a part or a copy. With the folio. */
 static __always_inline __u64 vst_what_pages(__u64 bio, __u64 submitted, enum vst_origin origin, blk_opf_t opf)
 {
-	__u64 folio = vst_bio_folio(bio), mapping = 0, inode;
+	__u64 folio = vst_bio_folio(bio), mapping = 0, inode, flags;
 	bool user;
 	__u32 what;
 
-	if (folio)
+	/* xfs reads its log into memory of the slab allocator, whose pages have something else there */
+	if (folio && !(vst_is_wait(origin) && vst_bio_is_meta(opf)))
 		mapping = vst_ptr(folio, struct folio, mapping);
 	user = mapping & MAPPING_ANON;
 	if (mapping && !(mapping & MAPPING_FLAGS)) {
@@ -269,11 +305,14 @@ static __always_inline __u64 vst_what_pages(__u64 bio, __u64 submitted, enum vst
 		}
 		user = true;
 	}
-	if (user && vst_is_wait(origin) && !vst_bio_is_meta(opf)) {
-		/* page->flags is the first word */
-		if (vst_word(folio, 0) & (1UL << bpf_core_enum_value(enum pageflags, PG_swapcache)))
+	if (folio && vst_is_wait(origin) && !vst_bio_is_meta(opf)) {
+		/* page->flags is the first word. What is read from zram is not in the swap cache, and of nobody's memory yet. */
+		flags = vst_word(folio, 0);
+		if (flags & 1UL << bpf_core_enum_value(enum pageflags, PG_swapbacked) &&
+		    (!mapping || flags & 1UL << bpf_core_enum_value(enum pageflags, PG_swapcache)))
 			return vst_what_with_folio(VST_WHAT(VST_KIND_SWAP, 0), 0);
-		return vst_what_with_folio(VST_WHAT(VST_KIND_RAW, 0), 0);
+		if (user)
+			return vst_what_with_folio(VST_WHAT(VST_KIND_RAW, 0), 0);
 	}
 	return vst_what_with_folio(vst_what_memory(submitted, origin, folio, user), 0);
 }
@@ -299,7 +338,7 @@ static __always_inline __u64 vst_what_by_origin(const struct vst_state *s, __u64
 	default:
 		what = vst_what_rare(submitted, origin, opf);
 		if (what)
-			return vst_what_with_folio(what, 0);
+			return vst_what_with_folio(what, vst_btrfs_folio(bio, submitted, origin));
 	}
 	if (vst_bio_is_swap(opf))
 		return vst_what_with_folio(VST_WHAT(VST_KIND_SWAP, 0), 0);

@@ -6,6 +6,10 @@
 #define GONE_S 10.0
 #define GONE_RETRY_S 0.2
 
+/* An agent watches locks a moment after it is ready; where it cannot, it still does not when it is so old. */
+#define STARTING_S 5.0
+#define STARTING_RETRY_S 0.05
+
 static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
 {
 	const char *path = vst_feeds_begin(&s->feeds, feed);
@@ -115,6 +119,16 @@ static bool is_unsupported(const struct vst_sampler *s, bool total)
 	return !watched && !any;
 }
 
+static bool is_starting(const struct vst_sampler *s)
+{
+	double uptime = STARTING_S;
+
+	for (int feed = VST_FEED_IO + 1; feed < VST_FEED__N; feed++)
+		if (s->wanted & 1U << feed)
+			uptime = json_number_value(json_object_get(s->feeds.growth[feed]->snapshot, "uptime"));
+	return uptime < STARTING_S;
+}
+
 /* Who asks for waits alone is told when those for locks are not among them: once, they may be given up while he looks. */
 static void tell_unwatched(struct vst_sampler *s)
 {
@@ -137,6 +151,10 @@ static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct
 	bool total = ctl->opt[VST_OPT_TOTAL];
 	int rc = first(s);
 
+	while (!rc && is_unsupported(s, total) && is_starting(s)) {
+		rc = wait_until(s, vst_now() + STARTING_RETRY_S);
+		rc = rc ?: first(s);
+	}
 	if (!rc && is_unsupported(s, total)) {
 		vst_error("the agent does not watch locks now: 'vstorctl status' says why");
 		return VST_EXIT_UNSUPPORTED;

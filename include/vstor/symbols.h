@@ -27,6 +27,7 @@
 	X(swap_read, "end_swap_bio_read", "swap")                                                                      \
 	X(buffer, "end_bio_bh_io_sync", "a buffer of a block device's page cache")                                     \
 	X(jbd2, "journal_end_buffer_io_sync", "a buffer of the ext4 journal")                                          \
+	X(ext4_fast_commit, "ext4_end_buffer_io_sync", "a buffer of the ext4 journal, of a fast commit")               \
 	X(xlog, "xlog_bio_end_io", "the xfs log")                                                                      \
 	X(xfs_buf, "xfs_buf_bio_end_io", "xfs metadata")                                                               \
 	X(ext4_write, "ext4_end_bio", "ext4 data written, encrypted too")                                              \

@@ -85,8 +85,25 @@ load play
 	ends 0 '^gone.x1b.2J waited for nothing'
 }
 
+@test "an agent that has just begun is asked until it watches locks" {
+	play_own <<-'END'
+		asked = 0
+		def soon():
+		    global asked
+		    asked += 1
+		    for text in r.reply_locks("/v1/locks"):
+		        yield text.replace('"watched": true', '"watched": ' + ("true" if asked > 3 else "false"))
+		replies["lock"] = lambda: iter(())
+		replies["/v1/locks"] = lambda path: soon()
+	END
+	run ctl locks --total
+	ends 0
+	[[ "$output" != *watch* ]]
+}
+
 @test "where locks are not watched it is said, and the rest is told" {
 	play_own <<-'END'
+		r.STARTED -= 60 # it does not just begin
 		def unwatched(reply):
 		    def answer(path):
 		        for text in reply(path):

@@ -161,6 +161,9 @@ static void test_who_takes_what(void **state)
 	/* what the compiler and the kernel append does not matter */
 	assert_string_equal(taken("start_this_handle.isra.0 [jbd2]", "", VST_LOCK_RWLOCK, false),
 			    "journal_s.j_state_lock");
+	/* where the compiler has made one function of two */
+	assert_string_equal(taken("do_renameat2", "__x64_sys_rename", VST_LOCK_MUTEX, false),
+			    "super_block.s_vfs_rename_mutex");
 	/* of another type it takes another lock, which is not known */
 	assert_null(taken("__schedule", "schedule", VST_LOCK_MUTEX, false));
 	assert_null(taken("__sched", "", VST_LOCK_SPINLOCK, false));
