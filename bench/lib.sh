@@ -13,15 +13,16 @@ note() { # one line that overwrites itself, for whoever waits
 	[ ! -t 2 ] || printf '\r\033[K%s' "$*" >&2
 }
 
-# --- setting up, cleaning up; all that runs beside the script is started by it and not in a subshell, so that its
-# number is known at the end ---
+# --- setting up, cleaning up; all that runs beside the script is started by it and not in a subshell, so that it
+# is known at the end ---
 
 # shellcheck disable=SC2317 # called by trap
 on_exit() {
 	local pid
 	set +e
 	note ""
-	for pid in ${PROBE_PID-} ${HELD[*]-} ${LOAD_PID-} ${TENANTS_PID-} ${TOP_PID-}; do
+	# those that still run: another's process may have the number of one that has ended
+	for pid in $(jobs -pr); do
 		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
 	done
 	remove_cgroups

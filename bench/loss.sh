@@ -5,8 +5,7 @@
 # is missing. Only the probes: they are taken over from the programs that attached them, and these ended. What the agent
 # takes besides is in the part "agent".
 
-LOSS_LOADS="psync-8x1 io_uring-2x16"
-LOSS_PROBES="vstord biolatency bpftrace"
+LOSS_LOADS=(psync-8x1 io_uring-2x16)
 
 # Starts them one by one; their numbers are left in HELD.
 hold_probes() { # PROBE...
@@ -24,12 +23,10 @@ hold_probes() { # PROBE...
 	done
 }
 
-measure_loss() { # WORKLOAD ROUNDS: lines "WORKLOAD PROBE WITHOUT WITH"
-	local probes names
-	mapfile -t probes < <(present $LOSS_PROBES)
-	names="empty ${probes[*]}"
+measure_loss() { # WORKLOAD ROUNDS PROBE...: lines "WORKLOAD PROBE WITHOUT WITH"
+	local names="empty ${*:3}"
 	HELD=()
-	hold_probes "${probes[@]}"
+	hold_probes "${@:3}"
 	set_load "$1" 86400
 	"${LOAD[@]}" &
 	LOAD_PID=$!
@@ -40,7 +37,6 @@ measure_loss() { # WORKLOAD ROUNDS: lines "WORKLOAD PROBE WITHOUT WITH"
 			{ speed[$1] = $4 }
 			NR % (n + 1) == 0 && speed[0] > 0 { for (i = 1; i <= n; i++) print at, name[i], speed[0], speed[i] }'
 	stop_load
-	HELD=()
 }
 
 summarize_loss() {
@@ -77,8 +73,9 @@ print_loss() {
 }
 
 bench_loss() { # ROUNDS
-	local load ours theirs
-	for load in $LOSS_LOADS; do measure_loss "$load" "$1"; done >"$TMP/loss.raw"
+	local load probes ours theirs
+	mapfile -t probes < <(present vstord biolatency bpftrace)
+	for load in "${LOSS_LOADS[@]}"; do measure_loss "$load" "$1" "${probes[@]}"; done >"$TMP/loss.raw"
 	note ""
 	summarize_loss <"$TMP/loss.raw" >"$TMP/loss.tsv"
 	if [ -n "$JSON" ]; then
@@ -87,7 +84,7 @@ bench_loss() { # ROUNDS
 	fi
 	echo "I/Os per second lost to the probes, 4 KiB random reads, medians of $(($1 * 40)) pairs of windows of 60 ms"
 	print_loss "$TMP/loss.tsv"
-	for load in $LOSS_LOADS; do
+	for load in "${LOSS_LOADS[@]}"; do
 		ours=$(awk -F'\t' -v at="$load" '$1 == at && $2 == "vstord" { print $5 }' "$TMP/loss.tsv")
 		theirs=$(awk -F'\t' -v at="$load" '$1 == at && $2 == "biolatency" { print $5 / 2 }' "$TMP/loss.tsv")
 		verdict "vstord, I/Os per second lost, $load" "$ours" 5 %

@@ -4,11 +4,12 @@
  * beside. Whatever else the machine does changes slowly against such windows, so neighbours can be compared. Every second
  * round goes backwards: what grows or shrinks meanwhile is on both sides. An OBJECT is
  *	FILE	a BPF object, with tp_btf programs only
- *	@PID	a program that has attached its probes to tracepoints: they are taken over with their maps, and it is ended
+ *	@PID	a program that has attached its probes to tracepoints: they are taken over with their maps, and it is ended.
+ *		The kernel does not say what is attached to functions (fentry, fexit): such a program would be compared by half
  *	-	nothing
  *
  * Prints a line for each window: the object's place among the arguments from 0, with -s how long a run of all its programs
- * took together (ns, by the kernel's statistics) and how often the first one ran, else 0 0; with -c or -d how many
+ * took together (ns, by the kernel's statistics) and how often the first one that was attached ran, else 0 0; with -c or -d how many
  * operations a second the load did: the words of FILE, which count them, added up, or reads and writes of DISK.
  */
 #include <dirent.h>

@@ -180,21 +180,25 @@ __noinline int vst_complete_unknown(__u64 rq, blk_opf_t flags, bool last, __u32 
 }
 
 /*
- * Nothing is left to complete of a request whose entry has bytes to come: it is a flush without data, which has no issue, and
- * what the request was before has ended without our being told. What the place says then.
+ * A request of which nothing is left to complete, while its entry has bytes to come: we were not told when they ended. They
+ * are its own, and this is the end of the flush around them; or those of its last use, and it is a flush without data, which has
+ * no issue. The bytes, or LAST_USE.
  */
-__noinline __u64 vst_end_of_nothing(__u32 at, __u64 rq)
+#define LAST_USE (1ULL << 32)
+
+__noinline __u64 vst_bytes_not_told(__u32 at, __u64 rq)
 {
 	struct vst_inflight *in;
-	__u64 what;
+	__u64 what, bytes;
 
 	at &= PLACES - 1;
 	in = vst_in(at);
 	what = in->what;
-	if (!(what & IN_MORE ? vst_bytes_left(vst_more(at)) : IN_SECTORS(what)))
-		return what;
+	bytes = what & IN_MORE ? vst_bytes_left(vst_more(at)) : IN_SECTORS(what) << 9;
+	if (!bytes || rq_get(rq, start_time_ns) <= in->when)
+		return bytes;
 	vst_settle_last(at, dev_of((const struct request *)rq), VST_LAYER_LEAF);
-	return what & IN_PLACE;
+	return LAST_USE;
 }
 
 SEC("tp_btf/block_rq_complete")
@@ -218,8 +222,14 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 	at = place_find(rq, s);
 	if (at < PLACES)
 		what = vst_in(at)->what;
-	if (!nr_bytes && what & IN_HAS_ROW && !rq->__data_len)
-		what = vst_end_of_nothing(at, vst_address(rq));
+	if (!nr_bytes && what & IN_HAS_ROW && !rq->__data_len) {
+		__u64 bytes = vst_bytes_not_told(at, vst_address(rq));
+
+		if (bytes == LAST_USE)
+			what &= IN_PLACE;
+		else
+			nr_bytes = bytes;
+	}
 	if (!(what & IN_HAS_ROW)) {
 		if (at < PLACES)
 			vst_in(at)->what = what & IN_PLACE;

@@ -6,7 +6,7 @@
 #define GONE_S 10.0
 #define GONE_RETRY_S 0.2
 
-/* An agent watches locks a moment after it is ready; where it cannot, it still does not when it is so old. */
+/* An agent answers before it watches locks, a moment later; one that is so old and does not is taken for one that cannot. */
 #define STARTING_S 5.0
 #define STARTING_RETRY_S 0.05
 
@@ -153,6 +153,7 @@ static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct
 
 	while (!rc && is_unsupported(s, total) && is_starting(s)) {
 		rc = wait_until(s, vst_now() + STARTING_RETRY_S);
+		vst_feeds_forget(&s->feeds, s->wanted); /* else the next one is a difference */
 		rc = rc ?: first(s);
 	}
 	if (!rc && is_unsupported(s, total)) {

@@ -87,9 +87,10 @@ _Static_assert(VST_ROWS <= 1 << 16, "a row's number in the lower half of a tag")
 
 /*
  * Where a row's slot is, the n-th place to look; mask: the number of slots, a power of two, less one. Rows of one CPU side by
- * side; the golden ratio puts CPUs far apart.
+ * side; the golden ratio of the whole puts CPUs far apart.
  */
-#define VST_SLOT(mask, cpu, row, n) (((row) + (__u32)(cpu) * 10125U + (__u32)(n) * 769U) & (mask))
+#define VST_SLOT(mask, cpu, row, n)                                                                                    \
+	(((row) + (__u32)((__u64)((__u32)(cpu) * 2654435769U) * ((mask) + 1ULL) >> 32) + (__u32)(n) * 769U) & (mask))
 #define VST_SLOT_TRIES 64
 
 static inline __attribute__((always_inline)) __u32 vst_slots_for(__u32 cpus)

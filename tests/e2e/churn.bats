@@ -172,11 +172,12 @@ outputs_are_clean() {
 		done
 		wait "$load"
 	done
+	# what a scheduler merges into another request is fio's I/O, too
 	did() { jq -s '[.[].jobs[0] | .read.total_ios + .write.total_ios] | add' "$dir"/fio.*; }
 	counted() {
 		ctl check --json | jq -se --arg d "${loop#/dev/}" 'any(.[]; .device == $d and .holds)' >/dev/null || { ctl check; return 1; }
 		ctl io --total --json | jq -se --argjson did "$(did)" --arg c "$path" --arg d "${loop#/dev/}" '[.[] | select(.cgroup == $c
-			and .device == $d and (.op == "read" or .op == "write")) | .ios] | add | if . == $did then true else "\(.) of \($did)" | halt_error end'
+			and .device == $d and (.op == "read" or .op == "write")) | .ios + .merges] | add | if . == $did then true else "\(.) of \($did)" | halt_error end'
 	}
 	until_true counted
 	echo "# $(did) I/Os, $(ctl check --json | jq -c --arg d "${loop#/dev/}" 'select(.device == $d) | .lost')" >&3

@@ -93,12 +93,14 @@ load play
 		    asked += 1
 		    for text in r.reply_locks("/v1/locks"):
 		        yield text.replace('"watched": true', '"watched": ' + ("true" if asked > 3 else "false"))
+		r.STARTED -= 2
 		replies["lock"] = lambda: iter(())
 		replies["/v1/locks"] = lambda path: soon()
 	END
 	run ctl locks --total
 	ends 0
 	[[ "$output" != *watch* ]]
+	[[ "$output" == *"interval 2."* ]] # since its start
 }
 
 @test "where locks are not watched it is said, and the rest is told" {

@@ -49,6 +49,7 @@ static void each_row_of_each_cpu_has_a_place(void **state)
 	assert_int_equal(fill(1, VST_ROWS - 1), 0);
 	assert_in_range(fill(2, 6000), 0, 10);
 	assert_in_range(fill(64, 400), 0, 10);
+	assert_in_range(fill(128, 600), 0, 10);
 	fill(2, VST_ROWS - 200);
 	fill(16, 960);
 	fill(64, 960);
