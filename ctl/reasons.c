@@ -73,7 +73,7 @@ struct vst_reasons *vst_reasons_new(const struct vst_reasons_from *from, const s
 	r->holders = sorted(all, VST_BY_HOLDER, is_waiter, who);
 	r->evidence = sorted(all, VST_BY_EVIDENCE, is_waiter, who);
 	r->caused = sorted(all, VST_BY_WAITER, is_caused, who);
-	r->containing = sorted(from->waits ? from->waits : all, VST_BY_RESOURCE, is_containing, who);
+	r->containing = sorted(from->waits ? from->waits : from->blame, VST_BY_RESOURCE, is_containing, who);
 	r->us = vst_waits_sum(r->parts);
 	take_pending(r);
 	vst_waits_free(all);
