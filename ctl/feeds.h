@@ -41,9 +41,9 @@ void vst_feeds_close(struct vst_feeds *f);
 
 /*
  * A new reply. Returns the path to ask for, one at a time. max_age: how old, in seconds, the agent's figures may be; 0: they
- * are collected for this request.
+ * are collected for this request. names: wait until the locks in it have their names.
  */
-const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_age);
+const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_age, bool names);
 int vst_feeds_line(void *feeds, json_t *line); /* a vst_line_fn */
 int vst_feeds_commit(struct vst_feeds *f, enum vst_commit *ret);
 /* True if this exit code of the request means that an optional feed does not exist; it counts as told then. */

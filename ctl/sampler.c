@@ -17,8 +17,10 @@
 
 static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
 {
-	bool first = !(s->wanted & ((1U << feed) - 1));
-	const char *path = vst_feeds_begin(&s->feeds, feed, fmax(s->max_age, first ? 0 : SAME_SAMPLE_S));
+	unsigned int before = s->wanted & ((1U << feed) - 1);
+	/* once for each sample: the agent collects again when it has to name locks */
+	bool names = !s->live && !(before & ~VST_FEED(IO));
+	const char *path = vst_feeds_begin(&s->feeds, feed, fmax(s->max_age, before ? SAME_SAMPLE_S : 0), names);
 	int rc = vst_client_get(s->client, path, vst_feeds_line, &s->feeds);
 
 	*ret = VST_COMMIT_SAMPLE;
@@ -200,7 +202,8 @@ int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what)
 		return VST_EXIT_USAGE;
 	if (ctl->opt[VST_OPT_TOTAL] && (ctl->opt['d'] || ctl->opt['n']))
 		return vst_usage(what->command, "--total is one answer at once: it has no -d or -n");
-	s.max_age = what->live ? s.delay / 2 : 0;
+	s.live = what->live;
+	s.max_age = s.live ? s.delay / 2 : 0;
 	vst_signals_catch(false);
 	rc = what->begin ? what->begin(ctl, s.delay, what->arg) : 0;
 	if (rc)

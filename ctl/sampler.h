@@ -13,6 +13,7 @@ struct vst_sampler {
 	unsigned int wanted; /* of the feeds: VST_FEED() */
 	double delay, next;  /* seconds; when, in vst_now() time */
 	double max_age;	     /* of the agent's figures, in seconds */
+	bool live;	     /* see struct vst_sampling */
 	bool told_unwatched;
 };
 

@@ -166,8 +166,8 @@ static void ask_next(struct vst_top *top)
 	while (!(top->to_ask & 1U << feed))
 		feed++;
 	top->to_ask &= ~(1U << feed);
-	vst_client_start(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, top->delay / 2), vst_feeds_line,
-			 &top->feeds);
+	vst_client_start(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, top->delay / 2, false),
+			 vst_feeds_line, &top->feeds);
 	top->asked = vst_now();
 }
 
@@ -292,8 +292,8 @@ static int ask_first(struct vst_top *top)
 	for (int feed = 0; !rc && feed < VST_FEED__N; feed++) {
 		if (!(top->look.view->feeds & 1U << feed))
 			continue;
-		rc = vst_client_get(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, 0), vst_feeds_line,
-				    &top->feeds);
+		rc = vst_client_get(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, 0, false),
+				    vst_feeds_line, &top->feeds);
 		if (vst_feeds_refused(&top->feeds, rc)) {
 			rc = 0;
 		} else if (rc) {

@@ -39,4 +39,7 @@ void vst_underway_free(struct vst_underway *u);
  */
 char *vst_pending_sentence(const struct vst_pending *p, struct vst_who_labels *labels, bool brief);
 
+/* {"resource":"device:loop4","in_flight":{...}}, or "waiting" in place of it. New reference. */
+json_t *vst_pending_json(const struct vst_pending *p);
+
 #endif /* VSTOR_CTL_UNDERWAY_H */

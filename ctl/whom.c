@@ -236,6 +236,10 @@ static void take_over(struct known *k, size_t i, struct vst_whom *ret)
 	ret->name = vst_dup(k->list[i].name);
 	ret->cgroup = vst_dup(k->list[i].cgroup);
 	ret->limits = json_incref(k->list[i].limits);
+	ret->alike = vst_alloc(k->n * sizeof(*ret->alike));
+	for (size_t other = 0; other < k->n; other++)
+		if (other != i && !strcmp(k->list[other].name, ret->name))
+			ret->alike[ret->n_alike++] = vst_dup(k->list[other].cgroup);
 }
 
 /* 0, an exit code having said why, or -ENOENT: nobody in the list is meant. */
@@ -308,4 +312,7 @@ void vst_whom_clear(struct vst_whom *w)
 	free(w->name);
 	free(w->cgroup);
 	json_decref(w->limits);
+	for (size_t i = 0; i < w->n_alike; i++)
+		free(w->alike[i]);
+	free(w->alike);
 }

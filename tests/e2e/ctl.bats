@@ -372,8 +372,8 @@ load play
 	run ctl top -n 1 -d 0.1 --json
 	jq -es 'sort_by(.container) | .[0].queue_p99_us == 0 and .[1].queue_p99_us == 0.512' <<<"$output"
 	run ctl top -n 1 -d 0.1
-	ends 0 '^c0 .* 0 +[0-9.]+us +[0-9.]+us +- +0 +blkcg'
-	ends 0 '^c1 .* <1us +[0-9.]+us +[0-9.]+us +- +0 +blkcg'
+	ends 0 '^c0 .* 0 +[0-9.]+us +[0-9.]+us +- +0 +0 +- +blkcg'
+	ends 0 '^c1 .* <1us +[0-9.]+us +[0-9.]+us +- +0 +0 +- +blkcg'
 }
 
 @test "http_proxy in the environment does not matter" {
@@ -387,7 +387,7 @@ load play
 	terminal 80 24
 	keys "clear; '$VSTORCTL' --socket $sock io -d 0.1" Enter
 	has_lines() { [ "$(screen | grep -c "$1")" -eq "$2" ]; }
-	until_true has_lines '^[a-z]' 5 # a row a line
+	until_true has_lines '^[[a-z]' 5 # a row a line
 	shows '^batch/copy'
 	shows '^CONTAINER +DEVICE +OP +KIND +SIZE +IOS +BYTES +.*LATENCY P99'
 	keys "clear; '$VSTORCTL' --socket $sock io -d 0.1 | cat" Enter
