@@ -116,9 +116,9 @@ static void for_each_sentence(const struct vst_reasons *r, void (*put)(void *arg
 		put(arg, text);
 	put(arg, vst_reasons_waits(r));
 	put(arg, vst_reasons_holders(r));
-	put(arg, vst_reasons_caused(r));
 	for (size_t i = 0; (text = vst_reasons_containing(r, i)); i++)
 		put(arg, text);
+	put(arg, vst_reasons_caused(r));
 }
 
 /* The same for what has to be known to trust it. */

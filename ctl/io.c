@@ -177,12 +177,13 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 {
 	const struct vst_rows *rows = s->feeds.rows;
 	const struct vst_io_delta **sorted, *d;
-	size_t n;
+	size_t all, n = 0;
 
-	d = vst_rows_deltas(rows, &n);
-	sorted = vst_alloc(n * sizeof(*sorted));
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = &d[i];
+	d = vst_rows_deltas(rows, &all);
+	sorted = vst_alloc(all * sizeof(*sorted));
+	for (size_t i = 0; i < all; i++)
+		if (vst_sampler_shows(s, d[i].row->container, d[i].row->cgroup))
+			sorted[n++] = &d[i];
 	qsort(sorted, n, sizeof(*sorted), by_bytes);
 	if (ctl->json)
 		for (size_t i = 0; i < n; i++)
@@ -196,7 +197,7 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 int vst_cmd_io(const struct vst_ctl *ctl, int argc, char **argv)
 {
 	const struct vst_sampling what = {
-		.command = "io", .feeds = VST_FEED(IO), .delay = 1, .samples = 1, .show = show
+		.command = "io", .feeds = VST_FEED(IO), .typed = argv[1], .delay = 1, .samples = 1, .show = show
 	};
 
 	return vst_sampling_run(ctl, &what);

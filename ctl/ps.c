@@ -7,6 +7,7 @@
 #include "phrase.h"
 #include "table.h"
 #include "underway.h"
+#include "whom.h"
 
 const struct vst_option vst_ps_options[] = {
 	{ 'a', "all", NULL, "also what has ended, units and slices that never did I/O, and what only waits" },
@@ -22,7 +23,8 @@ struct ps {
 	unsigned long ended, idle; /* left out */
 	json_t **lines;		   /* as they came */
 	size_t n, cap;
-	json_t *known; /* cgroups of lines */
+	json_t *known;	      /* cgroups of lines */
+	struct vst_whom only; /* name NULL: all */
 };
 
 static const struct vst_table_column columns[] = {
@@ -208,6 +210,13 @@ static bool is_idle_unit(const json_t *line)
 	       number(line, "bytes") <= 0 && !json_object_get(line, "under_way");
 }
 
+static bool is_asked_for(const struct ps *ps, const json_t *line)
+{
+	const struct vst_who only = { ps->only.name, ps->only.cgroup }, who = who_of(line);
+
+	return !only.name || !vst_who_compare(&only, &who);
+}
+
 /* Leaves out what was not asked for, and counts it. */
 static void leave_out(struct ps *ps)
 {
@@ -216,6 +225,10 @@ static void leave_out(struct ps *ps)
 	for (size_t i = 0; i < ps->n; i++) {
 		bool running = is_running(ps->lines[i]);
 
+		if (!is_asked_for(ps, ps->lines[i])) {
+			json_decref(ps->lines[i]);
+			continue;
+		}
 		if (ps->all || (running && !is_idle_unit(ps->lines[i]))) {
 			ps->lines[kept++] = ps->lines[i];
 			continue;
@@ -342,25 +355,36 @@ static void show(struct ps *ps, const struct now *now)
 	tell_left_out(ps);
 }
 
+/* 0, or an exit code having said why. */
+static int run(struct ps *ps, struct vst_client *c)
+{
+	struct now now = { 0 };
+	int rc = vst_client_get(c, "/v1/ps?max_age=0", take, ps);
+
+	if (rc) {
+		vst_error("%s", vst_client_error(c));
+		return rc;
+	}
+	ask_others(ps, c);
+	now_ask(&now, c);
+	show(ps, &now);
+	now_clear(&now);
+	return 0;
+}
+
 int vst_cmd_ps(const struct vst_ctl *ctl, int argc, char **argv)
 {
 	struct ps ps = { .json = ctl->json, .all = ctl->opt['a'], .known = json_object() };
 	struct vst_client *c = vst_client_new(ctl->socket);
-	int rc = vst_client_get(c, "/v1/ps?max_age=0", take, &ps);
-	struct now now = { 0 };
+	int rc = argv[1] ? vst_whom_ask(ctl, argv[1], &ps.only) : 0;
 
-	if (rc) {
-		vst_error("%s", vst_client_error(c));
-	} else {
-		ask_others(&ps, c);
-		now_ask(&now, c);
-		show(&ps, &now);
-		now_clear(&now);
-	}
+	ps.all |= argv[1] != NULL; /* it was asked for by name */
+	rc = rc ? rc : run(&ps, c);
 	for (size_t i = 0; i < ps.n; i++)
 		json_decref(ps.lines[i]);
 	free(ps.lines);
 	json_decref(ps.known);
+	vst_whom_clear(&ps.only);
 	vst_client_free(c);
 	return rc;
 }

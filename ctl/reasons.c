@@ -42,16 +42,18 @@ static struct vst_waits *sorted(const struct vst_waits *all, unsigned int by, vs
 	return w;
 }
 
+/* The old ones first. */
 static void take_pending(struct vst_reasons *r)
 {
 	const struct vst_underway *u = r->from.underway;
 
 	r->pending = vst_alloc((u ? u->n : 0) * sizeof(*r->pending));
-	for (size_t i = 0; u && i < u->n; i++) {
-		if (vst_who_compare(&u->list[i].who, &r->who))
-			continue;
-		r->pending[r->n_pending++] = &u->list[i];
-		r->n_old += u->list[i].open.oldest_us >= VST_OLD_US;
+	for (int old = 1; old >= 0; old--) {
+		for (size_t i = 0; u && i < u->n; i++)
+			if (!vst_who_compare(&u->list[i].who, &r->who) &&
+			    (u->list[i].open.oldest_us >= VST_OLD_US) == (bool)old)
+				r->pending[r->n_pending++] = &u->list[i];
+		r->n_old = old ? r->n_pending : r->n_old;
 	}
 }
 

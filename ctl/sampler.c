@@ -206,6 +206,8 @@ int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what)
 	s.max_age = s.live ? s.delay / 2 : 0;
 	vst_signals_catch(false);
 	rc = what->begin ? what->begin(ctl, s.delay, what->arg) : 0;
+	if (!rc && what->typed)
+		rc = vst_whom_ask(ctl, what->typed, &s.whom);
 	if (rc)
 		return rc;
 	s.client = vst_client_new(ctl->socket);
@@ -213,7 +215,15 @@ int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what)
 	rc = sample(ctl, &s, what, samples);
 	vst_client_free(s.client);
 	vst_feeds_close(&s.feeds);
+	vst_whom_clear(&s.whom);
 	return rc;
+}
+
+bool vst_sampler_shows(const struct vst_sampler *s, const char *name, const char *cgroup)
+{
+	const struct vst_who named = { s->whom.name, s->whom.cgroup }, who = { name, cgroup };
+
+	return !named.name || !vst_who_compare(&named, &who);
 }
 
 void vst_sampling_head(double time, double interval, const char *nothing)

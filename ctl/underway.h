@@ -23,7 +23,7 @@ struct vst_pending {
 };
 
 struct vst_underway {
-	struct vst_pending *list; /* the oldest first */
+	struct vst_pending *list; /* the oldest first; those that contain others at the end */
 	size_t n;
 	struct vst_waits *groups[2]; /* what list borrows from */
 };

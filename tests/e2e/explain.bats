@@ -183,3 +183,61 @@ load play
 	run ctl ps --json
 	jq -es 'map(select(.container == "x"))[0] | .limits[0].value == "7:4 riops=5" and .under_way[0].resource == "device:loop4"' <<<"$output"
 }
+
+@test "io, locks, blame and ps of one container, by whatever it is called" {
+	play stuck
+	for typed in x /x /x/below; do
+		run ctl ps "$typed" --json
+		[ "$(jq -r .container <<<"$output" | xargs)" = x ]
+		run ctl io "$typed" -d 0.1 --json
+		[ "$(jq -r .container <<<"$output" | xargs)" = x ]
+	done
+	run ctl ps z --json
+	[ "$(jq -r '.container + " " + .state' <<<"$output")" = "z unknown" ]
+	run ctl io y -d 0.1
+	ends 0 'no I/O$'
+	run ctl locks z -d 0.1 --json
+	[ "$(jq -r .container <<<"$output" | xargs)" = z ]
+	run ctl locks x -d 0.1
+	ends 0 'nobody waited for a lock$'
+	run ctl blame y -d 0.1 --json # as a waiter, and as a holder
+	[ "$(jq -r .waiter <<<"$output" | sort | xargs)" = "y z" ]
+	run ctl io nobody -d 0.1
+	ends 1 "no container, unit or cgroup is called 'nobody'"
+}
+
+@test "two containers of one name are told apart, and vstor's own words from containers that have such a name" {
+	play_own <<-'END'
+		def rows():
+		    for i, (name, cgroup) in enumerate((("web", "/docker/" + "1" * 64), ("web", "/docker/" + "2" * 64), ("kernel", "/docker/k"),
+		                                        ("unattributed", ""), ("[host]", "/evil"), ("web", "/docker/" + "1" * 64))):
+		        yield r.row(i + 1, name, "read", "data", "lt1m", 4, 10, 4096, 40, cgroup=cgroup)
+		replies["rows"] = rows
+		replies["/v1/ps"] = lambda path: (r.line(type="container", container=row["container"], runtime="", id="", cgroup=row["cgroup"],
+		    namespace="", pod="", name="", image="", state="running", age=1, ios=1, bytes=1) for row in rows())
+		replies["blame"] = lambda: iter(())
+	END
+	for c in "io -d 0.1" "top -n 1 -d 0.1" ps; do
+		# shellcheck disable=SC2086 # words
+		run ctl $c
+		[ "$(grep -c '^web' <<<"$output")" -eq 2 ]
+		ends 0 '^web .111111111111. '
+		ends 0 '^web .222222222222. '
+		ends 0 '^kernel '
+		ends 0 '^.unattributed. '
+		ends 0 '^.x5bhost. '
+	done
+	run ctl io -d 0.1 --json
+	jq -es 'length == 5 and (map(select(.cgroup | startswith("/docker/1")))[0].ios == 20)
+		and (map(select(.own)) | map(.container)) == ["unattributed"]' <<<"$output"
+	run ctl explain web -d 0.1
+	ends 2 "'web' may be any of 2"
+	run ctl explain 222222222222 -d 0.1
+	ends 0 '^web .222222222222. waited for nothing'
+	run ctl explain unattributed -d 0.1
+	ends 0 '^.unattributed. is not a container: '
+	run ctl explain kernel
+	ends 2 "'kernel' may be any of 2"
+	run ctl explain /docker/k -d 0.1
+	ends 0 '^kernel waited for nothing'
+}
