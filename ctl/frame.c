@@ -74,7 +74,7 @@ static int witness_index(const char *name)
 
 static void add(struct sum *s, const struct vst_io_delta *d)
 {
-	const struct vst_io_row *row = d->row;
+	const struct vst_wire_row *row = d->row;
 	/* what is discarded does not move: it must neither lead the list nor thin out the shares */
 	__u64 ios = d->counts.counter[VST_COUNTER_ios], all_bytes = d->counts.counter[VST_COUNTER_bytes];
 	__u64 bytes = row->op_index == VST_OP_DISCARD ? 0 : all_bytes;
@@ -140,7 +140,7 @@ static void fill_line(struct vst_line *l, const struct sum *s, double interval)
 	l->oldest = s->open.n > 0 ? s->open.oldest_us : VST_NO_TIME;
 }
 
-static int by_container(const struct vst_io_row *x, const struct vst_io_row *y)
+static int by_container(const struct vst_wire_row *x, const struct vst_wire_row *y)
 {
 	const struct vst_who wx = { x->container, x->cgroup }, wy = { y->container, y->cgroup };
 	int d = vst_who_compare(&wx, &wy);
@@ -148,7 +148,7 @@ static int by_container(const struct vst_io_row *x, const struct vst_io_row *y)
 	return d ? d : strcmp(x->device, y->device);
 }
 
-static int by_kind(const struct vst_io_row *x, const struct vst_io_row *y)
+static int by_kind(const struct vst_wire_row *x, const struct vst_wire_row *y)
 {
 	int d = by_container(x, y);
 
@@ -163,8 +163,8 @@ static int compare_kind(const void *a, const void *b)
 
 static int compare_device(const void *a, const void *b)
 {
-	const struct vst_io_row *x = (*(const struct vst_io_delta *const *)a)->row;
-	const struct vst_io_row *y = (*(const struct vst_io_delta *const *)b)->row;
+	const struct vst_wire_row *x = (*(const struct vst_io_delta *const *)a)->row;
+	const struct vst_wire_row *y = (*(const struct vst_io_delta *const *)b)->row;
 
 	return strcmp(x->device, y->device);
 }
@@ -203,7 +203,7 @@ static size_t add_line(struct vst_frame *f, const struct vst_io_delta **d, size_
 /* The lines of the container and device of d[0..n), which come sorted. */
 static void add_group(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
-	const struct vst_io_row *row = d[0]->row;
+	const struct vst_wire_row *row = d[0]->row;
 	size_t parent = add_line(f, d, n), from, to, at;
 	struct vst_line *p = &f->lines[parent], *child;
 

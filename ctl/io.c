@@ -40,7 +40,7 @@ static json_t *times_json(const struct vst_times *t)
 static void print_json(const struct vst_rows *rows, const struct vst_io_delta *d)
 {
 	json_t *o = vst_json_sample(vst_rows_head(rows)->time, vst_rows_interval(rows));
-	const struct vst_io_row *row = d->row;
+	const struct vst_wire_row *row = d->row;
 	const struct vst_who who = { row->container, row->cgroup };
 
 	json_object_set_new(o, "container", json_string(row->container));
@@ -108,7 +108,7 @@ static void add_patterns(struct vst_table *t, json_t *patterns)
 static void add_row(struct vst_table *t, const struct vst_io_delta *d, double interval, struct vst_who_labels *labels)
 {
 	const __u64 *counter = d->counts.counter;
-	const struct vst_io_row *row = d->row;
+	const struct vst_wire_row *row = d->row;
 	const struct vst_who who = { row->container, row->cgroup };
 	char buf[VST_CELL];
 

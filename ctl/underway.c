@@ -29,7 +29,7 @@ static size_t take_requests(struct vst_pending *list, const struct vst_io_delta 
 	size_t used = 0, kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct vst_io_row *row = d[i].row;
+		const struct vst_wire_row *row = d[i].row;
 		struct vst_pending p = { .who = { row->container, row->cgroup },
 					 .device = row->device,
 					 .open = d[i].in_flight };
