@@ -30,9 +30,9 @@ struct vst_feeds {
 	struct vst_rows *rows;			/* of IO */
 	struct vst_growth *growth[VST_FEED__N]; /* of the others */
 	struct vst_mounts *mounts;		/* for a reply's objects; NULL: none had one yet */
-	unsigned int sampled;			/* those that have told an interval */
+	unsigned int sampled;			/* those whose last two replies make an interval */
 	unsigned int absent;			/* those that this agent does not have */
-	enum vst_feed asked;			/* whose reply is under way */
+	enum vst_feed asked;			/* the one whose reply is being received */
 	char path[128];				/* what was asked */
 };
 
@@ -50,6 +50,6 @@ int vst_feeds_commit(struct vst_feeds *f, enum vst_commit *ret);
 bool vst_feeds_refused(struct vst_feeds *f, int rc);
 /* The waits of a feed's last interval; NULL: the agent does not have it. The caller frees. */
 struct vst_waits *vst_feeds_waits(const struct vst_feeds *f, enum vst_feed feed);
-/* Begin anew: what was long not asked for would tell a long interval. */
+/* The next reply is the first one again: after a pause the interval would be too long. */
 void vst_feeds_forget(struct vst_feeds *f, unsigned int feeds);
 #endif /* VSTOR_CTL_FEEDS_H */

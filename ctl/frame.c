@@ -75,7 +75,7 @@ static int witness_index(const char *name)
 static void add(struct sum *s, const struct vst_io_delta *d)
 {
 	const struct vst_wire_row *row = d->row;
-	/* what is discarded does not move: it must neither lead the list nor thin out the shares */
+	/* discarded bytes do not move, so they count neither for the order of lines nor for the shares of sizes */
 	__u64 ios = d->counts.counter[VST_COUNTER_ios], all_bytes = d->counts.counter[VST_COUNTER_bytes];
 	__u64 bytes = row->op_index == VST_OP_DISCARD ? 0 : all_bytes;
 
@@ -187,7 +187,7 @@ static int compare_totals(const void *a, const void *b)
 	return dx < dy ? 1 : dx > dy ? -1 : strcmp(x->device, y->device);
 }
 
-/* One line of d[0..n). Returns its index: the array may move with the next. */
+/* Adds one line that sums up d[0..n). Returns its index, because the array may move when the next is added. */
 static size_t add_line(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
 	struct sum *s = vst_alloc(sizeof(*s));
@@ -200,7 +200,7 @@ static size_t add_line(struct vst_frame *f, const struct vst_io_delta **d, size_
 	return f->nlines - 1;
 }
 
-/* The lines of the container and device of d[0..n), which come sorted. */
+/* Adds the lines of one container and device: d[0..n), sorted by kind and size. */
 static void add_group(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
 	const struct vst_wire_row *row = d[0]->row;
@@ -230,7 +230,7 @@ static void add_group(struct vst_frame *f, const struct vst_io_delta **d, size_t
 
 static void add_total(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
-	size_t at = add_line(f, d, n); /* for its sums only */
+	size_t at = add_line(f, d, n); /* only to compute its sums; it is removed again */
 	struct vst_line *t = vst_frame_total(f);
 
 	*t = f->lines[at];
@@ -238,7 +238,7 @@ static void add_total(struct vst_frame *f, const struct vst_io_delta **d, size_t
 	f->nlines--;
 }
 
-/* What a cause counts. no_event, missed and no_part (bytes) do not count I/Os: what follows from them has a cause of its own. */
+/* What a cause counts. no_event, missed and no_part do not count I/Os; the I/Os that they lose have another cause. */
 enum loss { LOSS_OTHER, LOSS_TIMES, LOSS_IO };
 
 static enum loss loss_of(const char *cause)
@@ -253,7 +253,7 @@ static enum loss loss_of(const char *cause)
 	for (unsigned int i = 0; i < VST_LOSS__N; i++)
 		if (!strcmp(cause, vst_loss_name(i)))
 			return (enum loss)of[i];
-	return LOSS_IO; /* newer than this program: rather a word too much */
+	return LOSS_IO; /* newer than this program: better to warn needlessly */
 }
 
 static void take_lost(struct vst_frame *f, json_t *lost, const json_t *before)

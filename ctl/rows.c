@@ -2,7 +2,7 @@
 #include <errno.h>
 #include "rows.h"
 
-/* All rows are asked for after this many seconds, so that those which are gone for good can be forgotten. */
+/* Ask for all rows after this many seconds, to forget those that no longer exist. */
 #define FULL_EVERY_S 300
 
 struct vst_rows {
@@ -12,7 +12,7 @@ struct vst_rows {
 	size_t nseen, seen_cap;
 	struct vst_io_delta *deltas;
 	size_t ndeltas, deltas_cap;
-	struct vst_reply_head before, last, now; /* as committed: the one before, the last; of this reply */
+	struct vst_reply_head before, last, now; /* of the last two committed replies, and of this one */
 	bool full, has_head;
 	double full_at, interval;
 	__u64 reply;
@@ -156,7 +156,7 @@ static int take_counts(const json_t *line, struct vst_counts *c)
 	return 0;
 }
 
-/* Whose a row is, and of which device, must be told; other labels an older agent may not have. */
+/* These labels identify a row. An older agent may lack others. */
 static int check_labels(const json_t *line)
 {
 	static const char *const needed[] = { "container", "cgroup", "device" };
@@ -263,7 +263,7 @@ int vst_rows_line(void *rows, json_t *line)
 		return r->has_head ? -EPROTO : take_head(r, line);
 	if (!strcmp(type, "row"))
 		return r->has_head ? take_row(r, line) : -EPROTO;
-	return 0; /* a newer agent may have more to say */
+	return 0; /* lines of other types are from a newer agent */
 }
 
 static void add_delta(struct vst_rows *r, struct vst_wire_row *row)
@@ -286,7 +286,7 @@ static void add_delta(struct vst_rows *r, struct vst_wire_row *row)
 	memset(&row->now, 0, sizeof(row->now));
 }
 
-/* Rows of equal labels are neighbours then, the one that was made last is the first of them. */
+/* Puts rows with equal labels next to each other, the youngest first. */
 static int by_labels(const void *a, const void *b)
 {
 	const struct vst_wire_row *x = ((const struct vst_io_delta *)a)->row,
@@ -342,7 +342,7 @@ static void merge_deltas(struct vst_rows *r)
 	r->ndeltas = kept;
 }
 
-/* Rows that a complete reply does not have any more will not come back. */
+/* A row that is missing in a complete reply no longer exists. */
 static void forget_unseen(struct vst_rows *r)
 {
 	struct vst_wire_row *row, **p;

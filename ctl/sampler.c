@@ -11,14 +11,14 @@
 #define STARTING_RETRY_S 0.05
 
 /*
- * The first feed of a sample has the agent collect, the others may have the same figures: they were collected a moment ago.
+ * The agent collects for the first feed of a sample; the others may use the same figures, collected a moment ago.
  */
 #define SAME_SAMPLE_S 0.1
 
 static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
 {
 	unsigned int before = s->wanted & ((1U << feed) - 1);
-	/* once for each sample: the agent collects again when it has to name locks */
+	/* only once for each sample, because the agent collects again to name locks */
 	bool names = !s->live && !(before & ~VST_FEED(IO));
 	const char *path = vst_feeds_begin(&s->feeds, feed, fmax(s->max_age, before ? SAME_SAMPLE_S : 0), names);
 	int rc = vst_client_get(s->client, path, vst_feeds_line, &s->feeds);
@@ -39,7 +39,7 @@ static bool is_asked(const struct vst_sampler *s, int feed)
 	return s->wanted & ~s->feeds.absent & 1U << feed;
 }
 
-/* What ask() did not say itself. */
+/* Prints the error of a request that ask() has not printed. */
 static int say(struct vst_sampler *s, int rc)
 {
 	if (rc && rc != VST_EXIT_INTERRUPTED && *vst_client_error(s->client))
@@ -71,7 +71,7 @@ static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit 
 	return rc;
 }
 
-/* The state to begin from, at once: after it the differences are the totals. */
+/* Asks for the first state; its differences are the totals since the agent started. */
 static int first(struct vst_sampler *s)
 {
 	enum vst_commit what;
@@ -84,7 +84,7 @@ static int first(struct vst_sampler *s)
 	return rc;
 }
 
-/* One feed's next reply. */
+/* Asks for one feed's next reply. */
 static int advance(struct vst_sampler *s, enum vst_feed feed, bool *told)
 {
 	enum vst_commit what;
@@ -169,7 +169,7 @@ static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct
 
 	while (!rc && is_unsupported(s, total) && is_starting(s)) {
 		rc = wait_until(s, vst_now() + STARTING_RETRY_S);
-		vst_feeds_forget(&s->feeds, s->wanted); /* else the next one is a difference */
+		vst_feeds_forget(&s->feeds, s->wanted); /* or else the next reply would be a difference */
 		rc = rc ?: first(s);
 	}
 	if (!rc && is_unsupported(s, total)) {

@@ -43,16 +43,16 @@ enum { VST_OPT_TOTAL = 31 };
 		{ 'n', "samples", "N", "how many intervals (default 1; 0: until interrupted)" },                       \
 		{ VST_OPT_TOTAL, "total", NULL, "at once, everything since the agent started" }
 
-/* All of it, by the options. Returns an exit code, having said why. */
+/* Runs the command with its options. Returns an exit code, having said why. */
 int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what);
 
-/* The line above a table: when, how long, and what nothing to show means (NULL: there is something). */
+/* Prints the line above a table: time, interval, and why there is no table (NULL: there is one). */
 void vst_sampling_head(double time, double interval, const char *nothing);
 
-/* Is this the container that was named, if one was? */
+/* True if no container was named on the command line, or if it is this one. */
 bool vst_sampler_shows(const struct vst_sampler *s, const char *name, const char *cgroup);
 
-/* The moment after *next at this pace; what was missed is left out, the pace is kept. */
+/* The next moment at this pace. Moments that were missed are skipped, so the pace is kept. */
 static inline double vst_pace(double next, double delay, double now)
 {
 	double missed = floor((now - next) / delay);

@@ -89,7 +89,7 @@ static int width_of(const struct vst_column *c, enum vst_units units)
 /* The text of a line in the view's column i, escaped. The caller frees. */
 static char *text_of(const struct vst_view *view, int i, const struct vst_line *line)
 {
-	/* a kind's line does not repeat what is above it */
+	/* the line of a kind does not repeat its container's line */
 	if (line->kind && i && string(&view->columns[i], line) != line->witness)
 		return vst_dup("");
 	if (!i && view->label)
@@ -115,7 +115,7 @@ static int longest_text(const struct vst_view *view, int i, const struct vst_lin
 	return longest;
 }
 
-/* What is left of a terminal's width goes to the names, a column each in turn, until all but the first are twice as wide. */
+/* Gives the rest of the width to the names, one column to each in turn, until all but the first are twice as wide. */
 static void widen(struct vst_layout *ret, const struct vst_view *view, int left)
 {
 	for (bool more = true; more && left > 0;) {
@@ -227,7 +227,7 @@ static int compare(const void *a, const void *b, void *arg)
 		d = number(c, x) < number(c, y) ? 1 : number(c, x) > number(c, y) ? -1 : 0;
 	if (d)
 		return look->reverse ? -d : d;
-	/* the same order in every frame, whatever is equal */
+	/* lines that are equal keep their order in every frame */
 	for (int i = 0; !d && i < look->view->ncolumns; i++)
 		if (is_name(&look->view->columns[i]))
 			d = strcmp(string(&look->view->columns[i], x), string(&look->view->columns[i], y));
@@ -383,7 +383,7 @@ static void header_agent(FILE *out, const struct vst_frame *f)
 	}
 	vst_format_us(tick, f->tick_us > 0 ? f->tick_us : VST_NO_TIME, VST_UNITS_HUMAN);
 	vst_format_count(lost, f->lost, VST_UNITS_HUMAN);
-	if (f->given_up) { /* first, where the screen is never too narrow for it */
+	if (f->given_up) { /* first, so that it is seen on every screen */
 		char *parts = vst_escape(f->given_up);
 
 		fprintf(out, "not watched: %s  ", parts);
