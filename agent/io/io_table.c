@@ -8,62 +8,109 @@
 
 #include "agent/base/log.h"
 #include "agent/io/sparse.h"
-#include "agent/io/table.h"
+#include "agent/io/io_table.h"
 
 #define BATCH 64 /* histograms read at once */
 #define GAP 8	 /* to read so many more for nothing costs less than another system call */
 
-int vst_table_new(struct vst_table **ret)
+int vst_io_table_new(struct vst_io_table **ret)
 {
-	struct vst_table *t = calloc(1, sizeof(*t));
+	struct vst_io_table *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
 	t->scratch = calloc(BATCH, sizeof(*t->scratch));
 	t->dirty = calloc(VST_ROWS, sizeof(*t->dirty));
 	if (!t->scratch || !t->dirty) {
-		vst_table_free(t);
+		vst_io_table_free(t);
 		return -ENOMEM;
 	}
 	*ret = t;
 	return 0;
 }
 
-static void row_free(struct vst_row *row)
+static void row_free(struct vst_io_table *t, struct vst_io_row *row)
 {
-	for (int i = 0; i < VST_TIME__N; i++)
-		free(row->hist[i].bucket);
+	vst_value_unref(row->value);
+	t->at[row->place] = NULL;
+	vst_places_give_back(&t->places, row->place);
 	row->container->rows--;
 	free(row);
 }
 
-void vst_table_free(struct vst_table *t)
+void vst_io_table_free(struct vst_io_table *t)
 {
-	struct vst_row *row, *next;
+	struct vst_io_row *row, *next;
 
 	if (!t)
 		return;
 	for (row = t->rows; row; row = next) {
 		next = row->next;
-		row_free(row);
+		row_free(t, row);
 	}
 	free(t->seen);
 	free(t->scratch);
 	free(t->cells);
 	free(t->dirty);
+	free(t->at);
+	vst_places_free(&t->places);
 	free(t);
 }
 
 /* --- rows --- */
 
-static struct vst_row *row_new(struct vst_table *t, __u32 number, const struct vst_key *key,
-			       struct vst_container *container)
+/* Room for the row at a place. */
+static int at_grow(struct vst_io_table *t, __u32 place)
 {
-	struct vst_row *row = calloc(1, sizeof(*row));
+	struct vst_io_row **at;
+	__u32 n;
+
+	if (place < t->n_at)
+		return 0;
+	n = t->n_at ? 2 * t->n_at : 64;
+	at = realloc(t->at, n * sizeof(struct vst_io_row *));
+	if (!at)
+		return -ENOMEM;
+	memset(at + t->n_at, 0, (n - t->n_at) * sizeof(struct vst_io_row *));
+	t->at = at;
+	t->n_at = n;
+	return 0;
+}
+
+/* A value without counts. */
+static struct vst_snap_io *value_first(struct vst_io_table *t, const struct vst_key *key,
+				       const struct vst_container *container)
+{
+	struct vst_snap_io *v = vst_value_new(VST_SNAP_IOS);
+
+	if (!v)
+		return NULL;
+	v->id = ++t->last_id;
+	v->container = container->place;
+	v->dev = key->dev;
+	v->layer = key->layer;
+	v->op = key->op;
+	v->kind = key->kind;
+	v->size = key->size;
+	v->witness = key->witness;
+	return v;
+}
+
+static struct vst_io_row *row_new(struct vst_io_table *t, __u32 number, const struct vst_key *key,
+				  struct vst_container *container)
+{
+	struct vst_io_row *row = calloc(1, sizeof(*row));
 
 	if (!row)
 		return NULL;
-	row->id = ++t->last_id;
+	row->place = vst_places_take(&t->places);
+	row->value = value_first(t, key, container);
+	if (row->place == VST_NO_PLACE || !row->value || at_grow(t, row->place)) {
+		vst_places_give_back(&t->places, row->place);
+		vst_value_unref(row->value);
+		free(row);
+		return NULL;
+	}
 	row->number = number;
 	row->key = *key;
 	row->container = container;
@@ -72,10 +119,16 @@ static struct vst_row *row_new(struct vst_table *t, __u32 number, const struct v
 	t->rows = row;
 	t->n_rows++;
 	t->by_number[number] = row;
+	t->at[row->place] = row;
 	return row;
 }
 
-static struct vst_seen *seen_of(struct vst_table *t, __u32 dev)
+struct vst_io_row *vst_io_table_at(const struct vst_io_table *t, __u32 place)
+{
+	return place < t->n_at ? t->at[place] : NULL;
+}
+
+static struct vst_seen *seen_of(struct vst_io_table *t, __u32 dev)
 {
 	struct vst_seen *seen;
 
@@ -92,7 +145,7 @@ static struct vst_seen *seen_of(struct vst_table *t, __u32 dev)
 	return seen;
 }
 
-const struct vst_seen *vst_table_seen(const struct vst_table *t, __u32 dev)
+const struct vst_seen *vst_io_table_seen(const struct vst_io_table *t, __u32 dev)
 {
 	for (size_t i = 0; i < t->n_seen; i++)
 		if (t->seen[i].dev == dev)
@@ -120,28 +173,29 @@ static void counters_add(__u64 *sum, const struct vst_counters *c)
 }
 
 /* Sums over the row's slots, one for each CPU that worked for it; what is new goes to its owner and its device. */
-static void row_counters(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
+static void row_counters(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m,
+			 struct vst_counts *now)
 {
-	__u64 counter[VST_COUNTER__N] = { 0 }, sum[VST_TIME__N] = { 0 };
+	const struct vst_counts *was = &row->value->counts;
 	struct vst_seen *seen = seen_of(t, row->key.dev);
 	struct vst_count more;
 	__u32 slot;
 	int i;
 
 	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
-		counters_add(counter, &m->counters[slot]);
+		counters_add(now->counter, &m->counters[slot]);
 		for (i = 0; i < VST_TIME__N; i++) {
-			sum[i] += m->counters[slot].time[i].sum_ns;
-			if (m->counters[slot].time[i].max_ns > row->max_ns[i])
-				row->max_ns[i] = m->counters[slot].time[i].max_ns;
+			now->time[i].sum_ns += m->counters[slot].time[i].sum_ns;
+			if (m->counters[slot].time[i].max_ns > now->time[i].max_ns)
+				now->time[i].max_ns = m->counters[slot].time[i].max_ns;
 		}
 	}
 	/* what went to the driver directly has its latency in the device time alone */
-	sum[VST_TIME_LATENCY] = sum[VST_TIME_QUEUE] + sum[VST_TIME_DEVICE];
-	if (row->max_ns[VST_TIME_LATENCY] < row->max_ns[VST_TIME_DEVICE])
-		row->max_ns[VST_TIME_LATENCY] = row->max_ns[VST_TIME_DEVICE];
-	more.ios = counter[VST_COUNTER_ios] - row->counter[VST_COUNTER_ios];
-	more.bytes = counter[VST_COUNTER_bytes] - row->counter[VST_COUNTER_bytes];
+	now->time[VST_TIME_LATENCY].sum_ns = now->time[VST_TIME_QUEUE].sum_ns + now->time[VST_TIME_DEVICE].sum_ns;
+	if (now->time[VST_TIME_LATENCY].max_ns < now->time[VST_TIME_DEVICE].max_ns)
+		now->time[VST_TIME_LATENCY].max_ns = now->time[VST_TIME_DEVICE].max_ns;
+	more.ios = now->counter[VST_COUNTER_ios] - was->counter[VST_COUNTER_ios];
+	more.bytes = now->counter[VST_COUNTER_bytes] - was->counter[VST_COUNTER_bytes];
 	row->container->ios += more.ios;
 	row->container->bytes += more.bytes;
 	if (seen) {
@@ -152,8 +206,6 @@ static void row_counters(struct vst_table *t, struct vst_row *row, const struct 
 			seen->attributed.bytes += more.bytes;
 		}
 	}
-	memcpy(row->counter, counter, sizeof(counter));
-	memcpy(row->sum_ns, sum, sizeof(sum));
 }
 
 /* --- histograms --- */
@@ -190,7 +242,7 @@ static bool are_zero(const __u32 (*n)[VST_TIME__N])
 }
 
 /* Keeps of a slot's histograms what is not 0. */
-static int cells_keep(struct vst_table *t, __u32 slot, const struct vst_hists *h)
+static int cells_keep(struct vst_io_table *t, __u32 slot, const struct vst_hists *h)
 {
 	struct vst_cell *cells;
 	size_t cap;
@@ -224,7 +276,7 @@ static int cells_keep(struct vst_table *t, __u32 slot, const struct vst_hists *h
  * Reads the histograms of all slots of the rows that changed, in the order of the slots and not of the rows: so it takes few
  * system calls, also where each row has one of its slots here and another one there.
  */
-static int read_hists(struct vst_table *t, const struct vst_maps *m)
+static int read_hists(struct vst_io_table *t, const struct vst_maps *m)
 {
 	__u32 first, last, next, before, count, i, keys[BATCH];
 	__u64 wanted[VST_SLOTS_MAX / 64] = { 0 };
@@ -255,13 +307,14 @@ static int read_hists(struct vst_table *t, const struct vst_maps *m)
 	return err;
 }
 
-/* The row's histograms on all CPUs, added up. */
-static int row_hists(struct vst_table *t, struct vst_row *row)
+/* The row's histograms on all CPUs, added up: into buckets[VST_TIME__N][VST_HIST_BUCKETS], and their numbers. */
+static void row_hists(struct vst_io_table *t, const struct vst_io_row *row,
+		      struct vst_bucket (*buckets)[VST_HIST_BUCKETS], unsigned int *n)
 {
 	__u64 touched[VST_HIST_BUCKETS / 64] = { 0 };
 	__u32 slot, bucket, direct = 0;
 	const struct vst_cell *c, *end;
-	int time, err = 0;
+	int time;
 
 	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
 		c = t->cells + t->slot_cells[slot].first;
@@ -275,23 +328,49 @@ static int row_hists(struct vst_table *t, struct vst_row *row)
 	/* what went to the driver directly did not wait: the shortest queue time */
 	bit_set(touched, 0);
 	t->sum[VST_TIME_QUEUE][0] += direct;
-	for (time = 0; time < VST_TIME__N && !err; time++)
-		err = vst_sparse_update(&row->hist[time], t->sum[time], touched);
+	for (time = 0; time < VST_TIME__N; time++)
+		n[time] = vst_sparse_merge(&row->value->counts.time[time].hist, t->sum[time], touched, buckets[time]);
 	for (bucket = bit_next(touched, 0, VST_HIST_BUCKETS); bucket < VST_HIST_BUCKETS;
 	     bucket = bit_next(touched, bucket + 1, VST_HIST_BUCKETS))
 		for (time = 0; time < VST_TIME__N; time++)
 			t->sum[time][bucket] = 0;
-	return err;
+}
+
+/* A new value in the place of the row's. */
+static int row_read(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m)
+{
+	struct vst_bucket all[VST_TIME__N][VST_HIST_BUCKETS], *room;
+	unsigned int n[VST_TIME__N], sum = 0;
+	struct vst_snap_io *v;
+	void *extra;
+	int time;
+
+	row_hists(t, row, all, n);
+	for (time = 0; time < VST_TIME__N; time++)
+		sum += n[time];
+	v = vst_value_copy(VST_SNAP_IOS, row->value, sum * sizeof(*room), &extra);
+	if (!v)
+		return -ENOMEM;
+	memset(v->counts.counter, 0, sizeof(v->counts.counter));
+	for (time = 0, room = extra; time < VST_TIME__N; room += n[time++]) {
+		memcpy(room, all[time], n[time] * sizeof(*room));
+		v->counts.time[time].hist = (struct vst_sparse){ n[time] ? room : NULL, n[time] };
+		v->counts.time[time].sum_ns = 0; /* the longest time stays */
+	}
+	row_counters(t, row, m, &v->counts);
+	vst_value_unref(row->value);
+	row->value = v;
+	return 0;
 }
 
 /* --- collecting --- */
 
 /* Finds the slots that moved since the last time, and thereby the rows: t->dirty. */
-static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
+static int find_dirty(struct vst_io_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
 {
 	__u32 slot, number;
 	const struct vst_key *key;
-	struct vst_row *row;
+	struct vst_io_row *row;
 	__u64 sum;
 
 	t->n_dirty = 0;
@@ -335,7 +414,7 @@ static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_
 	return 0;
 }
 
-static int read_lost(struct vst_table *t, const struct vst_maps *m)
+static int read_lost(struct vst_io_table *t, const struct vst_maps *m)
 {
 	struct vst_loss_key key, *prev = NULL;
 	struct vst_lost lost;
@@ -362,27 +441,20 @@ static int read_lost(struct vst_table *t, const struct vst_maps *m)
 	return 0;
 }
 
-int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
+int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
-	struct vst_probe_info info;
 	unsigned int i;
 	int err;
 
 	t->seq++;
 	err = find_dirty(t, m, owners, now);
-	for (i = 0; i < t->n_dirty && !err; i++)
-		row_counters(t, t->dirty[i], m);
 	err = err ?: read_hists(t, m);
 	for (i = 0; i < t->n_dirty && !err; i++)
-		err = row_hists(t, t->dirty[i]);
+		err = row_read(t, t->dirty[i], m);
 	if (!err)
 		err = read_lost(t, m);
 	t->lost[VST_LOSS_NO_EVENT] = m->state->events_lost;
-	for (i = 0; i < vst_probes_count(probes); i++) {
-		vst_probes_info(probes, i, &info);
-		t->lost[VST_LOSS_MISSED] += info.missed;
-	}
 	return err;
 }
 
@@ -392,14 +464,14 @@ int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, stru
 #define RETIRE_IDLE 60.0 /* seconds without I/O, if the table is nearly full */
 #define QUARANTINE 30.0	 /* a request in flight may still remember the row's number */
 
-static bool row_is_over(const struct vst_row *row, struct vst_owners *owners, bool crowded, double now)
+static bool row_is_over(const struct vst_io_row *row, struct vst_owners *owners, bool crowded, double now)
 {
 	if (crowded && now - row->changed_at > RETIRE_IDLE)
 		return true;
 	return now - row->changed_at > RETIRE_DEAD && vst_owners_gone(owners, &row->key, now - RETIRE_DEAD);
 }
 
-static void row_take_back(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
+static void row_take_back(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m)
 {
 	static const struct vst_hists zero_hists;
 	__u32 slot, next;
@@ -421,11 +493,12 @@ static void row_take_back(struct vst_table *t, struct vst_row *row, const struct
 	t->n_rows--;
 }
 
-void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
+void vst_io_table_reclaim(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			  double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
 	bool crowded = t->n_rows > VST_ROWS * 3 / 4 || t->n_slots > m->slots * 3 / 4;
-	struct vst_row *row, **at;
+	struct vst_io_row *row, **at;
 
 	for (at = &t->rows; (row = *at);) {
 		if (row->number && !row->retired_at && row_is_over(row, owners, crowded, now)) {
@@ -433,11 +506,10 @@ void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, str
 			row->retired_at = now;
 		} else if (row->number && row->retired_at && now - row->retired_at > QUARANTINE) {
 			row_take_back(t, row, m);
-		} else if (!row->number && !row->at_disk &&
-			   (row->container->crowded_out ||
-			    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
+		} else if (!row->number && (row->container->crowded_out ||
+					    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
 			*at = row->next;
-			row_free(row);
+			row_free(t, row);
 			continue;
 		}
 		at = &row->next;
