@@ -292,22 +292,62 @@ static int module_tracepoint_args(const struct vst_features_ctx *ctx, const char
 	return args;
 }
 
+/* -1: this kernel has no such tracepoint, or has it in a module that is not loaded. */
+static int args_of(const struct vst_features_ctx *ctx, const struct vst_feature_row *row)
+{
+	char name[64];
+	int id;
+
+	snprintf(name, sizeof(name), "btf_trace_%s", row->arg);
+	id = btf__find_by_name_kind(ctx->btf, name, BTF_KIND_TYPEDEF);
+	if (id > 0)
+		return tracepoint_args(ctx->btf, id);
+	return row->module ? module_tracepoint_args(ctx, row->module, name) : -1;
+}
+
+static bool has_another(const struct vst_features_ctx *ctx, const struct vst_feature_row *row)
+{
+	const struct vst_feature_row *rows;
+	size_t n = vst_features_rows(&rows);
+
+	for (size_t i = 0; row->one_of && i < n; i++)
+		if (rows[i].one_of && !strcmp(rows[i].one_of, row->one_of) && args_of(ctx, &rows[i]) >= 0)
+			return true;
+	return false;
+}
+
+static bool is_in_unloaded_module(const struct vst_features_ctx *ctx, const struct vst_feature_row *row)
+{
+	return row->module && vst_features_is_on_disk(ctx, row->module) &&
+	       !vst_features_exists(ctx, "/sys/module/%s/initstate", row->module);
+}
+
+/* What vstord watches with the probes of each group. */
+static const char *watched(enum vst_group group)
+{
+	static const char *const names[] = {
+#define X(g, s, when, what, ...) [VST_GROUP_##g] = what,
+		VST_OBJECTS(X)
+#undef X
+	};
+
+	return names[group];
+}
+
 enum vst_feature_state vst_look_tracepoint(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
 					   struct vst_feature_result *res)
 {
-	char name[64];
-	int id, args;
+	int args;
 
 	if (!ctx->btf)
 		return no_btf(res);
-	snprintf(name, sizeof(name), "btf_trace_%s", row->arg);
-	id = btf__find_by_name_kind(ctx->btf, name, BTF_KIND_TYPEDEF);
-	args = id > 0	     ? tracepoint_args(ctx->btf, id)
-	       : row->module ? module_tracepoint_args(ctx, row->module, name)
-			     : -1;
-	if (args < 0 && row->module && vst_features_is_on_disk(ctx, row->module) &&
-	    !vst_features_exists(ctx, "/sys/module/%s/initstate", row->module)) {
+	args = args_of(ctx, row);
+	if (args < 0 && is_in_unloaded_module(ctx, row)) {
 		vst_feature_say(res, "in a module that is not loaded");
+		return VST_FEATURE_FOUND;
+	}
+	if (args < 0 && has_another(ctx, row)) {
+		vst_feature_say(res, "not needed: this kernel has another tracepoint in its place");
 		return VST_FEATURE_FOUND;
 	}
 	if (args < 0) {
@@ -319,5 +359,7 @@ enum vst_feature_state vst_look_tracepoint(const struct vst_features_ctx *ctx, c
 		vst_feature_say(res, "it has %d arguments here, the probe knows %u", args, row->args);
 		return VST_FEATURE_MISSING;
 	}
+	vst_feature_say(res, "watches %s%s", watched(row->group),
+			row->feature.required ? "; vstord does not start without it" : "");
 	return VST_FEATURE_FOUND;
 }

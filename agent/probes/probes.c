@@ -14,15 +14,7 @@
 #include "agent/base/log.h"
 #include "agent/probes/probes_priv.h"
 
-#include "block.skel.h"
-#include "cgroup.skel.h"
-#include "dirty.skel.h"
-#include "journal.skel.h"
-#include "lock.skel.h"
-#include "merge.skel.h"
-#include "pause.skel.h"
-#include "stacked.skel.h"
-#include "xfs.skel.h"
+#include "skeletons.h"
 
 const struct vst_object_row vst_object_table[VST_GROUP__N] = {
 #define X(g, s, when, what, without, off) { VST_WHEN_##when, what, without, off },
@@ -31,7 +23,7 @@ const struct vst_object_row vst_object_table[VST_GROUP__N] = {
 };
 
 const struct vst_probe_row vst_probe_table[VST_PROBE_ID__N] = {
-#define X(g, p, t) { VST_GROUP_##g, #p, #t },
+#define X(g, p, t, args, module, one_of, cost) { VST_GROUP_##g, #p, #t, args, module, one_of },
 	VST_PROBES(X)
 #undef X
 };
@@ -117,7 +109,7 @@ static int open_objects(struct vst_probes *p)
 	p->object[VST_GROUP_##g].skel = p->s->skeleton;
 	VST_OBJECTS(X)
 #undef X
-#define X(g, name, t) p->probe[VST_PROBE_ID_##name].prog = prog_of(p, VST_GROUP_##g, "vst_" #name);
+#define X(g, name, ...) p->probe[VST_PROBE_ID_##name].prog = prog_of(p, VST_GROUP_##g, "vst_" #name);
 	VST_PROBES(X)
 #undef X
 	return 0;
