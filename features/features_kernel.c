@@ -298,6 +298,10 @@ static int args_of(const struct vst_features_ctx *ctx, const struct vst_feature_
 	char name[64];
 	int id;
 
+	if (row->module && !strcmp(row->module, VST_SYSCALLS)) {
+		id = btf__find_by_name_kind(ctx->btf, VST_SYSCALLS_FUNCTION, BTF_KIND_FUNC);
+		return id > 0 ? 0 : -1;
+	}
 	snprintf(name, sizeof(name), "btf_trace_%s", row->arg);
 	id = btf__find_by_name_kind(ctx->btf, name, BTF_KIND_TYPEDEF);
 	if (id > 0)

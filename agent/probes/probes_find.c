@@ -42,13 +42,23 @@ static void find_in_modules(struct btf *kernel, int args[VST_PROBE_ID__N])
 	struct btf *btf;
 
 	for (int i = 0; i < VST_PROBE_ID__N; i++) {
-		if (!vst_probe_table[i].module || module_was_read(i))
+		if (!vst_probe_table[i].module || !strcmp(vst_probe_table[i].module, VST_SYSCALLS) ||
+		    module_was_read(i))
 			continue;
 		btf = btf__load_module_btf(vst_probe_table[i].module, kernel);
 		if (btf)
 			find_tracepoints(btf, btf__type_cnt(kernel), args);
 		btf__free(btf);
 	}
+}
+
+static void find_syscalls(const struct btf *kernel, int args[VST_PROBE_ID__N])
+{
+	if (btf__find_by_name_kind(kernel, VST_SYSCALLS_FUNCTION, BTF_KIND_FUNC) <= 0)
+		return;
+	for (int i = 0; i < VST_PROBE_ID__N; i++)
+		if (vst_probe_table[i].module && !strcmp(vst_probe_table[i].module, VST_SYSCALLS))
+			args[i] = 0;
 }
 
 /* Of the tracepoints that replace each other one is enough: the others are not missing, and not loaded. */
@@ -76,6 +86,7 @@ int vst_probes_find(struct vst_probes *p)
 	memset(args, -1, sizeof(args));
 	find_tracepoints(kernel, 1, args);
 	find_in_modules(kernel, args);
+	find_syscalls(kernel, args);
 	btf__free(kernel);
 	for (int i = 0; i < VST_PROBE_ID__N; i++) {
 		const struct vst_probe_row *row = &vst_probe_table[i];

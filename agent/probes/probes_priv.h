@@ -43,6 +43,7 @@ struct vst_probe {
 	struct bpf_program *prog;
 	struct bpf_link *link;
 	bool missing;	       /* this kernel does not have the tracepoint */
+	bool failed;	       /* of fsync: it could not be attached, and is not tried again */
 	bool elsewhere;	       /* nor does it need it: it has another one in its place */
 	__u64 run_ns, run_cnt; /* at the beginning of a statistics moment */
 	double mean_ns;
@@ -65,8 +66,28 @@ struct vst_probes {
 	double stats_since;  /* monotonic seconds */
 	bool stats_told;     /* that there are none */
 	time_t shared_since; /* monotonic seconds */
-	nlink_t modules;     /* directories in /sys/module when the symbols were looked up; 0: not yet */
+	bool want_fsync;
+	nlink_t fsync_modules; /* directories in /sys/module when the programs of fsync were loaded */
+	nlink_t modules;       /* directories in /sys/module when the symbols were looked up; 0: not yet */
 };
+
+/* Loads a group, once or never: 0 or -errno. */
+int vst_probes_load_group(struct vst_probes *p, enum vst_group group);
+
+/* Opens a group's object and finds its programs. 0 or -errno. */
+int vst_probes_open_group(struct vst_probes *p, enum vst_group group);
+
+/* The maps of a group's object that the first one has too are the first one's. 0 or -errno. */
+int vst_probes_share_maps(struct vst_probes *p, enum vst_group group);
+
+/* Is a filesystem mounted of that type ("ext4", "xfs", "btrfs")? */
+bool vst_probes_is_mounted(const char *type);
+
+/* Attaches and detaches what measures fsync, by what is wanted and mounted (probes_fsync.c). 0 or -errno, logged. */
+int vst_probes_follow_fsync(struct vst_probes *p);
+
+/* Why a probe of fsync is not attached although fsync is to be measured. */
+const char *vst_probes_fsync_why(const struct vst_probes *p, int i, enum vst_probe_state *ret_state);
 
 #define vst_for_each_probe_of(i, g)                                                                                    \
 	for (int i = 0; i < VST_PROBE_ID__N; i++)                                                                      \

@@ -29,7 +29,8 @@ enum vst_when {
 	  "their I/O shows on the devices below only", "no stacked device (dm, md, bcache, zram) is in use")           \
 	X(LOCK, lock, BESIDE, "locks", "waits for them are not shown", "")                                             \
 	X(PAUSE, pause, BESIDE, "the limit of dirty pages", "pauses at it are not shown", "")                          \
-	X(JOURNAL, journal, NEEDED, "the journals of ext4", "waits for them are not shown", "no ext4 is mounted")
+	X(JOURNAL, journal, NEEDED, "the journals of ext4", "waits for them are not shown", "no ext4 is mounted")      \
+	X(FSYNC, fsync, NEEDED, "fsync", "how long it takes is not known", "no rule and nobody asks for it")
 
 enum vst_group {
 #define X(g, ...) VST_GROUP_##g,
@@ -51,7 +52,7 @@ enum {
  *
  * X(GROUP, program, tracepoint, arguments, module, one_of, "what its absence costs")
  *   arguments  of the tracepoint; 0: any number
- *   module     in which the tracepoint may be; NULL: in the kernel alone
+ *   module     in which the tracepoint may be, or VST_SYSCALLS; NULL: in the kernel alone
  *   one_of     a kernel has only some of the tracepoints with the same text here, and needs no more; NULL: it needs this
  *
  * bpf/NAME.bpf.c calls the program vst_PROGRAM.
@@ -95,9 +96,20 @@ enum {
 	X(JOURNAL, handle_start, jbd2_handle_start, 5, "jbd2", NULL, VST_COST_JOURNAL)                                 \
 	X(JOURNAL, handle_begin, ext4_journal_start, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)               \
 	X(JOURNAL, handle_begin_inode, ext4_journal_start_inode, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)   \
-	X(JOURNAL, handle_begin_sb, ext4_journal_start_sb, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)
+	X(JOURNAL, handle_begin_sb, ext4_journal_start_sb, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)         \
+	X(FSYNC, fsync_call_end, sys_exit_fsync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC("xfs and btrfs"))               \
+	X(FSYNC, fdatasync_call_end, sys_exit_fdatasync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC("xfs and btrfs"))       \
+	X(FSYNC, msync_call_end, sys_exit_msync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC("xfs and btrfs"))               \
+	X(FSYNC, fsync_ext4_end, ext4_sync_file_exit, 2, "ext4", NULL, VST_COST_FSYNC("ext4"))                         \
+	X(FSYNC, fsync_ext4_begin, ext4_sync_file_enter, 2, "ext4", NULL, VST_COST_FSYNC("ext4"))                      \
+	X(FSYNC, fsync_xfs_begin, xfs_file_fsync, 1, "xfs", NULL, VST_COST_FSYNC("xfs"))                               \
+	X(FSYNC, fsync_btrfs_begin, btrfs_sync_file, 2, "btrfs", NULL, VST_COST_FSYNC("btrfs"))
 
+/* Instead of a module: the tracepoint is one of a system call, of CONFIG_FTRACE_SYSCALLS. It has no type in BTF: this function tells. */
+#define VST_SYSCALLS "syscalls"
+#define VST_SYSCALLS_FUNCTION "perf_syscall_exit"
 #define VST_COST_JOURNAL "Waits for the journals of ext4 are not shown by vstorctl blame."
+#define VST_COST_FSYNC(fs) "How long fsync takes on " fs " is not known, and no rule can protect it there."
 
 enum vst_probe_id {
 #define X(g, p, ...) VST_PROBE_ID_##p,

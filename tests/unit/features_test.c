@@ -129,6 +129,7 @@ static int set_up(void **state)
 	assert_int_equal(btf__add_enum_value(h->ctx.own_btf, "KF_bpf_list_push_front", 2), 0);
 	assert_int_equal(btf__add_enum_value(h->ctx.own_btf, "KF_bpf_rdonly_cast", 10), 0);
 	add_function(h->ctx.own_btf, "bpf_fentry_test1");
+	add_function(h->ctx.own_btf, VST_SYSCALLS_FUNCTION);
 	put(h, "/proc/self/status", ROOT_STATUS);
 	put(h, "/proc/self/uid_map", HOST_UID_MAP);
 	put(h, "/proc/self/mountinfo",
