@@ -36,6 +36,7 @@ struct options {
 	const char *socket;
 	double interval;
 	double budget;
+	bool fsync;
 	bool verbose;
 };
 
@@ -49,6 +50,7 @@ static void print_help(void)
 	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
 	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
 	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
+	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
 	       "      --version           show the version\n"
@@ -59,11 +61,12 @@ static void print_help(void)
 /* 0, an exit code + 1 to leave at once, with everything said. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_VERSION };
+	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_VERSION };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "budget", required_argument, NULL, OPT_BUDGET },
+		{ "fsync", no_argument, NULL, OPT_FSYNC },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -91,6 +94,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 				fprintf(stderr, "vstord: --budget '%s' is not a percentage from 0 to 100\n", optarg);
 				return VST_EXIT_USAGE + 1;
 			}
+			break;
+		case OPT_FSYNC:
+			o->fsync = true;
 			break;
 		case 'v':
 			o->verbose = true;
@@ -138,7 +144,7 @@ int vst_agent_collect(struct vst_agent *a)
 	take_events(a);
 	err = vst_devices_read(&a->devices);
 	if (!err)
-		err = vst_table_collect(a->table, a->probes, a->owners, begin);
+		err = vst_io_table_collect(a->table, a->probes, a->owners, begin);
 	if (!err)
 		err = vst_waits_disk_collect(a->waits_disk, a->table, a->blame, begin);
 	if (!err)
@@ -147,6 +153,8 @@ int vst_agent_collect(struct vst_agent *a)
 		err = vst_waits_dirty_collect(a->table, a->probes, a->owners, a->blame, begin);
 	if (!err)
 		err = vst_locks_collect(a->locks, a->probes, a->owners, begin);
+	if (!err)
+		err = vst_fsync_collect(a->fsync, a->probes, a->owners, begin);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	if (!err)
 		err = vst_devices_read(&a->devices);
@@ -221,9 +229,10 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	if (err)
 		vst_warn("cannot read the counters: %s; trying again at the next tick", strerror(-err));
 	vst_owners_tick(a->owners, vst_now());
-	vst_table_reclaim(a->table, a->probes, a->owners, vst_now());
+	vst_io_table_reclaim(a->table, a->probes, a->owners, vst_now());
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
 	vst_blame_reclaim(a->blame, vst_now());
+	vst_fsync_reclaim(a->fsync, a->probes, a->owners, vst_now());
 	vst_probes_symbols(a->probes);
 	vst_probes_follow(a->probes);
 	follow_devices(a);
@@ -407,11 +416,12 @@ static int start_probes(struct vst_agent *a)
 	vst_devices_settings(&a->devices);
 	err = err ?: vst_probes_load(&hiers, vst_devices_have_stacked(&a->devices), &a->probes);
 	err = err ?: vst_owners_new("", &a->owners);
-	err = err ?: vst_table_new(&a->table);
+	err = err ?: vst_io_table_new(&a->table);
 	err = err ?: vst_locks_new(&a->locks);
 	err = err ?: vst_blame_new(&a->blame);
 	err = err ?: vst_waits_disk_new(&a->waits_disk);
 	err = err ?: vst_waits_journal_new(&a->waits_journal);
+	err = err ?: vst_fsync_new(&a->fsync);
 	if (err)
 		return err;
 	a->events = ring_buffer__new(vst_probes_maps(a->probes)->events_fd, on_event, a, NULL);
@@ -433,8 +443,9 @@ static void agent_free(struct vst_agent *a)
 	ring_buffer__free(a->events);
 	vst_waits_disk_free(a->waits_disk);
 	vst_waits_journal_free(a->waits_journal);
+	vst_fsync_free(a->fsync);
 	vst_blame_free(a->blame);
-	vst_table_free(a->table);
+	vst_io_table_free(a->table);
 	vst_locks_free(a->locks);
 	vst_owners_free(a->owners);
 	vst_devices_free(&a->devices);
@@ -486,6 +497,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
 	if (!err) {
+		vst_probes_want_fsync(a->probes, o->fsync);
 		err = loop(a, server, o, signal_fd);
 		notify("STOPPING=1");
 	}

@@ -9,7 +9,7 @@
 #include <bpf/libbpf.h>
 
 #include "agent/probes/probes.h"
-#include "agent/waits/symbols.h"
+#include "agent/probes/symbols.h"
 #include "vstor/probes.h"
 
 extern const struct vst_object_row {
