@@ -68,7 +68,7 @@ endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 # --- programs that the tests of bpf/ use ---
-TEST_BIN := $(B)/tests/bpf/kind_trace $(B)/tests/bpf/insns $(B)/tests/bpf/lock_load $(B)/tests/bpf/disk_load
+TEST_BIN := $(addprefix $(B)/tests/bpf/,kind_trace insns lock_load disk_load fsync_load fsync_rows)
 
 $(B)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)
