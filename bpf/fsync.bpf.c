@@ -2,11 +2,12 @@
 /*
  * How long fsync and its kin take, by container and filesystem. Attached only while somebody wants to know.
  *
- * ext4 has a tracepoint at the begin and one at the end, and they cost other system calls nothing. xfs and btrfs have one
- * at the begin only, so the end is the return of the system call: while the classic sys_exit tracepoints of fsync,
- * fdatasync and msync are attached, every system call takes the kernel's slow path (docs/cost.md has figures). A write
- * with O_SYNC or O_DSYNC and an fsync of io_uring reach the filesystem too: on ext4 they are measured like the others, on
- * xfs and btrfs they are counted as not measured, because an exit hook of write(2) would cost all who write.
+ * ext4 has a tracepoint at the begin and one at the end. xfs and btrfs have one at the begin only, so for the end their
+ * function is hooked (fexit). None of these costs another system call anything. Where the kernel lets nobody hook
+ * functions, the end is the return of the system call: while the sys_exit tracepoints of fsync, fdatasync and msync are
+ * attached, every system call takes the kernel's slow path (docs/cost.md has figures). A write with O_SYNC or O_DSYNC and
+ * an fsync of io_uring reach the filesystem too: they are measured like the others, except in that last case, where they
+ * are counted as not measured, because an exit hook of write(2) would cost all who write.
  *
  * The filesystems' programs are raw tracepoints: these are looked up by name when they are attached, so one object works
  * whichever filesystems are modules, and whenever these are loaded.
@@ -18,6 +19,9 @@
 #include "vstor/hist.h"
 
 char LICENSE[] SEC("license") = "GPL";
+
+/* The function is hooked, and its return is the end. */
+const volatile bool vst_fsync_xfs_hooked, vst_fsync_btrfs_hooked;
 
 #define BPF_F_NO_PREALLOC 1 /* include/uapi/linux/bpf.h */
 
@@ -148,9 +152,9 @@ static __always_inline bool end_will_be_seen(void)
 	return nr == NR_FSYNC || nr == NR_FDATASYNC || nr == NR_MSYNC;
 }
 
-static __always_inline void fsync_begin_in_call(__u64 now, __u32 dev)
+static __always_inline void fsync_begin_in_call(__u64 now, __u32 dev, bool hooked)
 {
-	if (!end_will_be_seen()) {
+	if (!hooked && !end_will_be_seen()) {
 		if (vst_task_owner(vst_state_get()))
 			__sync_fetch_and_add(&vst_fsync_state.unmeasured, 1);
 		return;
@@ -166,7 +170,7 @@ int vst_fsync_xfs_begin(struct bpf_raw_tracepoint_args *ctx)
 	const struct xfs_inode *ip = (void *)ctx->args[0];
 
 	if (bpf_core_field_exists(ip->i_vnode))
-		fsync_begin_in_call(now, BPF_CORE_READ(ip, i_vnode.i_sb, s_dev));
+		fsync_begin_in_call(now, BPF_CORE_READ(ip, i_vnode.i_sb, s_dev), vst_fsync_xfs_hooked);
 	return 0;
 }
 
@@ -192,7 +196,21 @@ int vst_fsync_btrfs_begin(struct bpf_raw_tracepoint_args *ctx)
 	__u64 now = bpf_ktime_get_ns();
 	struct file *file = (void *)ctx->args[0];
 
-	fsync_begin_in_call(now, dev_of_btrfs(BPF_CORE_READ(file, f_inode)));
+	fsync_begin_in_call(now, dev_of_btrfs(BPF_CORE_READ(file, f_inode)), vst_fsync_btrfs_hooked);
+	return 0;
+}
+
+SEC("?fexit/xfs_file_fsync")
+int vst_fsync_xfs_end(void *ctx)
+{
+	fsync_end(bpf_ktime_get_ns());
+	return 0;
+}
+
+SEC("?fexit/btrfs_sync_file")
+int vst_fsync_btrfs_end(void *ctx)
+{
+	fsync_end(bpf_ktime_get_ns());
 	return 0;
 }
 

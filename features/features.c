@@ -101,7 +101,7 @@ static const struct vst_feature_row rows[] = {
 	    "The probes' own cost is not known: it is shown as 0.",
 	    "Run it as root, or give it CAP_SYS_ADMIN.")
 	ROW("fentry", "permission", false, vst_look_fentry, "bpf_fentry_test1",
-	    "Nothing: vstor attaches to tracepoints only.",
+	    "Nothing: what would use it is listed among the tracepoints, with its cost.",
 	    "None is needed.")
 
 	VST_PROBES(PROBE)

@@ -20,7 +20,7 @@ struct vst_feature_row {
 	struct vst_feature feature;
 	vst_look *look;
 	const char *arg;
-	unsigned int args;  /* of a tracepoint; 0: any number */
+	int args;	    /* of a tracepoint; 0: any number; VST_FUNCTION */
 	const char *module; /* in which it may be; NULL: in the kernel alone */
 	const char *one_of; /* see VST_PROBES */
 	enum vst_group group;

@@ -243,8 +243,8 @@ static bool is_wanted(const struct vst_probes *p, enum vst_group group)
 		return vst_probes_is_mounted("xfs");
 	case VST_GROUP_JOURNAL:
 		return vst_probes_is_mounted("ext4");
-	case VST_GROUP_FSYNC:
-		return p->want_fsync;
+	case VST_GROUP_FSYNC: /* probes_fsync.c loads it */
+		return false;
 	default:
 		return true;
 	}

@@ -9,22 +9,39 @@
 
 #include "pause.skel.h"
 
+static const char prefix[] = "btf_trace_";
+
+/* The probe's tracepoint is that typedef: how many arguments it has. */
+static void found_tracepoint(const struct btf *btf, const struct btf_type *t, const char *name,
+			     int args[VST_PROBE_ID__N])
+{
+	t = btf__type_by_id(btf, btf__type_by_id(btf, t->type)->type); /* a pointer to a function */
+	for (int i = 0; i < VST_PROBE_ID__N; i++)
+		if (btf_is_func_proto(t) && vst_probe_table[i].args != VST_FUNCTION &&
+		    !strcmp(name + sizeof(prefix) - 1, vst_probe_table[i].tracepoint))
+			args[i] = (int)btf_vlen(t) - 1;
+}
+
+static void found_function(const char *name, int args[VST_PROBE_ID__N])
+{
+	for (int i = 0; i < VST_PROBE_ID__N; i++)
+		if (vst_probe_table[i].args == VST_FUNCTION && !strcmp(name, vst_probe_table[i].tracepoint))
+			args[i] = 0;
+}
+
 /* Into args, how many arguments each probe's tracepoint has, for those among the types from `first` on. */
 static void find_tracepoints(const struct btf *btf, __u32 first, int args[VST_PROBE_ID__N])
 {
-	static const char prefix[] = "btf_trace_";
 	__u32 n = btf__type_cnt(btf);
 
 	for (__u32 id = first; id < n; id++) {
 		const struct btf_type *t = btf__type_by_id(btf, id);
-		const char *name = btf_is_typedef(t) ? btf__name_by_offset(btf, t->name_off) : NULL;
+		const char *name = btf_is_typedef(t) || btf_is_func(t) ? btf__name_by_offset(btf, t->name_off) : NULL;
 
-		if (!name || strncmp(name, prefix, sizeof(prefix) - 1))
-			continue;
-		t = btf__type_by_id(btf, btf__type_by_id(btf, t->type)->type); /* a pointer to a function */
-		for (int i = 0; i < VST_PROBE_ID__N; i++)
-			if (btf_is_func_proto(t) && !strcmp(name + sizeof(prefix) - 1, vst_probe_table[i].tracepoint))
-				args[i] = (int)btf_vlen(t) - 1;
+		if (name && btf_is_func(t))
+			found_function(name, args);
+		else if (name && !strncmp(name, prefix, sizeof(prefix) - 1))
+			found_tracepoint(btf, t, name, args);
 	}
 }
 
@@ -91,8 +108,10 @@ int vst_probes_find(struct vst_probes *p)
 	for (int i = 0; i < VST_PROBE_ID__N; i++) {
 		const struct vst_probe_row *row = &vst_probe_table[i];
 
+		if (p->object[row->group].loaded) /* with what there was then */
+			continue;
 		if (!p->late || vst_object_table[row->group].when != VST_WHEN_START)
-			p->probe[i].missing = args[i] < 0 || (row->args && args[i] != row->args);
+			p->probe[i].missing = args[i] < 0 || (row->args > 0 && args[i] != row->args);
 	}
 	for (int i = 0; i < VST_PROBE_ID__N; i++)
 		if (vst_probe_table[i].one_of && !p->object[vst_probe_table[i].group].loaded)

@@ -16,6 +16,7 @@
 
 #include "agent/base/log.h"
 #include "agent/probes/probes_priv.h"
+#include "features/features.h"
 
 #include "fsync.skel.h"
 
@@ -24,10 +25,22 @@ static bool is_of_syscall(int i)
 	return !strcmp(vst_probe_table[i].module, VST_SYSCALLS);
 }
 
-/* xfs and btrfs have no tracepoint at the end of an fsync. */
-static bool needs_syscalls(int i)
+/* The probe that sees the end of what this one sees begin; -1: none in particular. */
+static int hook_of(int i)
 {
-	return !strcmp(vst_probe_table[i].module, "xfs") || !strcmp(vst_probe_table[i].module, "btrfs");
+	switch (i) {
+	case VST_PROBE_ID_fsync_xfs_begin:
+		return VST_PROBE_ID_fsync_xfs_end;
+	case VST_PROBE_ID_fsync_btrfs_begin:
+		return VST_PROBE_ID_fsync_btrfs_end;
+	default:
+		return -1;
+	}
+}
+
+static bool can_hook(const struct vst_probes *p, int hook)
+{
+	return !p->probe[hook].missing && !p->probe[hook].failed;
 }
 
 static bool syscalls_are_hooked(const struct vst_probes *p)
@@ -37,30 +50,40 @@ static bool syscalls_are_hooked(const struct vst_probes *p)
 }
 
 /* Returns of system calls are hooked while there is a filesystem that needs it. */
-static bool is_useful(int i)
+static bool is_useful(const struct vst_probes *p, int i)
 {
 	if (is_of_syscall(i))
-		return vst_probes_is_mounted("xfs") || vst_probes_is_mounted("btrfs");
+		return (vst_probes_is_mounted("xfs") && !can_hook(p, VST_PROBE_ID_fsync_xfs_end)) ||
+		       (vst_probes_is_mounted("btrfs") && !can_hook(p, VST_PROBE_ID_fsync_btrfs_end));
 	return vst_probes_is_mounted(vst_probe_table[i].module);
+}
+
+static bool end_is_seen(const struct vst_probes *p, int i)
+{
+	int hook = hook_of(i);
+
+	if (hook < 0)
+		return true;
+	return can_hook(p, hook) ? p->probe[hook].link != NULL : syscalls_are_hooked(p);
 }
 
 static bool is_wanted(const struct vst_probes *p, int i)
 {
-	return p->want_fsync && !p->probe[i].missing && !p->probe[i].failed && is_useful(i) &&
-	       (!needs_syscalls(i) || syscalls_are_hooked(p));
+	return p->want_fsync && !p->probe[i].missing && !p->probe[i].failed && is_useful(p, i) && end_is_seen(p, i);
 }
 
 const char *vst_probes_fsync_why(const struct vst_probes *p, int i, enum vst_probe_state *ret_state)
 {
 	*ret_state = VST_PROBE_OFF;
-	if (!is_useful(i))
-		return is_of_syscall(i) ? "no xfs or btrfs is mounted" : "no such filesystem is mounted";
+	if (!is_useful(p, i))
+		return is_of_syscall(i) ? "no filesystem is mounted that needs it" : "no such filesystem is mounted";
 	*ret_state = VST_PROBE_MISSING;
 	if (p->probe[i].missing)
-		return "this kernel does not have the tracepoint";
+		return vst_probe_table[i].args == VST_FUNCTION ? "this kernel does not let functions be hooked"
+							       : "this kernel does not have the tracepoint";
 	if (p->probe[i].failed)
 		return "it could not be attached; the agent's log says why";
-	return "the end of an fsync cannot be seen: the system calls' tracepoints are not attached";
+	return "the end of an fsync cannot be seen: see the other probes of fsync";
 }
 
 /* --- tracepoints of system calls --- */
@@ -173,7 +196,7 @@ static void attach_wanted(struct vst_probes *p)
 		if (probe->link)
 			continue;
 		probe->failed = true;
-		vst_warn("cannot attach to tracepoint %s: %s; how long fsync takes is not known on %s", row->tracepoint,
+		vst_warn("cannot attach to %s: %s; how long fsync takes may not be known on %s", row->tracepoint,
 			 strerror(errno), is_of_syscall(i) ? "xfs and btrfs" : row->module);
 	}
 }
@@ -204,9 +227,24 @@ static bool is_outdated(const struct vst_probes *p)
 	if (count_modules() == p->fsync_modules)
 		return false;
 	vst_for_each_probe_of (i, VST_GROUP_FSYNC)
-		if (p->probe[i].missing && is_useful(i))
+		if (p->probe[i].missing && is_useful(p, i))
 			return true;
 	return false;
+}
+
+/* Hooks functions if that is allowed: it costs other system calls nothing. */
+static void choose(struct vst_probes *p)
+{
+	bool can = vst_features_can_hook_functions();
+
+	vst_for_each_probe_of (i, VST_GROUP_FSYNC) {
+		if (vst_probe_table[i].args != VST_FUNCTION)
+			continue;
+		p->probe[i].missing |= !can;
+		bpf_program__set_autoload(p->probe[i].prog, !p->probe[i].missing);
+	}
+	p->fsync->rodata->vst_fsync_xfs_hooked = !p->probe[VST_PROBE_ID_fsync_xfs_end].missing;
+	p->fsync->rodata->vst_fsync_btrfs_hooked = !p->probe[VST_PROBE_ID_fsync_btrfs_end].missing;
 }
 
 /* Loads it anew, with the maps that it has. */
@@ -226,7 +264,8 @@ static int reload(struct vst_probes *p)
 	err = err ?: bpf_map__reuse_fd(p->fsync->maps.vst_fsync_rows, bpf_map__fd(old->maps.vst_fsync_rows));
 	err = err ?: bpf_map__reuse_fd(p->fsync->maps.vst_fsync_open, bpf_map__fd(old->maps.vst_fsync_open));
 	err = err ?: bpf_map__reuse_fd(p->fsync->maps.bss, bpf_map__fd(old->maps.bss));
-	p->object[VST_GROUP_FSYNC].loaded = false;
+	if (!err)
+		choose(p);
 	err = err ?: vst_probes_load_group(p, VST_GROUP_FSYNC);
 	fsync_bpf__destroy(old);
 	return err;
@@ -235,13 +274,17 @@ static int reload(struct vst_probes *p)
 static int load(struct vst_probes *p)
 {
 	struct vst_object *o = &p->object[VST_GROUP_FSYNC];
+	bool again = o->loaded;
 	int err;
 
 	if (o->loaded && o->open && !is_outdated(p))
 		return 0;
 	p->fsync_modules = count_modules();
+	o->loaded = false;
 	err = vst_probes_find(p);
-	err = err ?: (o->open ? reload(p) : vst_probes_load_group(p, VST_GROUP_FSYNC));
+	if (!err && !again)
+		choose(p);
+	err = err ?: (again ? reload(p) : vst_probes_load_group(p, VST_GROUP_FSYNC));
 	if (err)
 		return err;
 	open_maps(p);

@@ -23,7 +23,7 @@ extern const struct vst_probe_row {
 	enum vst_group group;
 	const char *name;
 	const char *tracepoint;
-	int args;	    /* of the tracepoint; 0: any number */
+	int args;	    /* of the tracepoint; 0: any number; VST_FUNCTION */
 	const char *module; /* in which it may be; NULL: in the kernel alone */
 	const char *one_of; /* see VST_PROBES */
 } vst_probe_table[VST_PROBE_ID__N];

@@ -51,7 +51,7 @@ enum {
  * seen at its submission; of a wait the end comes before the begin, so that none begins whose end is not seen.
  *
  * X(GROUP, program, tracepoint, arguments, module, one_of, "what its absence costs")
- *   arguments  of the tracepoint; 0: any number
+ *   arguments  of the tracepoint; 0: any number; VST_FUNCTION: it is no tracepoint but a function, hooked at its return
  *   module     in which the tracepoint may be, or VST_SYSCALLS; NULL: in the kernel alone
  *   one_of     a kernel has only some of the tracepoints with the same text here, and needs no more; NULL: it needs this
  *
@@ -97,19 +97,27 @@ enum {
 	X(JOURNAL, handle_begin, ext4_journal_start, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)               \
 	X(JOURNAL, handle_begin_inode, ext4_journal_start_inode, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)   \
 	X(JOURNAL, handle_begin_sb, ext4_journal_start_sb, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)         \
-	X(FSYNC, fsync_call_end, sys_exit_fsync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC("xfs and btrfs"))               \
-	X(FSYNC, fdatasync_call_end, sys_exit_fdatasync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC("xfs and btrfs"))       \
-	X(FSYNC, msync_call_end, sys_exit_msync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC("xfs and btrfs"))               \
+	X(FSYNC, fsync_call_end, sys_exit_fsync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC_CALL)                           \
+	X(FSYNC, fdatasync_call_end, sys_exit_fdatasync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC_CALL)                   \
+	X(FSYNC, msync_call_end, sys_exit_msync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC_CALL)                           \
+	X(FSYNC, fsync_xfs_end, xfs_file_fsync, VST_FUNCTION, "xfs", NULL, VST_COST_FSYNC_HOOK("xfs"))                 \
+	X(FSYNC, fsync_btrfs_end, btrfs_sync_file, VST_FUNCTION, "btrfs", NULL, VST_COST_FSYNC_HOOK("btrfs"))          \
 	X(FSYNC, fsync_ext4_end, ext4_sync_file_exit, 2, "ext4", NULL, VST_COST_FSYNC("ext4"))                         \
 	X(FSYNC, fsync_ext4_begin, ext4_sync_file_enter, 2, "ext4", NULL, VST_COST_FSYNC("ext4"))                      \
 	X(FSYNC, fsync_xfs_begin, xfs_file_fsync, 1, "xfs", NULL, VST_COST_FSYNC("xfs"))                               \
 	X(FSYNC, fsync_btrfs_begin, btrfs_sync_file, 2, "btrfs", NULL, VST_COST_FSYNC("btrfs"))
+
+#define VST_FUNCTION (-1)
 
 /* Instead of a module: the tracepoint is one of a system call, of CONFIG_FTRACE_SYSCALLS. It has no type in BTF: this function tells. */
 #define VST_SYSCALLS "syscalls"
 #define VST_SYSCALLS_FUNCTION "perf_syscall_exit"
 #define VST_COST_JOURNAL "Waits for the journals of ext4 are not shown by vstorctl blame."
 #define VST_COST_FSYNC(fs) "How long fsync takes on " fs " is not known, and no rule can protect it there."
+#define VST_COST_FSYNC_CALL "How long fsync takes on xfs and btrfs is not known where their functions cannot be hooked."
+#define VST_COST_FSYNC_HOOK(fs)                                                                                        \
+	"While fsync is measured on " fs                                                                               \
+	", each system call takes longer, and writes with O_SYNC are not measured there."
 
 enum vst_probe_id {
 #define X(g, p, ...) VST_PROBE_ID_##p,

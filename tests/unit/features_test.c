@@ -97,6 +97,10 @@ static struct btf *make_btf(const char *without, const char *odd, int odd_args)
 	for (size_t i = 0; i < N(rows); i++) {
 		if (rows[i].look != vst_look_tracepoint || (without && !strcmp(rows[i].arg, without)))
 			continue;
+		if (rows[i].args == VST_FUNCTION) {
+			assert_true(btf__add_func(btf, rows[i].arg, BTF_FUNC_STATIC, btf__add_func_proto(btf, 0)) > 0);
+			continue;
+		}
 		add_tracepoint(btf, rows[i].arg, odd && !strcmp(rows[i].arg, odd) ? odd_args : (int)rows[i].args);
 	}
 	return btf;
