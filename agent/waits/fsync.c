@@ -8,6 +8,7 @@
 
 #include <bpf/bpf.h>
 
+#include "agent/base/log.h"
 #include "agent/waits/fsync.h"
 
 #define CHUNK 256	 /* entries of a map that are read at once */
@@ -31,6 +32,7 @@ struct vst_fsync {
 	__u64 turn;  /* of vst_fsync_collect() */
 	__u64 ended; /* calls that the probes had seen return */
 	bool any_open;
+	bool told_lost, told_unmeasured;
 	struct vst_fsync_key keys[CHUNK];
 	struct vst_fsync_row rows[CHUNK];
 	__u32 tids[CHUNK];
@@ -221,6 +223,14 @@ static int read_open(struct vst_fsync *f, int fd, struct vst_owners *owners, dou
 	return 0;
 }
 
+static void tell_once(bool *told, __u64 n, const char *what)
+{
+	if (!n || *told)
+		return;
+	vst_warn("%s", what);
+	*told = true;
+}
+
 /*
  * Those that have returned first, then those that are under way: one that returns in between is in neither, and its time
  * comes with the next turn. The other way around it would be in both, and the sum would have to fall.
@@ -247,6 +257,12 @@ int vst_fsync_collect(struct vst_fsync *f, const struct vst_probes *probes, stru
 	if (ended != f->ended)
 		err = read_rows(f, m->fsync_rows_fd, owners, now);
 	f->ended = ended;
+	tell_once(&f->told_lost, m->fsync_state->lost,
+		  "some fsyncs are not measured: more cgroups or threads wait for fsync than there is room for");
+	tell_once(&f->told_unmeasured, m->fsync_state->unmeasured,
+		  "writes with O_SYNC or O_DSYNC and fsyncs of io_uring are not measured on xfs and btrfs: this kernel "
+		  "does "
+		  "not let functions be hooked, see fentry in `vstorctl doctor`");
 	err = err ?: read_open(f, m->fsync_open_fd, owners, now);
 	for (w = f->waits; w; w = w->hh.next)
 		if (w->changed == f->turn && w->sum_ns + w->open_ns > w->total_ns)

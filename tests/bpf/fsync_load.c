@@ -2,7 +2,7 @@
 /*
  * fsync_load HOW FILE N [THREADS]: writes to FILE and makes it durable N times in each thread, and prints
  * "COUNT SUM_NS MAX_NS" as the program itself measured it, from call to return.
- *   fsync, fdatasync, msync  4 KiB are written before each, which is not measured
+ *   fsync, fdatasync, msync  256 KiB are written before each, which is not measured
  *   osync                    writes with O_SYNC: what is measured is the write
  */
 #include <errno.h>
@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK 4096
-#define BLOCKS 64
+#define BLOCK (256 * 1024)
+#define BLOCKS 16
 
 struct load {
 	const char *how, *file;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: -lbpf */
+/* LINK: agent/base/log.c -lbpf */
 /* What the agent makes of the rows of the probes of fsync, and of what is under way. */
 #include <setjmp.h>
 #include <stdarg.h>
