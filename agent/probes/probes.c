@@ -17,7 +17,7 @@
 #include "skeletons.h"
 
 const struct vst_object_row vst_object_table[VST_GROUP__N] = {
-#define X(g, s, when, what, without, off) { VST_WHEN_##when, what, without, off },
+#define X(g, s, when, what, without, off) { #s, VST_WHEN_##when, what, without, off },
 	VST_OBJECTS(X)
 #undef X
 };

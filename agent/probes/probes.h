@@ -45,6 +45,7 @@ enum vst_probe_state {
 struct vst_probe_info {
 	const char *name;
 	const char *tracepoint;
+	const char *group; /* what it is a part of: the object's name, and what vstorctl doctor calls it */
 	enum vst_probe_state state;
 	const char *why; /* "" if attached */
 	double run_ns;	 /* mean of a run; 0: not known */

@@ -117,7 +117,9 @@ void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info
 	const struct vst_probe *probe = &p->probe[i];
 	struct bpf_prog_info info;
 
-	*ret = (struct vst_probe_info){ .name = vst_probe_table[i].name, .tracepoint = vst_probe_table[i].tracepoint };
+	*ret = (struct vst_probe_info){ .name = vst_probe_table[i].name,
+					.tracepoint = vst_probe_table[i].tracepoint,
+					.group = vst_object_table[vst_probe_table[i].group].name };
 	if (!probe->link && p->late) { /* another thread's */
 		ret->why = why_not(p, i, &ret->state);
 		return;

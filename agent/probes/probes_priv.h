@@ -13,6 +13,7 @@
 #include "vstor/probes.h"
 
 extern const struct vst_object_row {
+	const char *name;
 	enum vst_when when;
 	const char *what;
 	const char *without;

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -28,7 +26,7 @@ struct vst_fsync {
 	struct seen *seen;
 	struct vst_fsync_wait *waits;
 	unsigned int n_seen;
-	__u32 last_id;
+	struct vst_wait_rows *wait_rows;
 	__u64 turn;  /* of vst_fsync_collect() */
 	__u64 ended; /* calls that the probes had seen return */
 	bool any_open;
@@ -39,12 +37,13 @@ struct vst_fsync {
 	struct vst_fsync_open open[CHUNK];
 };
 
-int vst_fsync_new(struct vst_fsync **ret)
+int vst_fsync_new(struct vst_wait_rows *rows, struct vst_fsync **ret)
 {
 	struct vst_fsync *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;
+	f->wait_rows = rows;
 	*ret = f;
 	return 0;
 }
@@ -59,7 +58,7 @@ static void seen_free(struct vst_fsync *f, struct seen *s)
 static void wait_free(struct vst_fsync *f, struct vst_fsync_wait *w)
 {
 	HASH_DEL(f->waits, w);
-	w->key.container->rows--;
+	vst_wait_row_end(f->wait_rows, &w->row);
 	free(w);
 }
 
@@ -75,22 +74,6 @@ void vst_fsync_free(struct vst_fsync *f)
 	HASH_ITER(hh, f->waits, w, next_wait)
 	wait_free(f, w);
 	free(f);
-}
-
-/* A filesystem that is on no disk that we know has the number of its own. */
-static void name_device(__u32 dev, char *buf, size_t size)
-{
-	char path[64], target[PATH_MAX];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", dev >> 20, dev & 0xfffff);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n > 0) {
-		target[n] = 0;
-		snprintf(buf, size, "%.*s", (int)size - 1, strrchr(target, '/') ? strrchr(target, '/') + 1 : target);
-	} else {
-		snprintf(buf, size, "%u:%u", dev >> 20, dev & 0xfffff);
-	}
 }
 
 static struct vst_key owner_of(const struct vst_fsync_key *key)
@@ -112,13 +95,13 @@ static struct vst_fsync_wait *wait_of(struct vst_fsync *f, const struct vst_fsyn
 	if (w)
 		return w;
 	w = calloc(1, sizeof(*w));
-	if (!w)
+	if (!w || vst_wait_row_init(f->wait_rows, &w->row, VST_WAIT_FSYNC, VST_WAIT_OF_WAITER, key.container, NULL)) {
+		free(w);
 		return NULL;
-	w->id = ++f->last_id;
+	}
+	w->row.value->dev = from->dev;
+	w->row.changed_at = now;
 	w->key = key;
-	w->key.container->rows++;
-	w->waited_at = now;
-	name_device(from->dev, w->name, sizeof(w->name));
 	HASH_ADD(hh, f->waits, key, sizeof(w->key), w);
 	return w;
 }
@@ -158,7 +141,7 @@ static void row_take(struct vst_fsync *f, struct seen *s, const struct vst_fsync
 	for (int i = 0; i < VST_HIST_BUCKETS; i++)
 		w->hist[i] += row->hist[i] - s->row.hist[i];
 	s->row = *row;
-	s->changed_at = w->waited_at = now;
+	s->changed_at = w->row.changed_at = now;
 	w->changed = f->turn;
 }
 
@@ -194,7 +177,7 @@ static void open_take(struct vst_fsync *f, struct vst_fsync_wait *w, __u64 begin
 	if (!w->oldest_ns || begin_ns < w->oldest_ns)
 		w->oldest_ns = begin_ns;
 	w->open_ns += now_ns > begin_ns ? now_ns - begin_ns : 0;
-	w->waited_at = now;
+	w->row.changed_at = now;
 	w->changed = f->turn;
 	f->any_open = true;
 }
@@ -223,6 +206,35 @@ static int read_open(struct vst_fsync *f, int fd, struct vst_owners *owners, dou
 	return 0;
 }
 
+/* Makes the value that the next snapshot has. */
+static int show(struct vst_fsync *f, struct vst_fsync_wait *w, struct vst_devices *devices)
+{
+	unsigned int n = 0;
+	struct vst_snap_wait *v;
+	char name[64];
+
+	for (int i = 0; i < VST_HIST_BUCKETS; i++)
+		n += w->hist[i] != 0;
+	v = vst_wait_row_change(f->wait_rows, &w->row, n);
+	if (!v)
+		return -ENOMEM;
+	n = 0;
+	for (__u32 i = 0; i < VST_HIST_BUCKETS; i++)
+		if (w->hist[i])
+			v->times.hist.bucket[n++] = (struct vst_bucket){ .index = i, .n = w->hist[i] };
+	v->times.sum_ns = w->sum_ns;
+	v->times.max_ns = w->max_ns;
+	v->waits = w->count;
+	v->total_ns = w->total_ns;
+	v->waiting = w->waiting;
+	v->oldest_ns = w->oldest_ns;
+	vst_devices_name(devices, v->dev, name, sizeof(name));
+	if (!*name) /* a filesystem that is on no disk that we know */
+		snprintf(name, sizeof(name), "%u:%u", v->dev >> 20, v->dev & 0xfffff);
+	vst_wait_row_texts(&w->row, &(struct vst_wait_texts){ .name = name });
+	return 0;
+}
+
 static void tell_once(bool *told, __u64 n, const char *what)
 {
 	if (!n || *told)
@@ -235,7 +247,8 @@ static void tell_once(bool *told, __u64 n, const char *what)
  * Those that have returned first, then those that are under way: one that returns in between is in neither, and its time
  * comes with the next turn. The other way around it would be in both, and the sum would have to fall.
  */
-int vst_fsync_collect(struct vst_fsync *f, const struct vst_probes *probes, struct vst_owners *owners, double now)
+int vst_fsync_collect(struct vst_fsync *f, const struct vst_probes *probes, struct vst_owners *owners,
+		      struct vst_devices *devices, double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
 	struct vst_fsync_wait *w;
@@ -264,9 +277,14 @@ int vst_fsync_collect(struct vst_fsync *f, const struct vst_probes *probes, stru
 		  "does "
 		  "not let functions be hooked, see fentry in `vstorctl doctor`");
 	err = err ?: read_open(f, m->fsync_open_fd, owners, now);
-	for (w = f->waits; w; w = w->hh.next)
-		if (w->changed == f->turn && w->sum_ns + w->open_ns > w->total_ns)
+	for (w = f->waits; w; w = w->hh.next) {
+		if (w->changed != f->turn)
+			continue;
+		if (w->sum_ns + w->open_ns > w->total_ns)
 			w->total_ns = w->sum_ns + w->open_ns;
+		if (show(f, w, devices))
+			err = -ENOMEM;
+	}
 	return err;
 }
 
@@ -298,28 +316,12 @@ void vst_fsync_reclaim(struct vst_fsync *f, const struct vst_probes *probes, str
 			s->wait->used = f->turn;
 	}
 	HASH_ITER(hh, f->waits, w, next_wait)
-	if (w->used != f->turn && !w->waiting && (now - w->waited_at > VST_KEEP_DEAD || w->key.container->crowded_out))
+	if (w->used != f->turn && !w->waiting &&
+	    (now - w->row.changed_at > VST_KEEP_DEAD || w->key.container->crowded_out))
 		wait_free(f, w);
 }
 
 const struct vst_fsync_wait *vst_fsync_waits(const struct vst_fsync *f)
 {
 	return f->waits;
-}
-
-int vst_fsync_times(const struct vst_fsync_wait *w, struct vst_times *ret)
-{
-	struct vst_bucket *bucket;
-	unsigned int n = 0;
-
-	for (int i = 0; i < VST_HIST_BUCKETS; i++)
-		n += w->hist[i] != 0;
-	bucket = calloc(n ?: 1, sizeof(*bucket));
-	if (!bucket)
-		return -ENOMEM;
-	*ret = (struct vst_times){ .hist = { bucket, n }, .sum_ns = w->sum_ns, .max_ns = w->max_ns };
-	for (__u32 i = 0; i < VST_HIST_BUCKETS; i++)
-		if (w->hist[i])
-			*bucket++ = (struct vst_bucket){ .index = i, .n = w->hist[i] };
-	return 0;
 }

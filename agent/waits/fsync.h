@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * How long containers wait for fsync and its kin, from the call to its return: a row for each container and filesystem,
- * which only grows, and what is under way. There is something here while vst_probes_want_fsync() is on.
+ * which only grows, and what is under way. There is something new here while vst_probes_want_fsync() is on.
  */
 #ifndef VST_WAITS_FSYNC_H
 #define VST_WAITS_FSYNC_H
 
 #include <uthash.h>
 
+#include "agent/io/devices.h"
 #include "agent/probes/probes.h"
-#include "agent/who/owners.h"
-#include "lib/counts.h"
+#include "agent/waits/wait_rows.h"
 #include "vstor/abi_fsync.h"
 
 struct vst_fsync_wait_key {
@@ -19,9 +19,8 @@ struct vst_fsync_wait_key {
 };
 
 struct vst_fsync_wait {
-	__u32 id; /* unique, never given again */
+	struct vst_wait_row row; /* what sinks are shown: see vst_fsync_collect() */
 	struct vst_fsync_wait_key key;
-	char name[40]; /* of that partition or disk */
 	/* of those that have returned: */
 	__u64 count;
 	__u64 sum_ns;
@@ -33,28 +32,29 @@ struct vst_fsync_wait {
 	__u64 open_ns;	 /* how long they have waited, together */
 	/* of both: */
 	__u64 total_ns; /* the time waited so far; it never falls */
-	__u64 changed;	/* the vst_fsync_collect() that changed it last: 1, 2, ... */
-	/* fsync.c's own: */
-	double waited_at; /* monotonic seconds */
-	__u64 used;	  /* the last vst_fsync_collect() after which a cgroup referred to it */
+	/* the last vst_fsync_collect(), counted from 1, ... */
+	__u64 changed; /* ... that changed it */
+	__u64 used;    /* ... after which a cgroup referred to it */
 	UT_hash_handle hh;
 };
 
 struct vst_fsync;
 
-int vst_fsync_new(struct vst_fsync **ret);
+/* rows: of all waits, which outlive it. */
+int vst_fsync_new(struct vst_wait_rows *rows, struct vst_fsync **ret);
 void vst_fsync_free(struct vst_fsync *f);
 
-/* Once a tick: reads what the probes have counted. now: monotonic seconds. 0 or -errno. */
-int vst_fsync_collect(struct vst_fsync *f, const struct vst_probes *probes, struct vst_owners *owners, double now);
+/*
+ * Once a tick: reads what the probes have counted, and makes new values of the rows that have changed: of type
+ * VST_WAIT_FSYNC, of waiters. now: monotonic seconds. 0 or -errno.
+ */
+int vst_fsync_collect(struct vst_fsync *f, const struct vst_probes *probes, struct vst_owners *owners,
+		      struct vst_devices *devices, double now);
 
 /* Once a tick: forgets what was kept long enough, and cgroups that are gone. */
 void vst_fsync_reclaim(struct vst_fsync *f, const struct vst_probes *probes, struct vst_owners *owners, double now);
 
 /* For iteration with uthash's ->hh.next. */
 const struct vst_fsync_wait *vst_fsync_waits(const struct vst_fsync *f);
-
-/* The times of those that have returned. ret->hist.bucket is the caller's, to be freed. 0 or -ENOMEM, *ret is then as before. */
-int vst_fsync_times(const struct vst_fsync_wait *w, struct vst_times *ret);
 
 #endif /* VST_WAITS_FSYNC_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/base/log.c -lbpf */
+/* LINK: agent/base/log.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c -lbpf */
 /* What the agent makes of the rows of the probes of fsync, and of what is under way. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,6 +72,7 @@ static int fake_take(int fd, const void *key, void *value)
 #define bpf_map_lookup_and_delete_elem fake_take
 #include "agent/waits/fsync.c"
 
+static struct vst_wait_rows wait_rows;
 static struct vst_fsync_state state;
 static struct vst_maps maps;
 static struct vst_container containers[4];
@@ -94,6 +95,11 @@ bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double bef
 	return key->owner == gone;
 }
 
+void vst_devices_name(struct vst_devices *devs, __u32 dev, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s", dev == 9 ? "" : "loop1p2");
+}
+
 /* --- helpers --- */
 
 static int set_up(void **ret)
@@ -106,14 +112,17 @@ static int set_up(void **ret)
 	n_rows = n_opens = row_reads = 0;
 	gone = 0;
 	maps = (struct vst_maps){ .fsync_rows_fd = ROWS_FD, .fsync_open_fd = OPEN_FD, .fsync_state = &state };
-	assert_int_equal(vst_fsync_new(&f), 0);
+	assert_int_equal(vst_fsync_new(&wait_rows, &f), 0);
 	*ret = f;
 	return 0;
 }
 
 static int tear_down(void **ret)
 {
+	while (vst_wait_rows_changed(&wait_rows))
+		;
 	vst_fsync_free(*ret);
+	vst_wait_rows_free(&wait_rows);
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(containers[i].rows, 0);
 	return 0;
@@ -140,7 +149,7 @@ static void returns(__u64 cgroup, __u32 dev, __u64 ns)
 
 static void collect(struct vst_fsync *f, double now)
 {
-	assert_int_equal(vst_fsync_collect(f, NULL, NULL, now), 0);
+	assert_int_equal(vst_fsync_collect(f, NULL, NULL, NULL, now), 0);
 }
 
 static const struct vst_fsync_wait *wait(const struct vst_fsync *f, int container, __u64 dev)
@@ -169,7 +178,7 @@ static void test_not_measured(void **ret)
 static void test_returned(void **ret)
 {
 	struct vst_fsync *f = *ret;
-	struct vst_times times;
+	const struct vst_snap_wait *shown;
 
 	returns(10, 7 << 20 | 1, 5000000);
 	returns(10, 7 << 20 | 1, 7000000);
@@ -183,13 +192,23 @@ static void test_returned(void **ret)
 	assert_int_equal(wait(f, 0, 7 << 20 | 1)->waiting, 0);
 	assert_int_equal(wait(f, 0, 7 << 20 | 2)->count, 1);
 	assert_int_equal(wait(f, 1, 7 << 20 | 1)->sum_ns, 9000000);
-	assert_int_equal(vst_fsync_times(wait(f, 0, 7 << 20 | 1), &times), 0);
-	assert_int_equal(times.sum_ns, 12000000);
-	assert_int_equal(times.hist.n, 2);
-	assert_int_equal(times.hist.bucket[0].index, vst_hist_index(5000000));
-	assert_int_equal(times.hist.bucket[1].index, vst_hist_index(7000000));
-	assert_int_equal(times.hist.bucket[1].n, 1);
-	free(times.hist.bucket);
+	shown = wait(f, 0, 7 << 20 | 1)->row.value;
+	assert_int_equal(shown->type, VST_WAIT_FSYNC);
+	assert_int_equal(shown->side, VST_WAIT_OF_WAITER);
+	assert_int_equal(shown->dev, 7 << 20 | 1);
+	assert_string_equal(shown->name, "loop1p2");
+	assert_int_equal(shown->waits, 2);
+	assert_int_equal(shown->total_ns, 12000000);
+	assert_int_equal(shown->times.sum_ns, 12000000);
+	assert_int_equal(shown->times.max_ns, 7000000);
+	assert_int_equal(shown->times.hist.n, 2);
+	assert_int_equal(shown->times.hist.bucket[0].index, vst_hist_index(5000000));
+	assert_int_equal(shown->times.hist.bucket[1].index, vst_hist_index(7000000));
+	assert_int_equal(shown->times.hist.bucket[1].n, 1);
+	/* of no disk that is known */
+	returns(30, 9, 1000);
+	collect(f, 2);
+	assert_string_equal(wait(f, 2, 9)->row.value->name, "0:9");
 }
 
 /* Two cgroups of one container are one row. */
@@ -242,6 +261,10 @@ static void test_under_way(void **ret)
 	assert_int_equal(w->oldest_ns, 8000000000);
 	assert_int_equal(w->count, 0);
 	assert_int_equal(w->total_ns, 3000000000);
+	assert_int_equal(w->row.value->waiting, 2);
+	assert_int_equal(w->row.value->oldest_ns, 8000000000);
+	assert_int_equal(w->row.value->total_ns, 3000000000);
+	assert_int_equal(w->row.value->times.hist.n, 0);
 	/* each second of waiting is charged when it passes */
 	collect(f, 11);
 	assert_int_equal(w->total_ns, 5000000000);
