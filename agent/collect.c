@@ -272,27 +272,46 @@ static __u64 nearest(__u64 low, __u64 high, __u64 seen)
 	return seen < low ? low : seen > high ? high : seen;
 }
 
-/* The texts stay those of the device's room. */
-static void device_now(const struct vst_io_table *t, const struct vst_device *d, struct vst_snap_device *ret)
+struct book {
+	struct vst_count kernel;
+	struct vst_seen seen;
+};
+
+static struct book book_of(const struct vst_io_table *t, const struct vst_device *d)
 {
 	static const struct vst_seen none;
-	const struct vst_seen *seen = vst_io_table_seen(t, d->dev) ?: &none;
+	struct book b = { .seen = *(vst_io_table_seen(t, d->dev) ?: &none) };
 	struct vst_count low, high;
 
 	vst_device_kernel(d, &low, &high);
+	b.kernel.ios = nearest(low.ios, high.ios, b.seen.seen.ios);
+	b.kernel.bytes = nearest(low.bytes, high.bytes, b.seen.seen.bytes);
+	return b;
+}
+
+/* Where each of VST_DEVICE_COUNTERS is: one that is missing here does not compile. */
+#define DEVICE_kernel_ios b.kernel.ios
+#define DEVICE_kernel_bytes b.kernel.bytes
+#define DEVICE_seen_ios b.seen.seen.ios
+#define DEVICE_seen_bytes b.seen.seen.bytes
+#define DEVICE_attributed_ios b.seen.attributed.ios
+#define DEVICE_attributed_bytes b.seen.attributed.bytes
+
+/* The texts stay those of the device's room. */
+static void device_now(const struct vst_io_table *t, const struct vst_device *d, struct vst_snap_device *ret)
+{
+	const struct book b = book_of(t, d);
+
 	ret->dev = d->dev;
 	ret->layer = d->layer;
 	ret->name = (char *)d->name;
 	ret->present = d->present;
 	ret->accounted = d->accounted;
 	ret->not_judged = (char *)not_judged(d);
-	ret->counter[VST_DEVICE_kernel_ios] = nearest(low.ios, high.ios, seen->seen.ios);
-	ret->counter[VST_DEVICE_kernel_bytes] = nearest(low.bytes, high.bytes, seen->seen.bytes);
-	ret->counter[VST_DEVICE_seen_ios] = seen->seen.ios;
-	ret->counter[VST_DEVICE_seen_bytes] = seen->seen.bytes;
-	ret->counter[VST_DEVICE_attributed_ios] = seen->attributed.ios;
-	ret->counter[VST_DEVICE_attributed_bytes] = seen->attributed.bytes;
-	memcpy(ret->lost, seen->lost, sizeof(ret->lost));
+#define X(side, field, d) ret->counter[VST_DEVICE_##side##_##field] = DEVICE_##side##_##field;
+	VST_DEVICE_COUNTERS(X)
+#undef X
+	memcpy(ret->lost, b.seen.lost, sizeof(ret->lost));
 	ret->in_flight = d->in_flight;
 }
 

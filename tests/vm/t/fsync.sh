@@ -30,7 +30,8 @@ agrees() { # FS HOW
 	same "fsyncs by $2 on $1" $((n - n0)) "$program_n"
 	[ "$2" != osync ] || return 0 # the write itself is not a part of it
 	[ $((ns - ns0)) -le "$program_ns" ] || fail "$2 on $1: $((ns - ns0)) ns, and the program saw only $program_ns"
-	at_least "per mille of the time of $2 on $1" $(((ns - ns0) * 1000 / program_ns)) 980
+	# emulated, the way from the call to the probe takes 0.1 ms
+	at_least "per mille of the time of $2 on $1" $(((ns - ns0) * 1000 / program_ns)) 950
 }
 
 open_for() { # CGROUP NS
