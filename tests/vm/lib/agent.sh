@@ -6,7 +6,11 @@ readonly SOCKET=/run/vstor/vstor.sock AGENT_LOG=/dev/shm/vstord.log
 AGENT=
 BALANCE=
 
-agent_start() { # OPTION...
+agent_start() {
+	agent_start_with --interval 1
+}
+
+agent_start_with() { # OPTION...
 	local p
 	for p in vstord vstorctl; do [ -x "$TREE/build/$p" ] || fail "build/$p is not built: make"; done
 	rm -f "$AGENT_LOG" # of a test before

@@ -43,7 +43,7 @@ not_attached() {
 }
 
 cgroup_new a
-agent_start --fsync
+agent_start_with --fsync
 for fs in ext4 xfs btrfs; do # each module comes while the agent runs
 	mounted $fs "$dev" /mnt/$fs
 	wait_for 60 "the probes of $fs" attached fsync_${fs}_begin
