@@ -25,7 +25,7 @@ void vst_feeds_close(struct vst_feeds *f)
 	vst_mounts_free(f->mounts);
 }
 
-const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_age)
+const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_age, bool names)
 {
 	const char *path = feeds[feed].path;
 
@@ -36,7 +36,8 @@ const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_
 		path = vst_rows_begin(f->rows);
 	else
 		vst_growth_begin(f->growth[feed]);
-	snprintf(f->path, sizeof(f->path), "%s%cmax_age=%g", path, strchr(path, '?') ? '&' : '?', max_age);
+	snprintf(f->path, sizeof(f->path), "%s%cmax_age=%g%s", path, strchr(path, '?') ? '&' : '?', max_age,
+		 names && feed != VST_FEED_IO ? "&names=1" : "");
 	return f->path;
 }
 

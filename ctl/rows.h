@@ -24,7 +24,7 @@
 	X(size)                                                                                                        \
 	X(witness)
 
-struct vst_io_row {
+struct vst_wire_row {
 	__u64 id;
 	char *text; /* all labels, one after the other */
 	size_t text_len;
@@ -37,7 +37,7 @@ struct vst_io_row {
 	struct vst_counts base, now; /* at the last commit; as in this reply */
 	struct vst_open in_flight;   /* as in this reply */
 	__u64 reply;		     /* the last one that had it */
-	struct vst_io_row *next;
+	struct vst_wire_row *next;
 };
 
 /*
@@ -45,7 +45,7 @@ struct vst_io_row {
  * Borrows from rows: valid until the next vst_rows_begin().
  */
 struct vst_io_delta {
-	const struct vst_io_row *row;
+	const struct vst_wire_row *row;
 	struct vst_counts counts; /* the times' max_ns is that of the interval */
 	struct vst_open in_flight;
 	struct vst_bucket *buckets; /* where the histograms of counts are stored */
