@@ -32,6 +32,9 @@ $(B)/%.bpf.o: bpf/%.bpf.c | $(B)
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf >$@.tmp && mv $@.tmp $@
 
+$(B)/skeletons.h: $(BPF_SKEL)
+	printf '#include "%s"\n' $(notdir $^) >$@
+
 # --- user side. What both programs may need is in one archive: the linker takes the members that are used. ---
 SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)))
 AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard agent/*.c agent/*/*.c))
@@ -39,7 +42,7 @@ CTL_OBJ    := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
 
 $(B)/agent/%.o: CFLAGS += $(shell $(PKG_CONFIG) --cflags $(AGENT_PKGS))
 $(B)/ctl/%.o:   CFLAGS += $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS))
-$(AGENT_OBJ): $(BPF_SKEL)
+$(AGENT_OBJ): $(BPF_SKEL) $(B)/skeletons.h
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
@@ -65,7 +68,7 @@ endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 # --- programs that the tests of bpf/ use ---
-TEST_BIN := $(B)/tests/bpf/kind_trace $(B)/tests/bpf/insns $(B)/tests/bpf/lock_load $(B)/tests/bpf/disk_load
+TEST_BIN := $(addprefix $(B)/tests/bpf/,kind_trace insns lock_load disk_load fsync_load fsync_rows)
 
 $(B)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)
