@@ -39,8 +39,9 @@ static const struct {
 	{ "did not find expected hexdecimal number", "use single quotes, in which \\ is an ordinary character" },
 	{ "did not find expected ',' or ']'", "close the list with ]" },
 	{ "did not find expected ',' or '}'", "close the mapping with }" },
-	{ "did not find expected '-' indicator", "indent the items of a list alike, each with '- '" },
-	{ "did not find expected key", "indent the keys of a mapping alike, and close quotes and brackets" },
+	{ "did not find expected '-' indicator", "indent the keys of a mapping alike, and the items of a list" },
+	{ "did not find expected key", "indent the keys of a mapping alike, and the items of a list" },
+	{ "did not find expected alphabetic or numeric", "put a text that begins with * or & in quotes" },
 	{ "could not find expected ':'", "write 'key: value', with a space after the colon" },
 	{ "undefined tag handle", "put a text that begins with ! in quotes" },
 	{ "tag", "put a text that begins with ! in quotes" },
@@ -68,7 +69,10 @@ static void place_of(const struct reader *r, size_t offset, unsigned int *line, 
 static void report_syntax(struct reader *r)
 {
 	const char *problem = r->parser.problem ? r->parser.problem : "unreadable";
-	unsigned int line = r->parser.problem_mark.line + 1, column = r->parser.problem_mark.column + 1;
+	const char *context = r->parser.context ? r->parser.context : "";
+	const yaml_mark_t *mark = &r->parser.problem_mark, *begin = &r->parser.context_mark;
+	unsigned int line, column;
+	char from[128] = "";
 	size_t i = 0;
 
 	if (r->parser.error == YAML_MEMORY_ERROR) {
@@ -82,7 +86,13 @@ static void report_syntax(struct reader *r)
 	}
 	while (!strstr(problem, remedies[i].problem))
 		i++;
-	vst_parse_error_at(r->p, line, column, "not valid YAML: %s; %s", problem, remedies[i].remedy);
+	/* A quote that is never closed is looked for where it begins, not at the end of the file. */
+	if (strstr(problem, "unexpected end of stream") && *context)
+		mark = begin;
+	else if (*context && begin->line != mark->line)
+		snprintf(from, sizeof(from), " %s that begins in line %zu", context, begin->line + 1);
+	vst_parse_error_at(r->p, mark->line + 1, mark->column + 1, "not valid YAML: %s%s; %s", problem, from,
+			   remedies[i].remedy);
 }
 
 static void fail(struct reader *r, const yaml_event_t *event, const char *text)
