@@ -31,8 +31,7 @@ struct reader {
 static const struct {
 	const char *problem, *remedy;
 } remedies[] = {
-	{ "cannot start any token",
-	  "put a text that begins with %, @ or ` in quotes, and indent with spaces, not tabs" },
+	{ "cannot start any token", "put a text that begins with %, @ or ` in quotes" },
 	{ "mapping values are not allowed", "put a text that contains ': ' in quotes, and check the indentation" },
 	{ "unexpected end of stream", "close the quote" },
 	{ "unknown escape character", "use single quotes, in which \\ is an ordinary character" },
@@ -66,6 +65,15 @@ static void place_of(const struct reader *r, size_t offset, unsigned int *line, 
 	}
 }
 
+static bool is_tab(const struct reader *r, const yaml_mark_t *mark)
+{
+	const char *s = r->text, *end = r->text + r->len;
+
+	for (size_t line = 0; s < end && line < mark->line; s++)
+		line += *s == '\n';
+	return (size_t)(end - s) > mark->column && s[mark->column] == '\t';
+}
+
 static void report_syntax(struct reader *r)
 {
 	const char *problem = r->parser.problem ? r->parser.problem : "unreadable";
@@ -82,6 +90,11 @@ static void report_syntax(struct reader *r)
 	if (r->parser.error == YAML_READER_ERROR) {
 		place_of(r, r->parser.problem_offset, &line, &column);
 		vst_parse_error_at(r->p, line, column, "not a text in UTF-8: %s; save the file as UTF-8", problem);
+		return;
+	}
+	if (is_tab(r, mark)) {
+		vst_parse_error_at(r->p, mark->line + 1, mark->column + 1,
+				   "not valid YAML: a tab where the indentation should be; use spaces");
 		return;
 	}
 	while (!strstr(problem, remedies[i].problem))
@@ -191,8 +204,12 @@ static void add_scalar(struct reader *r, const yaml_event_t *event)
 	node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	node->exact = event->start_mark.line == event->end_mark.line &&
 		      source == count_characters(text, len) + (node->quoted ? 2 : 0);
-	refuse_extras(r, node, event->data.scalar.tag, event->data.scalar.anchor);
 	node->text = "";
+	refuse_extras(r, node, event->data.scalar.tag, event->data.scalar.anchor);
+	if (event->data.scalar.tag || event->data.scalar.anchor) {
+		node->type = VST_YAML_BAD;
+		return;
+	}
 	if (len > VST_POLICY_MAX_TEXT) {
 		vst_parse_error(r->p, node, "a text of %zu bytes; up to %d are read", len, VST_POLICY_MAX_TEXT);
 		node->type = VST_YAML_BAD;
