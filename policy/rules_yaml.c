@@ -27,27 +27,28 @@ struct reader {
 	bool done, failed;
 };
 
-/* What to do about an error that libyaml reports. The first row whose text occurs in the message counts. */
+/* What to do about an error that libyaml reports. The first row whose text occurs in its context or message counts. */
 static const struct {
-	const char *problem, *remedy;
+	const char *problem;
+	bool at_begin; /* the mistake is where the context begins, not where it was noticed */
+	const char *remedy;
 } remedies[] = {
-	{ "cannot start any token", "put a text that begins with %, @ or ` in quotes" },
-	{ "mapping values are not allowed", "put a text that contains ': ' in quotes, and check the indentation" },
-	{ "unexpected end of stream", "close the quote" },
-	{ "unknown escape character", "use single quotes, in which \\ is an ordinary character" },
-	{ "did not find expected hexdecimal number", "use single quotes, in which \\ is an ordinary character" },
-	{ "did not find expected ',' or ']'", "close the list with ]" },
-	{ "did not find expected ',' or '}'", "close the mapping with }" },
-	{ "did not find expected '-' indicator", "indent the keys of a mapping alike, and the items of a list" },
-	{ "did not find expected key", "indent the keys of a mapping alike, and the items of a list" },
-	{ "did not find expected alphabetic or numeric", "put a text that begins with * or & in quotes" },
-	{ "could not find expected ':'", "write 'key: value', with a space after the colon" },
-	{ "undefined tag handle", "put a text that begins with ! in quotes" },
-	{ "tag", "put a text that begins with ! in quotes" },
-	{ "alias", "put a text that begins with * in quotes" },
-	{ "anchor", "put a text that begins with & in quotes" },
-	{ "control characters", "remove it" },
-	{ "", "check indentation, quotes and brackets" },
+	{ "a tag", true, "put a text that begins with ! in quotes" },
+	{ "tag handle", true, "put a text that begins with ! in quotes" },
+	{ "an alias", true, "put a text that begins with * in quotes" },
+	{ "an anchor", true, "put a text that begins with & in quotes" },
+	{ "unexpected end of stream", true, "close the quote" },
+	{ "cannot start any token", false, "put a text that begins with %, @ or ` in quotes" },
+	{ "mapping values are not allowed", false,
+	  "put a text that contains ': ' in quotes, and check the indentation" },
+	{ "unknown escape character", false, "use single quotes, in which \\ is an ordinary character" },
+	{ "hexdecimal number", false, "use single quotes, in which \\ is an ordinary character" },
+	{ "did not find expected ',' or ']'", false, "close the list with ]" },
+	{ "did not find expected ',' or '}'", false, "close the mapping with }" },
+	{ "did not find expected '-' indicator", false, "indent the keys of a mapping alike, and the items of a list" },
+	{ "did not find expected key", false, "indent the keys of a mapping alike, and the items of a list" },
+	{ "could not find expected ':'", false, "write 'key: value', with a space after the colon" },
+	{ "", false, "check indentation, quotes and brackets" },
 };
 
 /* Place of a byte: the reader gives no line for what it cannot decode. */
@@ -97,10 +98,9 @@ static void report_syntax(struct reader *r)
 				   "not valid YAML: a tab where the indentation should be; use spaces");
 		return;
 	}
-	while (!strstr(problem, remedies[i].problem))
+	while (!strstr(problem, remedies[i].problem) && !strstr(context, remedies[i].problem))
 		i++;
-	/* A quote that is never closed is looked for where it begins, not at the end of the file. */
-	if (strstr(problem, "unexpected end of stream") && *context)
+	if (remedies[i].at_begin && *context)
 		mark = begin;
 	else if (*context && begin->line != mark->line)
 		snprintf(from, sizeof(from), " %s that begins in line %zu", context, begin->line + 1);
@@ -131,6 +131,7 @@ static struct vst_yaml *add_node(struct reader *r, const yaml_event_t *event, en
 		return NULL;
 	}
 	node->type = type;
+	node->text = "";
 	node->line = event->start_mark.line + 1;
 	node->column = event->start_mark.column + 1;
 	if (in) {
@@ -204,7 +205,6 @@ static void add_scalar(struct reader *r, const yaml_event_t *event)
 	node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	node->exact = event->start_mark.line == event->end_mark.line &&
 		      source == count_characters(text, len) + (node->quoted ? 2 : 0);
-	node->text = "";
 	refuse_extras(r, node, event->data.scalar.tag, event->data.scalar.anchor);
 	if (event->data.scalar.tag || event->data.scalar.anchor) {
 		node->type = VST_YAML_BAD;

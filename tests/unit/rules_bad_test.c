@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/arena.c policy/rules_blockio.c policy/rules_decode.c policy/rules_errors.c policy/rules_file.c policy/rules_match.c policy/rules_names.c policy/rules_parse.c policy/rules_parse_match.c policy/rules_parse_rule.c policy/rules_parse_wants.c policy/rules_parse_when.c policy/rules_units.c policy/rules_yaml.c -lyaml */
+/* LINK: policy/arena.c policy/rules*.c -lyaml */
 /*
  * Policies that are wrong. Each file in tests/fixtures/policies/bad begins with a comment for each error that it has, and has no
  * others: "# LINE:COLUMN part of the message". The lines of these comments count.
