@@ -455,7 +455,7 @@ bool vst_policy_has_blockio(const struct vst_policy *policy, const char *class);
 
 /* --- texts; as snprintf --- */
 
-/* "namespace prod or web, cgroup not /db.slice"; "all" */
+/* "namespace prod or web but not web-0, cgroup not /db.slice"; "all" */
 int vst_rule_match_text(const struct vst_rule *rule, char *buf, size_t size);
 /* "namespace prod, or cgroup /db.slice"; "all containers" */
 int vst_policy_scope_text(const struct vst_policy *policy, char *buf, size_t size);

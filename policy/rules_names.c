@@ -82,14 +82,25 @@ static void __attribute__((format(printf, 4, 5))) add(char *buf, size_t size, si
 	*n += r > 0 ? r : 0;
 }
 
+/* "mysql-* or web-* but not web-0" */
 static void add_globs(char *buf, size_t size, size_t *n, const char *what, const char *key,
 		      const struct vst_globs *globs)
 {
+	const char *separator = "";
+
 	if (!globs->n)
 		return;
 	add(buf, size, n, "%s%s%s ", *n ? ", " : "", what, key);
-	for (size_t i = 0; i < globs->n; i++)
-		add(buf, size, n, "%s%s%s", i ? " or " : "", globs->glob[i].exclude ? "not " : "", globs->glob[i].text);
+	for (int exclude = 0; exclude < 2; exclude++) {
+		for (size_t i = 0; i < globs->n; i++) {
+			if (globs->glob[i].exclude != (bool)exclude)
+				continue;
+			add(buf, size, n, "%s%s%s", separator, exclude ? "not " : "", globs->glob[i].text);
+			separator = exclude ? " and " : " or ";
+		}
+		if (*separator)
+			separator = " but ";
+	}
 }
 
 int vst_rule_match_text(const struct vst_rule *rule, char *buf, size_t size)

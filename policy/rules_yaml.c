@@ -283,6 +283,10 @@ struct vst_yaml *vst_yaml_parse(struct vst_parse *p, const char *text, size_t le
 {
 	struct reader r = { .p = p, .text = text, .len = len };
 
+	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) { /* some editors begin a file in UTF-8 so */
+		r.text += 3;
+		r.len -= 3;
+	}
 	if (len > VST_POLICY_MAX_BYTES) {
 		vst_parse_error_at(p, 0, 0, "larger than 1 MiB; split the rules or use globs");
 		return NULL;
@@ -291,7 +295,7 @@ struct vst_yaml *vst_yaml_parse(struct vst_parse *p, const char *text, size_t le
 		p->no_memory = true;
 		return NULL;
 	}
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, len);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)r.text, r.len);
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
 	read_events(&r);
 	yaml_parser_delete(&r.parser);
