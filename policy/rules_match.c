@@ -51,8 +51,8 @@ static const char *match_one(const char *glob, char c, bool is_path)
 }
 
 /*
- * Not fnmatch(): its time can grow exponentially with the number of stars, and a user chooses both names and, in part,
- * globs. Here only the last star is tried again, so the time is bounded by the product of both lengths.
+ * Not fnmatch(): its ranges and ? depend on the locale, so vstord and vstorctl could disagree about a rule. This one
+ * compares bytes. Only the last star is tried again, so the time is bounded by the product of both lengths.
  */
 static bool glob_matches(const char *glob, const char *text, bool is_path)
 {

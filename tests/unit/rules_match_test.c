@@ -122,7 +122,7 @@ static void cgroups(void **state)
 	}
 }
 
-/* The time of a glob with many stars stays small. This one would take fnmatch() longer than anyone waits. */
+/* The time of a glob with many stars stays small: trying every star again would take longer than anyone waits. */
 static void stars(void **state)
 {
 	char glob[1025], text[1025];
