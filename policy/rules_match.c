@@ -305,6 +305,25 @@ const struct vst_rule *vst_policy_hides(const struct vst_policy *policy, const s
 	return NULL;
 }
 
+static bool rule_uses(const struct vst_rule *rule, enum vst_metric metric)
+{
+	for (size_t i = 0; i < rule->n_when; i++)
+		if (!rule->when[i].is_alarm && rule->when[i].metric == metric)
+			return true;
+	for (unsigned int i = 0; i < VST_OBJECTIVE__N; i++)
+		if (rule->wants & 1U << VST_ATTR_PROTECT && rule->protect_us[i] && vst_objective_metric(i) == metric)
+			return true;
+	return false;
+}
+
+bool vst_policy_uses(const struct vst_policy *policy, enum vst_metric metric)
+{
+	for (size_t i = 0; i < policy->n_rules; i++)
+		if (rule_uses(&policy->rule[i], metric))
+			return true;
+	return false;
+}
+
 unsigned int vst_policy_class(const struct vst_policy *policy, enum vst_kind kind, enum vst_size size)
 {
 	unsigned int class = (unsigned int)kind < VST_KIND__N ? policy->class_by_kind[kind] : 0;

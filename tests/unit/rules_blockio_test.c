@@ -348,7 +348,9 @@ static void annotations(void **state)
 	assert_string_equal(vst_blockio_class(all, 1, "mysqld"), "bare");
 	assert_null(vst_blockio_class(all, 0, "mysqld"));
 	assert_null(vst_blockio_class(all + 5, 1, "mysqld"));
-	assert_string_equal(vst_blockio_class(empty, 2, "mysqld"), "pod");
+	/* an empty one takes the pod's class back */
+	assert_null(vst_blockio_class(empty, 2, "mysqld"));
+	assert_string_equal(vst_blockio_class(empty, 2, "web"), "pod");
 	/* a name too long to be one does not become another's, and one with a format does nothing */
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = 0;
