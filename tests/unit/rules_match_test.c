@@ -403,13 +403,25 @@ static void hidden_rules(void **state)
 	vst_policy_free(p);
 }
 
+static void used_metrics(void **state)
+{
+	struct vst_policy *p = parse("version: 1\nrules:\n"
+				     "  - {name: a, match: all, weight: 1, when: [alarm mass_encryption, read > 1M]}\n"
+				     "  - {name: b, match: all, protect: {p99_fsync: 1ms}}\n"
+				     "  - {name: c, match: all, protect: none}\n");
+
+	for (unsigned int m = 0; m < VST_METRIC__N; m++)
+		assert_int_equal(vst_policy_uses(p, m), m == VST_METRIC_READ || m == VST_METRIC_P99_FSYNC);
+	vst_policy_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(globs),	  cmocka_unit_test(cgroups),	  cmocka_unit_test(stars),
 		cmocka_unit_test(lists),	  cmocka_unit_test(fields),	  cmocka_unit_test(match_all),
 		cmocka_unit_test(last_rule_wins), cmocka_unit_test(streams),	  cmocka_unit_test(outside_the_scope),
-		cmocka_unit_test(losers),	  cmocka_unit_test(hidden_rules),
+		cmocka_unit_test(losers),	  cmocka_unit_test(hidden_rules), cmocka_unit_test(used_metrics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
