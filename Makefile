@@ -15,8 +15,8 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN)
 DEPFLAGS  = -MMD -MP
 
-AGENT_PKGS := libbpf libmicrohttpd jansson
-CTL_PKGS   := libcurl jansson ncursesw
+AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1
+CTL_PKGS   := libcurl jansson ncursesw yaml-0.1
 
 all: $(B)/vstord $(B)/vstorctl ## build the agent and the command
 
@@ -122,7 +122,7 @@ man: $(MAN) ## build the man pages (needs scdoc)
 install: all man ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/vstord $(DESTDIR)$(PREFIX)/sbin/vstord
 	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(MAN)
+	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${m##*.} $$m || exit; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor README.md LICENSE docs/*.md
 
 $(B):
