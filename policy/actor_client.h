@@ -58,8 +58,8 @@ struct vst_actor_status {
 /* Called from vst_actor_process() and vst_actor_stop() only. Any may be NULL. */
 struct vst_actor_events {
 	/*
-	 * The actor answered hello. Its knobs were told before this, one by one, through knob(): none after a normal
-	 * start, those of the predecessor after a handover or when the actor died with the knobs set.
+	 * The actor answered hello. With status.adopted, knob() told the predecessor's knobs before this, one by one;
+	 * else there are none, because an actor first reverts what it finds in the journal.
 	 */
 	void (*ready)(void *ctx, const struct vst_actor_status *status);
 	void (*knob)(void *ctx, const struct vst_outcome *row); /* a row of a list */
