@@ -32,23 +32,24 @@ $(B)/%.bpf.o: bpf/%.bpf.c | $(B)
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf >$@.tmp && mv $@.tmp $@
 
-# --- user side. features.c is in both programs: `vstorctl doctor` works without an agent. ---
-AGENT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard agent/*.c))
-CTL_OBJ   := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c) $(wildcard agent/features*.c))
+# --- user side. What both programs may need is in one archive: the linker takes the members that are used. ---
+SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)))
+AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard agent/*.c agent/*/*.c))
+CTL_OBJ    := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
 
 $(B)/agent/%.o: CFLAGS += $(shell $(PKG_CONFIG) --cflags $(AGENT_PKGS))
 $(B)/ctl/%.o:   CFLAGS += $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS))
-$(B)/agent/%.o: agent/%.c $(BPF_SKEL)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
-$(B)/ctl/%.o: ctl/%.c
+$(AGENT_OBJ): $(BPF_SKEL)
+$(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 
-$(B)/vstord: $(AGENT_OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs $(AGENT_PKGS)) -lm
-$(B)/vstorctl: $(CTL_OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs $(CTL_PKGS) libbpf) -lm
+$(B)/libvstor.a: $(SHARED_OBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+$(B)/vstord: $(AGENT_OBJ) $(B)/libvstor.a
+	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(AGENT_PKGS)) -lm
+$(B)/vstorctl: $(CTL_OBJ) $(B)/libvstor.a
+	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(CTL_PKGS) libbpf) -lm
 
 # --- unit tests: a line "LINK: FILE.c ... -lLIB ..." in tests/unit/NAME_test.c names what it needs ---
 UNIT_SRC := $(wildcard tests/unit/*_test.c)

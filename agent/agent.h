@@ -5,16 +5,16 @@
 
 #include <stdbool.h>
 
-#include "agent/blame.h"
-#include "agent/devices.h"
-#include "agent/locks.h"
-#include "agent/owners.h"
-#include "agent/probes.h"
-#include "agent/self.h"
-#include "agent/table.h"
-#include "agent/waits_dirty.h"
-#include "agent/waits_disk.h"
-#include "agent/waits_journal.h"
+#include "agent/waits/blame.h"
+#include "agent/io/devices.h"
+#include "agent/waits/locks.h"
+#include "agent/who/owners.h"
+#include "agent/probes/probes.h"
+#include "agent/base/self.h"
+#include "agent/io/table.h"
+#include "agent/waits/waits_dirty.h"
+#include "agent/waits/waits_disk.h"
+#include "agent/waits/waits_journal.h"
 
 struct vst_agent {
 	struct vst_probes *probes;

@@ -22,9 +22,9 @@
 #include <bpf/libbpf.h>
 
 #include "agent/agent.h"
-#include "agent/features.h"
-#include "agent/log.h"
-#include "agent/server.h"
+#include "features/features.h"
+#include "agent/base/log.h"
+#include "agent/sinks/server.h"
 #include "vstor/cli.h"
 
 #define STATS_EVERY 30 /* ticks between two moments of run-time statistics */

@@ -77,7 +77,7 @@ static __always_inline __u32 vst_bytes_left(const struct vst_inflight_more *more
 	return bytes > more->done ? bytes - more->done : 0;
 }
 
-/* A row number is another key's when it was not used for so long (agent/table.c keeps them 30 s), and its I/O is nobody's then. */
+/* A row number is another key's when it was not used for so long (agent/io/table.c keeps them 30 s), and its I/O is nobody's then. */
 #define ROW_NS 30000000000LL
 
 /*

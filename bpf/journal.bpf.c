@@ -7,7 +7,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include "owner.bpf.h"
-#include "vstor/waits.h"
+#include "vstor/abi_waits.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tables of the lock probe: arrays of sets, see vstor/locks.h. The probe runs wherever a lock is waited for, under other
+ * The tables of the lock probe: arrays of sets, see vstor/abi_locks.h. The probe runs wherever a lock is waited for, under other
  * locks and in interrupts, so nothing here takes a lock or asks for memory. It also runs seldom on each CPU and finds
  * its lines cold: fewer of them matter more than instructions. A set that is full is counted, nothing is evicted.
  */
@@ -8,7 +8,7 @@
 #define VST_LOCK_MAPS_BPF_H
 
 #include "compat.bpf.h"
-#include "vstor/locks.h"
+#include "vstor/abi_locks.h"
 
 /* The address of a semaphore is that of the spinlock that guards it, hence a bit. */
 #define SPINS 1ULL

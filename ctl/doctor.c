@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <unistd.h>
-#include "agent/features.h"
+#include "features/features.h"
 #include "client.h"
 #include "format.h"
 #include "table.h"

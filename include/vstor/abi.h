@@ -10,7 +10,7 @@
 #include <linux/types.h>
 #endif
 #include "classes.h"
-#include "symbols.h"
+#include "abi_symbols.h"
 
 /* --- histogram: 8 buckets an octave, so that a bucket's middle is within 6.25 % of what fell into it --- */
 #define VST_HIST_SUB_BITS 3

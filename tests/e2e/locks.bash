@@ -97,5 +97,5 @@ compare_with_perf() { # COMMANDS
 		return 1
 	}
 	perf script -i "$dir/perf.data" --ns -F comm,tid,cpu,time,event,trace,ip,sym 2>/dev/null |
-		python3 "$BATS_TEST_DIRNAME/locks_perf.py" "$a" lock_load "$BATS_TEST_DIRNAME/../../agent/lock_tables.h" "$dir/before" "$dir/after"
+		python3 "$BATS_TEST_DIRNAME/locks_perf.py" "$a" lock_load "$BATS_TEST_DIRNAME/../../agent/waits/lock_tables.h" "$dir/before" "$dir/after"
 }

@@ -4,7 +4,7 @@
 of the tasks of that name, and by how much two answers of /v1/locks differ for the container that they are in, most time first, as
 "LOCK TYPE PERF-WAITS PERF-US WAITS US".
 
-perf knows addresses and stacks only. A lock is called what the table of agent/lock_tables.h says of the functions that
+perf knows addresses and stacks only. A lock is called what the table of agent/waits/lock_tables.h says of the functions that
 take this address. Where that says nothing the two cannot be matched, and all those of a type are one row, "(others)"."""
 import collections
 import json

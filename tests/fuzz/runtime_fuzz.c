@@ -2,7 +2,7 @@
 /*
  * Any bytes as each of the files that container runtimes write. Build and run (libclang-rt-19-dev):
  *	clang-19 -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o build/runtime_fuzz \
- *		tests/fuzz/runtime_fuzz.c agent/cgpath.c agent/runtime.c agent/runtime_file.c agent/runtime_find.c -ljansson
+ *		tests/fuzz/runtime_fuzz.c agent/who/cgpath.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c -ljansson
  *	mkdir -p build/runtime_corpus && find tests/fixtures/runtime -name '*.json' | while read -r f; do
  *		cp "$f" "build/runtime_corpus/$(echo "$f" | sha256sum | cut -c1-16)"; done
  *	build/runtime_fuzz -max_len=5000 -max_total_time=60 build/runtime_corpus
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/runtime.h"
+#include "agent/who/runtime.h"
 
 #define ID "3f2a1b4c5d6e7f8091a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0b1c2d3e4"
 

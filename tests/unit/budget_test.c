@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/budget.c */
+/* LINK: agent/probes/budget.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/budget.h"
+#include "agent/probes/budget.h"
 
 /* A host of which the probes would take so much: what is given up takes nothing. */
 struct host {

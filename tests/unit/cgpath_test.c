@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "agent/cgpath.c"
+#include "agent/who/cgpath.c"
 
 #define CORPUS "tests/fixtures/cgroups.tsv"
 #define CORPUS_MIN 80

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/features_kernel.c agent/features_host.c -lbpf */
+/* LINK: features/features_kernel.c features/features_host.c -lbpf */
 /* Other hosts, made of a directory with their /proc and /sys, a BTF and the answers of bpf(2). */
 #include <ftw.h>
 #include <setjmp.h>
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <cmocka.h>
-#include "agent/features.c"
-#include "vstor/symbols.h"
+#include "features/features.c"
+#include "vstor/abi_symbols.h"
 
 #define ROOT_STATUS "Name:\tx\nCapEff:\t000001ffffffffff\nSeccomp:\t0\n"
 #define HOST_UID_MAP "         0          0 4294967295\n"

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/lock_names.c"
+#include "agent/waits/lock_names.c"
 
 /* --- types, as a kernel would describe them --- */
 

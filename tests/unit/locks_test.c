@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/lock_names.c agent/lock_objects.c agent/log.c agent/sparse.c -lbpf */
+/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/base/log.c agent/io/sparse.c -lbpf */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,8 +21,8 @@ static int fake_update(int fd, const void *key, const void *value, __u64 flags);
 
 #define bpf_map_lookup_elem fake_lookup
 #define bpf_map_update_elem fake_update
-#include "agent/lock_naming.c"
-#include "agent/locks.c"
+#include "agent/waits/lock_naming.c"
+#include "agent/waits/locks.c"
 #undef bpf_map_lookup_elem
 #undef bpf_map_update_elem
 

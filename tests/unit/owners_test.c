@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/runtime.c agent/runtime_file.c agent/runtime_find.c agent/cgpath.c agent/log.c -ljansson */
+/* LINK: agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/cgpath.c agent/base/log.c -ljansson */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/owners.c"
+#include "agent/who/owners.c"
 
 #define LXC "/lxc.payload.box"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/runtime_file.c agent/runtime_find.c agent/cgpath.c -ljansson */
+/* LINK: agent/who/runtime_file.c agent/who/runtime_find.c agent/who/cgpath.c -ljansson */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <cmocka.h>
 
-#include "agent/runtime.c"
+#include "agent/who/runtime.c"
 
 #define FIXTURES "tests/fixtures/runtime"
 

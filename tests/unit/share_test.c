@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/share.c agent/blame.c -lm */
+/* LINK: agent/waits/share.c agent/waits/blame.c -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/blame.h"
-#include "agent/share.h"
+#include "agent/waits/blame.h"
+#include "agent/waits/share.h"
 
 #define MS 1e6
 #define N(a) (sizeof(a) / sizeof((a)[0]))

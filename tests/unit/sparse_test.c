@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/sparse.c */
+/* LINK: agent/io/sparse.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/sparse.h"
+#include "agent/io/sparse.h"
 
 static int update(struct vst_sparse *h, const __u32 *now)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* LINK: agent/symbols.c */
+/* LINK: agent/waits/symbols.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "agent/symbols.h"
+#include "agent/waits/symbols.h"
 
 #define TEXT 0xffffffff81000000ULL
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/sparse.c -lbpf -lm */
+/* LINK: agent/io/sparse.c -lbpf -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/table.c"
+#include "agent/io/table.c"
 
 /* What the table asks of others: a map without a descriptor, and an owner that is there or gone. */
 static struct vst_state state_page;

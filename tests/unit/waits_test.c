@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/share.c agent/blame.c agent/waits_disk.c -lbpf -lm */
+/* LINK: agent/waits/share.c agent/waits/blame.c agent/waits/waits_disk.c -lbpf -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include <bpf/bpf.h>
 
-#include "vstor/waits.h"
+#include "vstor/abi_waits.h"
 
 /* --- a kernel in memory --- */
 
@@ -23,7 +23,7 @@ static __u32 n_pairs;
 static int fake_take(int fd, void *in, void *out, void *keys, void *values, __u32 *n, const void *opts);
 
 #define bpf_map_lookup_and_delete_batch fake_take
-#include "agent/waits_journal.c"
+#include "agent/waits/waits_journal.c"
 #undef bpf_map_lookup_and_delete_batch
 
 static int throttled; /* entries left */
@@ -48,8 +48,8 @@ static int fake_take_one(int fd, const void *key, void *value)
 
 #define bpf_map_get_next_key fake_next
 #define bpf_map_lookup_and_delete_elem fake_take_one
-#include "agent/waits_dirty.c"
-#include "agent/waits_disk.h"
+#include "agent/waits/waits_dirty.c"
+#include "agent/waits/waits_disk.h"
 
 static double clock_now;
 

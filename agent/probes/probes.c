@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "agent/base/log.h"
+#include "agent/probes/probes_priv.h"
+
+#include "block.skel.h"
+#include "cgroup.skel.h"
+#include "dirty.skel.h"
+#include "journal.skel.h"
+#include "lock.skel.h"
+#include "merge.skel.h"
+#include "pause.skel.h"
+#include "stacked.skel.h"
+#include "xfs.skel.h"
+
+const struct vst_object_row vst_object_table[VST_GROUP__N] = {
+#define X(g, s, when, what, without, off) { VST_WHEN_##when, what, without, off },
+	VST_OBJECTS(X)
+#undef X
+};
+
+const struct vst_probe_row vst_probe_table[VST_PROBE_ID__N] = {
+#define X(g, p, t) { VST_GROUP_##g, #p, #t },
+	VST_PROBES(X)
+#undef X
+};
+
+const enum vst_group vst_group_of_part[VST_BUDGET__N] = {
+#define X(g, w) [VST_BUDGET_##g] = VST_GROUP_##g,
+	VST_BUDGET_PARTS(X)
+#undef X
+};
+
+/* --- symbols --- */
+
+static void set_symbols(struct vst_probes *p)
+{
+	if (!vst_symbols_any(&p->symbols))
+		vst_warn("the kernel hides the addresses of its functions; direct I/O, the journal and swap may be "
+			 "shown as kind unknown until kernel.kptr_restrict is 0 or 1 and vstord is started anew");
+	if (!vst_origins_set(&p->maps.state->origins, p->symbols.origin))
+		vst_warn("no table of the kernel's functions could be made; direct I/O, the journal and swap may be "
+			 "shown as kind unknown");
+	if (p->maps.lock.state)
+		p->maps.lock.state->sym = p->symbols.lock;
+}
+
+void vst_probes_symbols(struct vst_probes *p)
+{
+	struct stat st;
+	int err;
+
+	/* a module that comes or goes changes the number of directories; sysfs keeps no times */
+	if (stat("/sys/module", &st))
+		st.st_nlink = 1;
+	if (st.st_nlink == p->modules)
+		return;
+	p->modules = st.st_nlink;
+	err = vst_symbols_read("/proc/kallsyms", &p->symbols);
+	if (err)
+		vst_warn(
+			"cannot read /proc/kallsyms: %s; direct I/O, the journal and swap may be shown as kind unknown",
+			strerror(-err));
+	else
+		set_symbols(p);
+}
+
+/* --- loading --- */
+
+/* The verifier's log is long, and its reason stands at the end. */
+static int on_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	enum { TAIL = 1500 };
+	char *text;
+	int len;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	len = vasprintf(&text, fmt, args);
+	if (len < 0)
+		return 0;
+	vst_log(level == LIBBPF_WARN ? VST_LOG_WARN : VST_LOG_DEBUG, "%s%s", len > TAIL ? "..." : "",
+		len > TAIL ? text + len - TAIL : text);
+	free(text);
+	return 0;
+}
+
+static void *map_memory(const struct bpf_map *map, size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+static struct bpf_program *prog_of(const struct vst_probes *p, enum vst_group group, const char *name)
+{
+	return bpf_object__find_program_by_name(*p->object[group].skel->obj, name);
+}
+
+static int open_objects(struct vst_probes *p)
+{
+#define X(g, s, ...)                                                                                                   \
+	p->s = s##_bpf__open();                                                                                        \
+	if (!p->s)                                                                                                     \
+		return -errno;                                                                                         \
+	p->object[VST_GROUP_##g].skel = p->s->skeleton;
+	VST_OBJECTS(X)
+#undef X
+#define X(g, name, t) p->probe[VST_PROBE_ID_##name].prog = prog_of(p, VST_GROUP_##g, "vst_" #name);
+	VST_PROBES(X)
+#undef X
+	return 0;
+}
+
+/* The other objects use the first one's maps. */
+static int share_maps(struct vst_probes *p)
+{
+	const struct bpf_object *with = p->block->obj;
+	struct bpf_map *map, *shared;
+	int err;
+
+	for (int g = VST_GROUP_BLOCK + 1; g < VST_GROUP__N; g++) {
+		bpf_object__for_each_map(map, *p->object[g].skel->obj)
+		{
+			shared = bpf_object__find_map_by_name(with, bpf_map__name(map));
+			err = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : 0;
+			if (err)
+				return err;
+		}
+	}
+	/* what is in flight; libbpf names this map after its object */
+	return bpf_map__reuse_fd(p->stacked->maps.bss, bpf_map__fd(p->block->maps.bss));
+}
+
+/* Says what is not there. */
+static int require(const struct vst_probes *p, enum vst_group group)
+{
+	int err = 0;
+
+	vst_for_each_probe_of (i, group) {
+		if (!p->probe[i].missing)
+			continue;
+		vst_warn("this kernel has no tracepoint %s", vst_probe_table[i].tracepoint);
+		err = -EOPNOTSUPP;
+	}
+	return err;
+}
+
+/* Once or never. 0 or -errno. */
+static int load(struct vst_probes *p, enum vst_group group)
+{
+	struct vst_object *o = &p->object[group];
+
+	if (o->loaded || o->err)
+		return o->err;
+	o->err = require(p, group) ?: bpf_object__load_skeleton(o->skel);
+	o->loaded = !o->err;
+	return o->err;
+}
+
+/* What the start needs is looked for when it fails: on every kernel that is supported it is there. */
+static int load_start(struct vst_probes *p)
+{
+	int err;
+
+	err = bpf_map__set_max_entries(p->block->maps.vst_memo, p->maps.cpus);
+	err = err ?: bpf_map__set_max_entries(p->block->maps.vst_counters, p->maps.slots);
+	err = err ?: bpf_map__set_max_entries(p->block->maps.vst_hists, p->maps.slots);
+	err = err ?: load(p, VST_GROUP_BLOCK);
+	err = err ?: share_maps(p);
+	err = err ?: load(p, VST_GROUP_CGROUP);
+	if (err && !vst_probes_find(p))
+		err = require(p, VST_GROUP_BLOCK) ?: require(p, VST_GROUP_CGROUP) ?: err;
+	return err;
+}
+
+static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
+{
+	struct vst_maps *m = &p->maps;
+
+	m->state = &p->block->data_state->vst_state;
+	m->row_keys = map_memory(p->block->maps.vst_row_keys, sizeof(*m->row_keys) * VST_ROWS);
+	m->counters = map_memory(p->block->maps.vst_counters, sizeof(*m->counters) * m->slots);
+	if (!m->row_keys || !m->counters)
+		return -ENOMEM;
+	m->rows_fd = bpf_map__fd(p->block->maps.vst_rows);
+	m->hists_fd = bpf_map__fd(p->block->maps.vst_hists);
+	m->lost_fd = bpf_map__fd(p->block->maps.vst_lost);
+	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
+	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
+	m->throttled_fd = -1;
+	m->state->blkio_hier = hiers->blkio;
+	m->state->memory_hier = hiers->memory;
+	m->state->next_row = 1;
+	m->state->slot_mask = m->slots - 1;
+	m->state->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
+	p->lock->rodata->vst_lock_memory_hier = hiers->memory;
+	return 0;
+}
+
+/* A directory for each file system of a type that is mounted, and one for all of them; sysfs keeps no times. */
+static bool is_mounted(const char *sys)
+{
+	struct stat st;
+
+	return !stat(sys, &st) && st.st_nlink > 3;
+}
+
+/* What is not of the start: is there something to watch? */
+static bool is_wanted(const struct vst_probes *p, enum vst_group group)
+{
+	switch (group) {
+	case VST_GROUP_STACKED:
+		return p->has_stacked;
+	case VST_GROUP_XFS:
+		return is_mounted("/sys/fs/xfs");
+	case VST_GROUP_JOURNAL:
+		return is_mounted("/sys/fs/ext4");
+	default:
+		return true;
+	}
+}
+
+static void *load_late(void *arg)
+{
+	struct vst_probes *p = arg;
+	bool wanted[VST_GROUP__N];
+	uint64_t done = 1;
+	int err;
+
+	/* before the look for tracepoints: what is mounted in between has a look of its own, see attach() */
+	for (int g = 0; g < VST_GROUP__N; g++)
+		wanted[g] = vst_object_table[g].when != VST_WHEN_START && is_wanted(p, g);
+	err = vst_probes_find(p);
+	if (err)
+		vst_warn("cannot read the kernel's types: %s", strerror(-err));
+	for (int g = 0; g < VST_GROUP__N; g++)
+		if (wanted[g])
+			load(p, g);
+	if (write(p->late_fd, &done, sizeof(done)) < 0)
+		vst_warn("cannot tell that the probes of waits are loaded: %s", strerror(errno));
+	return NULL;
+}
+
+static int late_begin(struct vst_probes *p)
+{
+	p->late_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->late_fd < 0)
+		return -errno;
+	p->late = true;
+	if (pthread_create(&p->late_thread, NULL, load_late, p)) { /* no thread: now, then */
+		p->late = false;
+		load_late(p);
+	}
+	return 0;
+}
+
+static void late_join(struct vst_probes *p)
+{
+	if (p->late)
+		pthread_join(p->late_thread, NULL);
+	p->late = false;
+}
+
+int vst_probes_load(const struct vst_hiers *hiers, bool has_stacked, struct vst_probes **ret)
+{
+	struct vst_probes *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	p->stats_fd = p->late_fd = -1;
+	p->maps.cpus = libbpf_num_possible_cpus();
+	/* not for the CPUs that may come: some virtual machines have hundreds of these */
+	p->maps.slots = vst_slots_for(sysconf(_SC_NPROCESSORS_ONLN));
+	p->has_stacked = has_stacked;
+	libbpf_set_print(on_libbpf);
+	err = open_objects(p);
+	err = err ?: load_start(p);
+	err = err ?: open_maps(p, hiers);
+	err = err ?: late_begin(p);
+	if (err) {
+		vst_probes_free(p);
+		return err;
+	}
+	vst_probes_symbols(p);
+	*ret = p;
+	return 0;
+}
+
+/* --- attaching --- */
+
+static int attach_programs(struct vst_probes *p, enum vst_group group)
+{
+	vst_for_each_probe_of (i, group) {
+		struct vst_probe *probe = &p->probe[i];
+
+		if (probe->missing || probe->elsewhere || probe->link)
+			continue;
+		probe->link = bpf_program__attach(probe->prog);
+		if (!probe->link) {
+			int err = -errno;
+
+			vst_err("cannot attach to tracepoint %s: %s", vst_probe_table[i].tracepoint, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* Backwards: nothing begins any more of which the end would not be seen. */
+static void detach(struct vst_probes *p, enum vst_group group)
+{
+	for (int i = VST_PROBE_ID__N; i-- > 0;) {
+		if (vst_probe_table[i].group != group)
+			continue;
+		bpf_link__destroy(p->probe[i].link);
+		p->probe[i].link = NULL;
+	}
+}
+
+/* What the agent reads of a loaded object. */
+static int open_object(struct vst_probes *p, enum vst_group group)
+{
+	struct vst_maps *m = &p->maps;
+	int err;
+
+	switch (group) {
+	case VST_GROUP_LOCK:
+		err = vst_lock_maps_open(p->lock, &m->lock);
+		if (!err)
+			m->lock.state->sym = p->symbols.lock;
+		return err;
+	case VST_GROUP_PAUSE:
+		m->pauses_lost = &p->pause->bss->vst_pauses_lost;
+		m->throttled_fd = bpf_map__fd(p->pause->maps.vst_throttled);
+		return 0;
+	case VST_GROUP_JOURNAL:
+		m->journal_state = map_memory(p->journal->maps.vst_journal_state, sizeof(*m->journal_state));
+		m->journal_waits_fd = bpf_map__fd(p->journal->maps.vst_journal_waits);
+		return m->journal_state ? 0 : -ENOMEM;
+	default:
+		return 0;
+	}
+}
+
+/* Loads it if need be. What cannot be is told once, and the agent goes on without. */
+static int attach(struct vst_probes *p, enum vst_group group)
+{
+	struct vst_object *o = &p->object[group];
+
+	if (o->given_up)
+		return 0;
+	if (group == VST_GROUP_JOURNAL && !o->loaded && !o->err)
+		o->err = vst_probes_find(p); /* its modules have come since the start */
+	load(p, group);
+	if (!o->err && !o->open)
+		o->err = open_object(p, group);
+	o->open = !o->err;
+	if (!o->err)
+		o->err = attach_programs(p, group);
+	if (!o->err)
+		return 0;
+	detach(p, group);
+	if (!o->told)
+		vst_warn("cannot watch %s: %s; %s", vst_object_table[group].what, strerror(-o->err),
+			 vst_object_table[group].without);
+	o->told = true;
+	return o->err;
+}
+
+int vst_probes_attach_cgroup(struct vst_probes *p)
+{
+	return attach_programs(p, VST_GROUP_CGROUP);
+}
+
+int vst_probes_attach_block(struct vst_probes *p)
+{
+	struct timespec now;
+	int err;
+
+	p->maps.state->attach_ns = UINT64_MAX; /* until all are attached, any request may have been missed */
+	err = attach_programs(p, VST_GROUP_BLOCK);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	p->maps.state->attach_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
+	return err;
+}
+
+int vst_probes_late_fd(const struct vst_probes *p)
+{
+	return p->late_fd;
+}
+
+void vst_probes_late(struct vst_probes *p)
+{
+	uint64_t done;
+
+	if (read(p->late_fd, &done, sizeof(done)) < 0)
+		return;
+	late_join(p);
+	for (int g = 0; g < VST_GROUP__N; g++)
+		if (vst_object_table[g].when == VST_WHEN_BESIDE && g != VST_GROUP_XFS)
+			attach(p, g);
+	vst_probes_follow(p);
+}
+
+int vst_probes_stacked(struct vst_probes *p, bool on)
+{
+	if (p->late)
+		return -EAGAIN;
+	if (on)
+		return attach(p, VST_GROUP_STACKED);
+	detach(p, VST_GROUP_STACKED);
+	return 0;
+}
+
+void vst_probes_follow(struct vst_probes *p)
+{
+	bool xfs = is_wanted(p, VST_GROUP_XFS);
+
+	if (p->late)
+		return;
+	if (!is_wanted(p, VST_GROUP_JOURNAL))
+		detach(p, VST_GROUP_JOURNAL);
+	else
+		attach(p, VST_GROUP_JOURNAL);
+	if (xfs == !!p->maps.state->xfs_noted)
+		return;
+	/* what the probe of pages leaves to this one is noted as long as it is attached */
+	p->maps.state->xfs_noted = false;
+	if (!xfs)
+		detach(p, VST_GROUP_XFS);
+	else if (!attach(p, VST_GROUP_XFS))
+		p->maps.state->xfs_noted = true;
+}
+
+int vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool given_up)
+{
+	enum vst_group group = vst_group_of_part[part];
+
+	p->object[group].given_up = given_up;
+	if (given_up) {
+		detach(p, group);
+		return 0;
+	}
+	/* what was being waited for when it was given up has long come, and nobody saw it */
+	if (group == VST_GROUP_LOCK)
+		vst_lock_maps_forget(p->lock);
+	return attach(p, group);
+}
+
+#define SHARED_FOR 300 /* seconds; dirty pages are written after half a minute */
+
+/* See struct vst_state, .shared. */
+static void shared_turn(struct vst_probes *p)
+{
+	struct vst_state *s = p->maps.state;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - p->shared_since < SHARED_FOR)
+		return;
+	p->shared_since = now.tv_sec;
+	memset(s->shared[~s->turn & 1], 0, sizeof(s->shared[0]));
+	__atomic_store_n(&s->turn, s->turn + 1, __ATOMIC_RELEASE);
+}
+
+void vst_probes_sweep(struct vst_probes *p)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	shared_turn(p);
+	if (bpf_prog_test_run_opts(bpf_program__fd(p->block->progs.vst_sweep), &opts))
+		vst_debug("cannot run the sweep: %s", strerror(errno));
+}
+
+const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
+{
+	return &p->maps;
+}
+
+void vst_probes_free(struct vst_probes *p)
+{
+	if (!p)
+		return;
+	late_join(p);
+	if (p->late_fd >= 0)
+		close(p->late_fd);
+	if (p->stats_fd >= 0)
+		close(p->stats_fd);
+	for (int i = 0; i < VST_PROBE_ID__N; i++)
+		bpf_link__destroy(p->probe[i].link);
+	if (p->maps.row_keys)
+		munmap((void *)p->maps.row_keys, sizeof(*p->maps.row_keys) * VST_ROWS);
+	if (p->maps.counters)
+		munmap(p->maps.counters, sizeof(*p->maps.counters) * p->maps.slots);
+	if (p->maps.journal_state)
+		munmap((void *)p->maps.journal_state, sizeof(*p->maps.journal_state));
+	vst_lock_maps_close(&p->maps.lock);
+#define X(g, s, ...) s##_bpf__destroy(p->s);
+	VST_OBJECTS(X)
+#undef X
+	free(p);
+}

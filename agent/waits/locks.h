@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Waits for locks, as far as they were collected: rows (who waited for which lock) and pairs (who waited for whom). What
+ * they are about never changes, counters only grow; a name may get better.
+ */
+#ifndef VST_LOCKS_H
+#define VST_LOCKS_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+#include "agent/base/hash.h"
+#include "agent/waits/lock_naming.h"
+#include "agent/who/owners.h"
+#include "agent/probes/probes.h"
+#include "agent/io/table.h"
+#include "vstor/abi_locks.h"
+
+struct vst_lock_row_key {
+	__u64 owner;
+	__u64 what; /* without the CPU */
+};
+
+/* Of whose lock somebody waited longest, in the last tick in which it was told. */
+struct vst_lock_longest {
+	char *text; /* vst_lock_object_text(); NULL: not known */
+	double at;
+	__u64 ns;
+};
+
+struct vst_lock_row {
+	__u32 id; /* for clients: unique, never given again */
+	struct vst_lock_row_key key;
+	struct vst_container *waiter; /* NULL: the kernel's own threads */
+	__u64 waits, total_ns, max_ns;
+	__u64 old_waits, old_total_ns; /* of places that were taken back */
+	struct vst_sparse hist;
+	struct vst_lock_hist *old_hist; /* NULL: none was */
+	struct vst_lock_longest object;
+	__u16 first; /* of its places, chained; 0: none */
+	unsigned int places;
+	double changed_at;
+	UT_hash_handle hh; /* by .key */
+};
+
+struct vst_lock_who {
+	__u64 waiter, holder;
+	__u64 what; /* without the CPU */
+};
+
+struct vst_lock_blame {
+	__u32 id;
+	struct vst_lock_who key;
+	struct vst_container *waiter, *holder; /* NULL: the kernel's own threads; or, of a holder, nobody known */
+	__u64 waits, ns;
+	__u64 old_waits, old_ns;
+	struct vst_lock_longest object;
+	struct vst_lock_holder_stack *stack; /* the last that was seen of the holder's; NULL: none */
+	__u16 first;			     /* of its places, chained; 0: none */
+	unsigned int places;
+	double changed_at;
+	UT_hash_handle hh; /* by .key */
+};
+
+struct vst_locks;
+
+int vst_locks_new(struct vst_locks **ret);
+void vst_locks_free(struct vst_locks *l);
+
+/* Reads what is new, names owners. now: monotonic seconds. Does nothing where there is no such probe. 0 or -errno. */
+int vst_locks_collect(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now);
+
+/* Once a tick, after collecting: takes back the places of what is dead or idle, and forgets what was kept long enough. */
+void vst_locks_reclaim(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now);
+
+/* For iteration with uthash's ->hh.next. */
+const struct vst_lock_row *vst_locks_rows(const struct vst_locks *l);
+const struct vst_lock_blame *vst_locks_blames(const struct vst_locks *l);
+
+/* What the locks are called of which rows and pairs are. */
+struct vst_lock_naming *vst_locks_naming(const struct vst_locks *l);
+
+#endif /* VST_LOCKS_H */

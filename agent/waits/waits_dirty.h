@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Waits at the limit of dirty pages: who writes to memory faster than the disks take it has to pause. Whose data the
+ * disk was written meanwhile made it wait, by bytes.
+ */
+#ifndef VST_WAITS_DIRTY_H
+#define VST_WAITS_DIRTY_H
+
+#include "agent/waits/blame.h"
+#include "agent/probes/probes.h"
+#include "agent/io/table.h"
+
+/* What is left of bytes written so long ago: a half after 10 seconds. */
+double vst_waits_dirty_left(double bytes, double seconds);
+
+/* Once a tick, after vst_table_collect(): takes what the probe has counted. 0 or -errno. */
+int vst_waits_dirty_collect(const struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			    struct vst_blame *b, double now);
+
+#endif /* VST_WAITS_DIRTY_H */

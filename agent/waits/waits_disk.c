@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/self.h"
+#include "agent/waits/share.h"
+#include "agent/waits/waits_disk.h"
+
+#define WINDOW 0.05    /* seconds, the shortest */
+#define WINDOW_MAX 4.0 /* ... and the longest */
+#define LATENCIES 4    /* a window is as long as so many requests one after the other */
+#define PEEKS 0.001    /* of a core, for all looks between ticks */
+#define IDLE 3.0       /* seconds until a row is not looked at any more */
+#define BUSY 0.02      /* of a window, for all requests together: else nobody waits */
+
+struct disk {
+	__u32 dev;
+	struct vst_share_model model;
+	struct vst_row **rows; /* that moved lately */
+	size_t n, cap;
+	double since;	/* the window's begin */
+	double latency; /* seconds, in the window before */
+	double contended_at;
+};
+
+struct vst_waits_disk {
+	struct disk *disks;
+	size_t n;
+	struct vst_share_work *work; /* for one window */
+	struct vst_share_party *parties;
+	size_t cap;
+	double cost; /* of a peek, seconds */
+	bool contended;
+};
+
+int vst_waits_disk_new(struct vst_waits_disk **ret)
+{
+	struct vst_waits_disk *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	*ret = w;
+	return 0;
+}
+
+void vst_waits_disk_free(struct vst_waits_disk *w)
+{
+	if (!w)
+		return;
+	for (size_t i = 0; i < w->n; i++)
+		free(w->disks[i].rows);
+	free(w->disks);
+	free(w->work);
+	free(w->parties);
+	free(w);
+}
+
+static struct disk *disk_of(struct vst_waits_disk *w, __u32 dev, double now)
+{
+	struct disk *d;
+
+	for (d = w->disks; d < w->disks + w->n; d++)
+		if (d->dev == dev)
+			return d;
+	d = realloc(w->disks, (w->n + 1) * sizeof(*d));
+	if (!d)
+		return NULL;
+	w->disks = d;
+	d += w->n++;
+	memset(d, 0, sizeof(*d));
+	d->dev = dev;
+	d->since = now;
+	d->contended_at = -IDLE;
+	return d;
+}
+
+static int disk_add(struct disk *d, struct vst_row *row)
+{
+	struct vst_row **rows;
+	size_t cap;
+
+	if (d->n == d->cap) {
+		cap = d->cap ? 2 * d->cap : 16;
+		rows = realloc(d->rows, cap * sizeof(*rows));
+		if (!rows)
+			return -ENOMEM;
+		d->rows = rows;
+		d->cap = cap;
+	}
+	d->rows[d->n++] = row;
+	row->at_disk = true;
+	return 0;
+}
+
+static int scratch(struct vst_waits_disk *w, size_t n)
+{
+	struct vst_share_party *parties;
+	struct vst_share_work *work;
+
+	if (n <= w->cap)
+		return 0;
+	work = realloc(w->work, 2 * n * sizeof(*work));
+	if (work)
+		w->work = work;
+	parties = realloc(w->parties, 2 * n * sizeof(*parties));
+	if (parties)
+		w->parties = parties;
+	if (!work || !parties)
+		return -ENOMEM;
+	w->cap = 2 * n;
+	return 0;
+}
+
+/* --- a window --- */
+
+/* What a row counted until now. */
+static struct vst_work_seen row_now(const struct vst_table *t, const struct vst_row *row, const struct vst_maps *m)
+{
+	struct vst_work_seen s = { 0 };
+	__u32 slot;
+
+	if (!m || !row->number)
+		return (struct vst_work_seen){ row->counter[VST_COUNTER_ios], row->counter[VST_COUNTER_bytes],
+					       row->sum_ns[VST_TIME_QUEUE], row->sum_ns[VST_TIME_DEVICE] };
+	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+		const struct vst_counters *c = &m->counters[slot];
+
+		s.ios += __atomic_load_n(&c->ios, __ATOMIC_RELAXED);
+		s.bytes += __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
+		s.queue_ns += __atomic_load_n(&c->time[VST_TIME_QUEUE].sum_ns, __ATOMIC_RELAXED);
+		s.device_ns += __atomic_load_n(&c->time[VST_TIME_DEVICE].sum_ns, __ATOMIC_RELAXED);
+	}
+	return s;
+}
+
+/* They are read while they are written. */
+static __u64 more(__u64 now, __u64 before)
+{
+	return now > before ? now - before : 0;
+}
+
+struct adding {
+	struct vst_blame *blame;
+	__u32 dev;
+	double now;
+};
+
+static void add(void *arg, const struct vst_share_party *waiter, const void *holder, double ns)
+{
+	const struct vst_container *who = waiter->who;
+	const struct adding *a = arg;
+
+	if (*who->cgroup) /* else nobody knows who waits */
+		vst_blame_add(a->blame, VST_BLAME_DEVICE, a->dev, who, holder, waiter->waits, ns, a->now);
+}
+
+/* Ends the window. m: the counters are read themselves; NULL: as the table has them. */
+static void disk_window(struct vst_waits_disk *w, struct disk *d, const struct vst_table *t, const struct vst_maps *m,
+			struct vst_blame *b, double now)
+{
+	struct adding adding = { b, d->dev, now };
+	double seconds = now - d->since, all_ns = 0;
+	size_t n = 0, kept = 0, parties, i;
+	__u64 ios = 0;
+
+	if (scratch(w, d->n))
+		return;
+	for (i = 0; i < d->n; i++) {
+		struct vst_row *row = d->rows[i];
+		struct vst_work_seen s = row_now(t, row, m), *was = &row->work_seen;
+
+		if (s.ios > was->ios) {
+			w->work[n++] = (struct vst_share_work){ .who = row->container,
+								.op = row->key.op,
+								.ios = s.ios - was->ios,
+								.bytes = more(s.bytes, was->bytes),
+								.queue_ns = more(s.queue_ns, was->queue_ns),
+								.device_ns = more(s.device_ns, was->device_ns) };
+			all_ns += (double)(w->work[n - 1].queue_ns + w->work[n - 1].device_ns);
+			ios += w->work[n - 1].ios;
+			*was = s;
+			row->worked_at = now;
+		}
+		if (now - row->worked_at > IDLE)
+			row->at_disk = false;
+		else
+			d->rows[kept++] = row;
+	}
+	d->n = kept;
+	d->since = now;
+	d->latency = ios ? all_ns / (double)ios / 1e9 : 0;
+	if (!ios)
+		return;
+	vst_share_learn(&d->model, w->work, n, seconds);
+	parties = vst_share_parties(&d->model, w->work, n, seconds * 1e9, w->parties);
+	if (parties < 2 && !(w->parties[0].self > 0))
+		return;
+	if (parties > 1 && all_ns > BUSY * seconds * 1e9)
+		d->contended_at = now;
+	vst_share_divide(w->parties, parties, &vst_blame_others, add, &adding);
+}
+
+static bool is_due(const struct disk *d, double now)
+{
+	return now - d->since >= vst_waits_disk_window(d->latency);
+}
+
+/* --- the whole --- */
+
+double vst_waits_disk_window(double latency)
+{
+	return fmin(fmax(LATENCIES * latency, WINDOW), WINDOW_MAX);
+}
+
+double vst_waits_disk_pace(double cost)
+{
+	return fmin(fmax(cost / PEEKS, WINDOW), 1);
+}
+
+double vst_waits_disk_pause(const struct vst_waits_disk *w)
+{
+	return w->contended ? vst_waits_disk_pace(w->cost) : 0;
+}
+
+int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_table *t, struct vst_blame *b, double now)
+{
+	struct disk *d = NULL;
+	struct vst_row *row;
+	int err = 0;
+
+	for (unsigned int i = 0; i < t->n_dirty && !err; i++) {
+		row = t->dirty[i];
+		if (row->at_disk || row->key.layer != VST_LAYER_LEAF)
+			continue;
+		if (!d || d->dev != row->key.dev)
+			d = disk_of(w, row->key.dev, now);
+		row->worked_at = now;
+		err = d ? disk_add(d, row) : -ENOMEM;
+	}
+	w->contended = false;
+	for (d = w->disks; d < w->disks + w->n; d++) {
+		if (d->n && is_due(d, now))
+			disk_window(w, d, t, NULL, b, now);
+		else if (!d->n)
+			d->since = now;
+		w->contended = w->contended || now - d->contended_at < IDLE;
+	}
+	return err;
+}
+
+void vst_waits_disk_peek(struct vst_waits_disk *w, const struct vst_table *t, const struct vst_maps *m,
+			 struct vst_blame *b, double now)
+{
+	for (struct disk *d = w->disks; d < w->disks + w->n; d++)
+		if (d->n && now - d->contended_at < IDLE && is_due(d, now))
+			disk_window(w, d, t, m, b, now);
+	w->cost += 0.1 * (vst_now() - now - w->cost);
+}
