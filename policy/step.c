@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,4 +41,14 @@ int vst_knob_init(struct vst_knob *ret, enum vst_actuator_id actuator, const cha
 	strcpy(ret->attr, attr);
 	strcpy(ret->key, key);
 	return 0;
+}
+
+void vst_explain(char text[VST_TEXT_MAX], const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	if (vsnprintf(text, VST_TEXT_MAX, fmt, args) >= VST_TEXT_MAX)
+		memcpy(text + VST_TEXT_MAX - 4, "...", 4);
+	va_end(args);
 }

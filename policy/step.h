@@ -15,7 +15,7 @@
  *	cgroup-io   "/"                io.cost.model             "8:0"           "ctrl=user model=linear rbps=..."
  *	cgroup-io   "/pods"            cgroup.subtree_control    "io"            "+", "-"
  *	cgroup-io   "/pods/a"          blkio.bfq.weight          "default"       "1".."1000" (cgroup v1)
- *	cgroup-io   "/pods/a"          blkio.bfq.weight_device   "8:0"           "1".."1000", "0" (not set; cgroup v1)
+ *	cgroup-io   "/pods/a"          blkio.bfq.weight_device   "8:0"           "1".."1000", "default" (not set; cgroup v1)
  *	cgroup-io   "/pods/a"          blkio.throttle.{read,write}_{bps,iops}_device
  *	                                                         "8:0"           number, "0" (no limit; cgroup v1)
  *	ioprio      "1234" (thread)    ioprio                    ""              "none", "idle", "best-effort 0".."7"
@@ -117,5 +117,8 @@ const char *vst_knob_describe(const struct vst_knob *knob, char *buf, size_t len
 /* Fill in a knob. -ENAMETOOLONG if a part does not fit; *ret is untouched then. */
 int vst_knob_init(struct vst_knob *ret, enum vst_actuator_id actuator, const char *target, uint64_t target_id,
 		  const char *attr, const char *key);
+
+/* Writes a sentence for people; one that is too long ends in "...". */
+void vst_explain(char text[VST_TEXT_MAX], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif /* VST_POLICY_STEP_H */
