@@ -222,7 +222,7 @@ static bool open_journal(const struct options *o, struct vst_act *act)
 	struct stat st;
 	int err = vst_boot_id(act->roots.proc, boot_id);
 
-	*j = (struct vst_journal){ .dir = -1, .lock = -1, .fd = -1 };
+	*j = (struct vst_journal){ .dir = -1, .fd = -1 };
 	if (o->mode == MODE_REVERT) {
 		if (stat(o->state, &st) && errno == ENOENT)
 			return false;

@@ -3,6 +3,7 @@
 # vstor-actor on this kernel: real cgroup files, its journal, and the way back whatever happens. A few lines of C play
 # vstord (actor_drive). The cgroup v2 files are tested in a guest: tests/vm/t/actor.sh.
 bats_require_minimum_version 1.5.0
+# shellcheck source=tests/e2e/lib.bash
 load lib
 
 ACTOR=$BUILD/vstor-actor
@@ -53,7 +54,15 @@ drive_end() {
 }
 
 actor_ends() {
-	until_true eval '! kill -0 "$actor" 2>/dev/null || grep -q "^State:.*Z" "/proc/$actor/status"'
+	until_true actor_is_gone
+}
+
+actor_is_gone() {
+	! kill -0 "$actor" 2>/dev/null || grep -q '^State:.*Z' "/proc/$actor/status"
+}
+
+actors_were() { # HOW-MANY
+	[ "$(grep -c ^ready "$dir/out")" = "$1" ]
 }
 
 # Sends one command; its fields are the arguments.
@@ -185,7 +194,7 @@ kill_both() {
 	sees '^lost'
 	holds $WBPS 0
 	log_says 'asked to end: reverted 1 of 1 knobs'
-	within 5 eval '[ "$(grep -c ^ready "$dir/out")" = 2 ]'
+	within 5 actors_were 2
 }
 
 @test "a foreign change is left alone, and after three the actor stands aside until somebody asks again" {
@@ -248,7 +257,7 @@ kill_both() {
 	[ "$was" -lt 200 ]
 	run -0 "$ACTOR" --list --state "$state" # no half record
 	grep -q "vstor wrote 1048576" <<<"$output"
-	! grep -q 'cannot be read' <<<"$output"
+	run ! grep -q 'cannot be read' <<<"$output"
 	rm "$state/filler"
 	step 201 $WIOPS 201 applied
 	dd if=/dev/zero of="$state/filler" bs=4k status=none 2>/dev/null || true
@@ -346,7 +355,7 @@ leave_journal() {
 	holds $WBPS 1048576
 	first=$drive
 	mkfifo "$dir/in2"
-	"$DRIVE" "$ACTOR" "$state" 0 <"$dir/in2" >"$dir/out2" 2>>"$dir/log" 3>&- &
+	"$DRIVE" "$ACTOR" "$state" 0 <"$dir/in2" >"$dir/out2" 2>>"$dir/log" 3>&- 9>&- &
 	others+=($!)
 	exec 8>"$dir/in2"
 	within 20 grep -q '^ready	refusing.*another vstor-actor holds the journal' "$dir/out2"
