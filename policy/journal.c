@@ -78,8 +78,10 @@ static int lock_state_dir(struct vst_journal *j, int wait_ms)
 	const struct timespec pause = { 0, 5 * 1000 * 1000 };
 
 	for (int waited = 0;; waited += 5) {
-		if (j->dir < 0 && !mkdir(j->path, 0700))
+		if (j->dir < 0 && !mkdir(j->path, 0755)) {
 			j->made_dir = true;
+			chmod(j->path, 0755); /* whatever the umask: vstord's socket for users lies there too */
+		}
 		if (j->dir < 0)
 			j->dir = open(j->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (j->dir < 0)
