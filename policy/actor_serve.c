@@ -196,11 +196,20 @@ static void stop_listening(struct serve *s)
 	s->listener = -1;
 }
 
-/* The knobs stay. Without any there is nothing to wait for. */
+/*
+ * The knobs stay. Without any there is nothing to wait for. A container runtime kills all that is in the container's
+ * cgroup once its first process has ended, and systemd does so too, unless KillMode= says otherwise.
+ */
 static void hand_over(struct serve *s)
 {
-	int err = listen_for_successor(s);
+	int err = listen_for_successor(s), left = err ? 0 : vst_leave_cgroups(s->act->roots.proc);
 
+	if (left)
+		vst_actor_say(4,
+			      "cannot leave the cgroup of vstord (%s): if all its processes are killed, the knobs stay "
+			      "set until "
+			      "the next vstord starts",
+			      strerror(-left));
 	send_state(s, VST_MSG_HANDOVER, err);
 	if (err) {
 		vst_actor_say(4, "cannot keep the knobs for a successor: %s", strerror(-err));

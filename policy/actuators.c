@@ -69,31 +69,63 @@ static bool try_root(const char *path, const char *type, struct vst_roots *ret)
 	return true;
 }
 
-/* A mount of v2 with io, or of v1 with blkio: a controller is only ever in one of them. */
-static void find_cgroup_root(int proc, struct vst_roots *ret)
+/*
+ * Calls f with each cgroup hierarchy that is mounted whole, its type ("cgroup2", "cgroup") and its options, until f
+ * returns other than 0.
+ */
+static void each_hierarchy(int proc, int (*f)(void *ctx, const char *path, const char *type, char *options), void *ctx)
 {
 	_cleanup_close_ int fd = openat(proc, "self/mountinfo", O_RDONLY | O_CLOEXEC);
-	_cleanup_fclose_ FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+	_cleanup_fclose_ FILE *mounts = fd >= 0 ? fdopen(fd, "r") : NULL;
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0;
 
-	if (!f)
+	if (!mounts)
 		return;
 	TAKE_FD(fd);
-	while (ret->cgroup < 0 && getline(&line, &cap, f) > 0) {
+	while (getline(&line, &cap, mounts) > 0) {
 		char root[256], path[256], type[16], options[256];
 		const char *rest = strstr(line, " - ");
 
 		if (!rest || sscanf(line, "%*s %*s %*s %255s %255s", root, path) != 2 ||
-		    sscanf(rest, " - %15s %*s %255s", type, options) != 2 || strcmp(root, "/"))
+		    sscanf(rest, " - %15s %*s %255s", type, options) != 2 || strcmp(root, "/") ||
+		    strncmp(type, "cgroup", 6))
 			continue;
-		if (!strcmp(type, "cgroup2"))
-			try_root(path, type, ret);
-		else if (!strcmp(type, "cgroup"))
-			for (char *save, *o = strtok_r(options, ",\n", &save); o; o = strtok_r(NULL, ",\n", &save))
-				if (!strcmp(o, "blkio") && try_root(path, type, ret))
-					break;
+		if (f(ctx, path, type, options))
+			return;
 	}
+}
+
+/* v2 with io, or v1 with blkio: a controller is only ever in one of them. */
+static int try_hierarchy(void *ctx, const char *path, const char *type, char *options)
+{
+	struct vst_roots *ret = ctx;
+
+	if (!strcmp(type, "cgroup2"))
+		return try_root(path, type, ret);
+	for (char *save, *o = strtok_r(options, ",\n", &save); o; o = strtok_r(NULL, ",\n", &save))
+		if (!strcmp(o, "blkio"))
+			return try_root(path, type, ret);
+	return 0;
+}
+
+static int leave_one(void *ctx, const char *path, const char *type, char *options)
+{
+	_cleanup_close_ int dir = open_dir(path), fd = -1;
+	int *err = ctx;
+
+	fd = dir < 0 ? -1 : openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		*err = -errno;
+	return 0;
+}
+
+int vst_leave_cgroups(int proc)
+{
+	int err = 0;
+
+	each_hierarchy(proc, leave_one, &err);
+	return err;
 }
 
 void vst_roots_open(const char *cgroup_root, const char *sysfs, const char *proc, struct vst_roots *ret)
@@ -107,7 +139,7 @@ void vst_roots_open(const char *cgroup_root, const char *sysfs, const char *proc
 	if (cgroup_root)
 		try_root(cgroup_root, NULL, ret);
 	else if (ret->proc >= 0)
-		find_cgroup_root(ret->proc, ret);
+		each_hierarchy(ret->proc, try_hierarchy, ret);
 }
 
 void vst_roots_close(struct vst_roots *roots)

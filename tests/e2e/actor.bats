@@ -398,6 +398,34 @@ leave_journal() {
 	[ -z "$(ls -A "$state")" ]
 }
 
+# As a container runtime does it, once the first process of the container has ended.
+@test "handover: the actor outlives the cgroups of the agent" {
+	local h hierarchies=()
+	mapfile -t hierarchies < <(awk '$4 == "/" && / - cgroup2? / { print $5 }' /proc/self/mountinfo)
+	[ ${#hierarchies[@]} -ge 2 ]
+	for h in "${hierarchies[@]}"; do
+		mkdir -p "$h$cg"
+		case $h in */cpuset) cat "$h/cpuset.cpus" >"$h$cg/cpuset.cpus"; cat "$h/cpuset.mems" >"$h$cg/cpuset.mems" ;; esac
+	done
+	drive_start 30 bash -c 'for h in '"${hierarchies[*]}"'; do echo $$ >"$h'"$cg"'/cgroup.procs"; done; exec "$@"' -
+	[ "$(grep -c ":$cg\$" "/proc/$actor/cgroup")" -ge 2 ]
+	step 1 $WBPS 1048576 applied
+	tell keep
+	sees '^stopped\tSuccess'
+	wait "$drive"
+	[ "$(grep -vc ':/$' "/proc/$actor/cgroup")" = 0 ]
+	for h in "${hierarchies[@]}"; do
+		[ -z "$(cat "$h$cg/cgroup.procs")" ]
+		[ "$h" = "$BLKIO" ] || rmdir "$h$cg"
+	done
+	holds $WBPS 1048576
+	drive_start 30
+	sees '^ready.*adopted=1'
+	tell stop
+	sees '^stopped'
+	holds $WBPS 0
+}
+
 @test "handover without a successor: everything reverted when the time is over" {
 	drive_start 2
 	step 1 $WBPS 1048576 applied
