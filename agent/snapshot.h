@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the host did up to a moment, and what it is in the middle of. A snapshot is immutable once it is published, and
+ * so are the values in it: sinks and the policy engine may keep one for as long as they like, on any thread. A value
+ * that did not change is shared with the snapshot before, so a snapshot costs what changed, not what exists.
+ *
+ * Times are CLOCK_MONOTONIC: seconds as double, nanoseconds as __u64 with the suffix _ns. All counters, sums and
+ * histograms grow from 0 since the agent started; lib/delta.h turns two snapshots into rates.
+ *
+ * Waits and I/O that have begun but not ended are included: .total_ns of a wait holds the time that has passed until
+ * the snapshot, whether the wait has ended or not. So each interval is charged with the waiting that passed in it.
+ */
+#ifndef VST_SNAPSHOT_H
+#define VST_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+
+#include "lib/counts.h"
+#include "vstor/abi_locks.h"
+#include "vstor/classes.h"
+
+/* --- values --- */
+
+/* The head of every value: only snapshot.c touches it. */
+struct vst_value {
+	int refs;
+	void (*destroy)(void *value);
+};
+
+/*
+ * Rows name containers by their index in the snapshot, which stays the same as long as any row refers to it. The first
+ * ones are vstor's own: they are not cgroups, and a user's container of the same name is another one.
+ */
+enum vst_own_container {
+	VST_CONTAINER_UNATTRIBUTED, /* nobody is known */
+	VST_CONTAINER_KERNEL,	    /* threads of the kernel */
+	VST_CONTAINER_OTHERS,	    /* many small ones, of which each has too little to be told apart */
+	VST_CONTAINER_OVERFLOW,	    /* cgroups beyond the number that the agent tells apart */
+	VST_CONTAINER__OWN
+};
+
+/* A limit that somebody set on a cgroup of the container or above it. */
+struct vst_limit {
+	char *cgroup;	 /* path */
+	char *attribute; /* "io.max", "blkio.throttle.read_iops_device", ... */
+	char *value;	 /* as the kernel shows it, one line */
+};
+
+/* One key = "value" that a runtime knows of a container: a label or an annotation. */
+struct vst_label {
+	char *key, *value;
+};
+
+struct vst_snap_container {
+	struct vst_value v;
+	__u32 id;	  /* unique, never given again */
+	bool own;	  /* one of enum vst_own_container */
+	bool listed;	  /* `ps` shows it: a container or a unit, not a mere slice or directory */
+	char *cgroup;	  /* path of its scope: its identity; "" if .own */
+	__u64 cgroup_ino; /* inode of that directory in the unified (or blkio) hierarchy; 0: not known */
+	char *display;	  /* a label: what a user calls it; two containers may have the same */
+	char *ns, *pod, *name, *image, *cid, *runtime; /* "" if not known */
+	struct vst_label *labels;
+	size_t n_labels;
+	struct vst_limit *limits;
+	size_t n_limits;
+	double since; /* made (anew), or first seen */
+	double ended; /* 0: it lives */
+	unsigned int restarts;
+	__u64 ios, bytes; /* of all its rows, also of those that are forgotten */
+};
+
+/* I/O of one container, device, op, kind, size and witness. */
+struct vst_snap_io {
+	struct vst_value v;
+	__u32 id;	   /* unique, never given again */
+	__u64 changed_seq; /* the snapshot in which the value was made */
+	__u32 container;   /* index */
+	__u32 dev;	   /* major << 20 | minor; struct vst_snap_device has its name */
+	__u8 layer;	   /* enum vst_layer */
+	__u8 op;	   /* enum vst_op */
+	__u8 kind;	   /* enum vst_kind */
+	__u8 size;	   /* enum vst_size */
+	__u8 witness;	   /* enum vst_witness */
+	struct vst_counts counts;
+	__u32 in_flight;     /* requests that were submitted and have not completed */
+	__u64 oldest_ns;     /* when the oldest of them was submitted; 0: none */
+	__u64 in_flight_sum; /* the sum of their ages at the snapshot, in ns */
+};
+
+/* What is waited for. X(ENUM, "the word before the colon of a resource", "what it is") */
+#define VST_WAIT_TYPES(X)                                                                                              \
+	X(LOCK, "lock", "a lock of the kernel")                                                                        \
+	X(DEVICE, "device", "the queue of a disk, and the disk")                                                       \
+	X(JOURNAL, "journal", "the commit of a file system's journal")                                                 \
+	X(DIRTY, "dirty", "the limit of dirty pages")                                                                  \
+	X(FREEZE, "freeze", "a file system that is frozen")                                                            \
+	X(FSYNC, "fsync", "fsync and its kin, from call to return: it contains the others")
+
+enum vst_wait_type {
+#define X(e, n, d) VST_WAIT_##e,
+	VST_WAIT_TYPES(X)
+#undef X
+		VST_WAIT__N
+};
+
+VST_NAMES1(vst_wait_type_name, VST_WAIT_TYPES)
+
+/* Of whom a wait row tells. */
+enum vst_wait_side {
+	VST_WAIT_OF_WAITER, /* who waited for what; each wait once, with a histogram; .holder is not set */
+	VST_WAIT_OF_PAIR,   /* who waited for what because of whom; the parts of a wait, without a histogram */
+};
+
+struct vst_snap_wait {
+	struct vst_value v;
+	__u32 id; /* unique, never given again */
+	__u64 changed_seq;
+	__u8 type;	/* enum vst_wait_type */
+	__u8 side;	/* enum vst_wait_side */
+	__u8 lock_type; /* enum vst_lock_type; of a lock */
+	__u8 named_by;	/* enum vst_lock_named_by; of a lock */
+	char *evidence; /* how the holder is known: "owner", "last", "share", ...; "" of a waiter's row */
+	__u32 waiter;	/* index of a container */
+	__u32 holder;	/* index of a container */
+	__u32 dev;	/* of what is no lock; 0: several */
+	char *name;	/* of the resource: the lock's, the device's, the partition's */
+	char *object;	/* the file, file system or disk of the longest wait; "" if not known */
+	char **stack;	/* what the holder was last seen doing, innermost first */
+	size_t n_stack;
+	__u64 waits;		/* that ended, or, of a pair, that ended or began */
+	__u64 total_ns;		/* also of waits that go on */
+	struct vst_times times; /* of waits that ended; of a waiter's row */
+	__u32 waiting;		/* tasks that wait now */
+	__u64 oldest_ns;	/* since when the one that waits longest does; 0: none */
+};
+
+/* Counts of a device. X(field, "what it counts") */
+#define VST_DEVICE_COUNTERS(X)                                                                                         \
+	X(kernel_ios, "requests (bios, on a stacked device) that the kernel counted")                                  \
+	X(kernel_bytes, "bytes that the kernel counted")                                                               \
+	X(seen_ios, "requests or bios that the probes saw")                                                            \
+	X(seen_bytes, "bytes that the probes saw")                                                                     \
+	X(attributed_ios, "requests or bios that have an owner")                                                       \
+	X(attributed_bytes, "bytes that have an owner")
+
+enum vst_device_counter {
+#define X(f, d) VST_DEVICE_##f,
+	VST_DEVICE_COUNTERS(X)
+#undef X
+		VST_DEVICE__N
+};
+
+struct vst_snap_device {
+	struct vst_value v;
+	__u32 dev;
+	__u8 layer; /* enum vst_layer */
+	char *name;
+	bool present;
+	char *not_judged; /* why the kernel's count is no judge; "": it is */
+	__u64 counter[VST_DEVICE__N];
+	__u64 lost[VST_LOSS__N];
+	__u32 in_flight; /* as the kernel counts them */
+};
+
+struct vst_snap_probe {
+	const char *name, *tracepoint, *group;
+	const char *state, *why;
+	double run_ns;
+	__u64 runs, missed;
+};
+
+struct vst_snap_self {
+	double cpu_percent; /* of one core */
+	__u64 rss_bytes;
+	double tick_us, tick_max_us;
+	double event_ns;
+	double cost_percent, budget_percent; /* of all processors */
+	const char *given_up[8];	     /* parts that are not watched for a time */
+	unsigned int n_given_up;
+	unsigned int rows, rows_max, slots, slots_max, containers;
+	bool watch_locks;
+	__u64 lost[VST_LOSS__N];
+	__u64 lock_lost[VST_LOCK_LOSS__N];
+	__u64 journal_lost, pause_lost;
+	__u64 overflow_cgroups; /* that found no place of their own */
+};
+
+/* --- the snapshot --- */
+
+/* The lists of a snapshot. X(ENUM, accessor, type of a value) */
+#define VST_SNAP_LISTS(X)                                                                                              \
+	X(CONTAINERS, container, struct vst_snap_container)                                                            \
+	X(IOS, io, struct vst_snap_io)                                                                                 \
+	X(WAITS, wait, struct vst_snap_wait)                                                                           \
+	X(DEVICES, device, struct vst_snap_device)
+
+enum vst_snap_list {
+#define X(e, f, t) VST_SNAP_##e,
+	VST_SNAP_LISTS(X)
+#undef X
+		VST_SNAP__N
+};
+
+/* A sparse array in chunks; chunks without a change are shared with the snapshot before. */
+struct vst_vector {
+	struct vst_chunk **chunk;
+	__u32 n_chunks;
+	__u32 end; /* no index from here on has a value */
+};
+
+struct vst_snapshot {
+	struct vst_value v;
+	__u64 seq;	  /* 1, 2, ... */
+	double time;	  /* when collecting it began */
+	double unix_time; /* the same moment */
+	double started;	  /* when the agent did */
+	double interval;  /* between two ticks */
+	char instance[17];
+	char kernel[65];
+	struct vst_vector list[VST_SNAP__N];
+	const struct vst_snap_probe *probes; /* [n_probes] */
+	size_t n_probes;
+	struct vst_snap_self self;
+};
+
+/* Takes and gives back a reference, on any thread; NULL is allowed. */
+const struct vst_snapshot *vst_snapshot_ref(const struct vst_snapshot *s);
+void vst_snapshot_unref(const struct vst_snapshot *s);
+
+/* The value at an index, borrowed from the snapshot; NULL: there is none. */
+#define X(e, f, t) const t *vst_snapshot_##f(const struct vst_snapshot *s, __u32 index);
+VST_SNAP_LISTS(X)
+#undef X
+
+/* The value at *index or after it, with *index moved there; NULL: there is none. For loops: see below. */
+const void *vst_snapshot_next_value(const struct vst_snapshot *s, enum vst_snap_list list, __u32 *index);
+
+/* for (each value of a list), with its index: vst_snapshot_for_each(s, VST_SNAP_IOS, io, i) */
+#define vst_snapshot_for_each(s, list, var, i)                                                                         \
+	for (__u32 i = 0; ((var) = vst_snapshot_next_value((s), (list), &(i))); (i)++)
+
+/* The device with that number; NULL: it is not known. */
+const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *s, __u32 dev);
+
+/* --- making one: collect, and tests --- */
+
+/* A new one that begins as a copy of prev, or empty. NULL only if out of memory. It may be changed until it is published. */
+struct vst_snapshot *vst_snapshot_next(const struct vst_snapshot *prev);
+
+/*
+ * Puts a value at an index, NULL takes away what is there. The value has been made by vst_value_new() and is stolen, also on
+ * failure. 0 or -ENOMEM.
+ */
+int vst_snapshot_put(struct vst_snapshot *s, enum vst_snap_list list, __u32 index, void *value);
+
+/* A value of a list, zeroed, with one reference; texts in it are freed with it. NULL only if out of memory. */
+void *vst_value_new(enum vst_snap_list list);
+
+#endif /* VST_SNAPSHOT_H */
