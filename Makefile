@@ -18,7 +18,7 @@ DEPFLAGS  = -MMD -MP
 AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1
 CTL_PKGS   := libcurl jansson ncursesw yaml-0.1
 
-all: $(B)/vstord $(B)/vstorctl ## build the agent and the command
+all: $(B)/vstord $(B)/vstorctl $(B)/vstor-actor ## build the agent, the command and the actor
 
 # --- kernel side: every bpf/*.bpf.c becomes a skeleton ---
 BPF_CC    = $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ $(WARN) -Iinclude -I.
@@ -53,6 +53,8 @@ $(B)/vstord: $(AGENT_OBJ) $(B)/libvstor.a
 	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(AGENT_PKGS)) -lm
 $(B)/vstorctl: $(CTL_OBJ) $(B)/libvstor.a
 	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(CTL_PKGS) libbpf) -lm
+$(B)/vstor-actor: $(B)/policy/actor_main.o $(B)/libvstor.a
+	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ -lcap -lseccomp
 
 # --- unit tests: a line "LINK: FILE.c ... -lLIB ..." in tests/unit/NAME_test.c names what it needs ---
 UNIT_SRC := $(wildcard tests/unit/*_test.c)
@@ -67,8 +69,9 @@ $(B)/$(1:.c=): $(1) $(filter %.c,$(call unit_link,$(1)))
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
-# --- programs that the tests of bpf/ use ---
-TEST_BIN := $(addprefix $(B)/tests/bpf/,kind_trace insns lock_load disk_load fsync_load fsync_rows)
+# --- programs that the tests of bpf/ and the e2e tests use ---
+TEST_BIN := $(B)/tests/e2e/actor_drive \
+	$(addprefix $(B)/tests/bpf/,kind_trace insns lock_load disk_load fsync_load fsync_rows)
 
 $(B)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -80,6 +83,10 @@ $(B)/tests/bpf/kind_trace: $(B)/tests/bpf/kind_trace.skel.h
 $(B)/tests/bpf/%: tests/bpf/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -I$(B)/tests/bpf $(CFLAGS) $(DEPFLAGS) -MT $@ -o $@ $< -lbpf
+
+$(B)/tests/e2e/%: tests/e2e/%.c $(B)/libvstor.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -MT $@ -o $@ $< $(B)/libvstor.a
 
 tests: $(UNIT_BIN) $(TEST_BIN) ## build the programs that the tests need
 
@@ -122,6 +129,7 @@ man: $(MAN) ## build the man pages (needs scdoc)
 install: all man ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/vstord $(DESTDIR)$(PREFIX)/sbin/vstord
 	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
+	install -D -m 755 $(B)/vstor-actor $(DESTDIR)$(PREFIX)/sbin/vstor-actor
 	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${m##*.} $$m || exit; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor README.md LICENSE docs/*.md
 
