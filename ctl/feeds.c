@@ -65,7 +65,7 @@ int vst_feeds_line(void *arg, json_t *line)
 	return vst_growth_line(f->growth[f->asked], line);
 }
 
-int vst_feeds_commit(struct vst_feeds *f, enum vst_commit *ret)
+int vst_feeds_commit(struct vst_feeds *f, enum vst_commit_result *ret)
 {
 	int err = f->asked == VST_FEED_IO ? vst_rows_commit(f->rows, ret) : vst_growth_commit(f->growth[f->asked], ret);
 

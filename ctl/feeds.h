@@ -45,7 +45,7 @@ void vst_feeds_close(struct vst_feeds *f);
  */
 const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_age, bool names);
 int vst_feeds_line(void *feeds, json_t *line); /* a vst_line_fn */
-int vst_feeds_commit(struct vst_feeds *f, enum vst_commit *ret);
+int vst_feeds_commit(struct vst_feeds *f, enum vst_commit_result *ret);
 /* True if this exit code of the request means that an optional feed does not exist; it counts as told then. */
 bool vst_feeds_refused(struct vst_feeds *f, int rc);
 /* The waits of a feed's last interval; NULL: the agent does not have it. The caller frees. */

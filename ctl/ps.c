@@ -108,7 +108,7 @@ struct now {
 
 static void now_ask(struct now *now, struct vst_client *c)
 {
-	enum vst_commit what;
+	enum vst_commit_result what;
 
 	now->rows = vst_rows_new();
 	vst_rows_begin(now->rows);

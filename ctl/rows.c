@@ -360,7 +360,7 @@ static void forget_unseen(struct vst_rows *r)
 	}
 }
 
-int vst_rows_commit(struct vst_rows *r, enum vst_commit *ret)
+int vst_rows_commit(struct vst_rows *r, enum vst_commit_result *ret)
 {
 	enum vst_delta_base base;
 

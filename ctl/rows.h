@@ -61,7 +61,7 @@ struct vst_reply_head {
 
 struct vst_rows;
 
-enum vst_commit {
+enum vst_commit_result {
 	VST_COMMIT_FIRST, /* there was nothing to compare with: the differences are the totals */
 	VST_COMMIT_SAMPLE,
 	VST_COMMIT_RESTARTED, /* another agent than before: everything is forgotten, begin again */
@@ -75,7 +75,7 @@ const char *vst_rows_begin(struct vst_rows *r);
 /* A line of the reply (a vst_line_fn). 0, -EPROTO if it is not what the contract says. */
 int vst_rows_line(void *rows, json_t *line);
 /* The reply is complete. 0 with *ret, or -EPROTO: it had no snapshot. */
-int vst_rows_commit(struct vst_rows *r, enum vst_commit *ret);
+int vst_rows_commit(struct vst_rows *r, enum vst_commit_result *ret);
 
 /* After a commit: the rows that did something or have requests in flight, the reply's head, and the interval in seconds. */
 const struct vst_io_delta *vst_rows_deltas(const struct vst_rows *r, size_t *n);

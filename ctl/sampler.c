@@ -15,7 +15,7 @@
  */
 #define SAME_SAMPLE_S 0.1
 
-static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
+static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit_result *ret)
 {
 	unsigned int before = s->wanted & ((1U << feed) - 1);
 	/* only once for each sample, because the agent collects again to name locks */
@@ -56,7 +56,7 @@ static int wait_until(struct vst_sampler *s, double when)
 }
 
 /* The agent was there and is gone: ask until it is back. */
-static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
+static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit_result *ret)
 {
 	double until = vst_now() + GONE_S;
 	int rc;
@@ -74,7 +74,7 @@ static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit 
 /* Asks for the first state; its differences are the totals since the agent started. */
 static int first(struct vst_sampler *s)
 {
-	enum vst_commit what;
+	enum vst_commit_result what;
 	int rc = 0;
 
 	for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
@@ -87,7 +87,7 @@ static int first(struct vst_sampler *s)
 /* Asks for one feed's next reply. */
 static int advance(struct vst_sampler *s, enum vst_feed feed, bool *told)
 {
-	enum vst_commit what;
+	enum vst_commit_result what;
 	int rc = ask(s, feed, &what);
 
 	if (rc == VST_EXIT_UNREACHABLE)

@@ -218,7 +218,7 @@ static bool take_failure(struct vst_top *top)
 /* Handles the end of a reply. True if there is a new frame. */
 static bool take_reply(struct vst_top *top)
 {
-	enum vst_commit what = VST_COMMIT_SAMPLE;
+	enum vst_commit_result what = VST_COMMIT_SAMPLE;
 
 	top->asked = 0;
 	if (top->asking_cost) { /* if that failed, the next request for rows shows it */
@@ -286,7 +286,7 @@ static void loop(struct vst_top *top, unsigned long frames)
 /* The state to begin from. Errors are printed before the terminal is taken over. */
 static int ask_first(struct vst_top *top)
 {
-	enum vst_commit what;
+	enum vst_commit_result what;
 	int rc = 0;
 
 	for (int feed = 0; !rc && feed < VST_FEED__N; feed++) {
