@@ -102,6 +102,10 @@ bench: all ## measure cost, side by side with other tools, and print the tables
 	@scripts/deps build bench --install
 	@bench/run $(BENCH)
 
+bench-vm: all ## measure in guests what acting brings; BENCH="-k 6.12 weights" for a part
+	@scripts/deps build test --install
+	@bench/vm/run $(BENCH)
+
 C_FILES  := $(filter-out vmlinux.h,$(shell git ls-files '*.c' '*.h' 2>/dev/null))
 
 check: ## format, warnings of gcc and clang, shellcheck, licence lines
@@ -130,7 +134,7 @@ help: ## show this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all tests run test test-vm bench check man install help clean
+.PHONY: all tests run test test-vm bench bench-vm check man install help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
