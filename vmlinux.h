@@ -119,11 +119,23 @@ struct blkcg_gq {
 };
 
 /* --- files and pages --- */
+struct percpu_rw_semaphore {
+	void *writer;
+};
+
+/* The levels are numbered from 1: SB_FREEZE_WRITE, SB_FREEZE_PAGEFAULT, SB_FREEZE_FS */
+#define SB_FREEZE_LEVELS 3
+
+struct sb_writers {
+	struct percpu_rw_semaphore rw_sem[SB_FREEZE_LEVELS];
+};
+
 struct super_block {
 	dev_t s_dev;
 	unsigned long s_magic;
 	struct block_device *s_bdev;
 	struct dentry *s_root;
+	struct sb_writers s_writers;
 	char s_id[32];
 };
 

@@ -32,6 +32,7 @@ struct vst_agent {
 	double started; /* monotonic seconds */
 	double interval;
 	double collected; /* when the table was read last */
+	double waits_at;  /* the moment to which waits that go on are charged */
 	double swept;	  /* the same, of the last sweep */
 	void *events;	  /* struct ring_buffer */
 };

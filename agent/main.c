@@ -152,6 +152,7 @@ int vst_agent_collect(struct vst_agent *a)
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	if (!err)
 		err = vst_devices_read(&a->devices);
+	a->waits_at = begin;
 	a->collected = vst_now();
 	vst_self_tick(&a->self, (a->collected - begin) * 1e6);
 	return err;

@@ -494,6 +494,15 @@ void vst_probes_decide_held(const struct vst_probes *p)
 		vst_debug("cannot look at requests that wait in a queue: %s", strerror(errno));
 }
 
+void vst_probes_look_lock(const struct vst_probes *p, __u64 lock, __u32 class)
+{
+	__u64 args[] = { lock, class };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args, .ctx_size_in = sizeof(args));
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(p->lock->progs.vst_lock_look), &opts))
+		vst_debug("cannot look at a lock: %s", strerror(errno));
+}
+
 const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
 {
 	return &p->maps;

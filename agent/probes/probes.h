@@ -84,6 +84,9 @@ void vst_probes_sweep(struct vst_probes *p);
 /* Decides the rows of requests that have waited in a queue for long. Costs a millisecond. */
 void vst_probes_decide_held(const struct vst_probes *p);
 
+/* Notes which object a lock of a class is of that somebody waits for; vst_lock_object_text() tells it then. */
+void vst_probes_look_lock(const struct vst_probes *p, __u64 lock, __u32 class);
+
 /* Looks the functions of vstor/abi_symbols.h up again, if modules came or went since. */
 void vst_probes_symbols(struct vst_probes *p);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -84,34 +85,85 @@ static void buckets(struct vst_out *o, const struct vst_sparse *h)
 	vst_out_raw(o, "]");
 }
 
+/* Who waits now, of a sum that was charged until the last reading. */
+static void waiting(struct vst_out *o, const struct vst_agent *a, const struct vst_waiting *w)
+{
+	double now = a->waits_at;
+
+	if (!w->tasks)
+		return;
+	vst_out_key(o, "waiting");
+	vst_out_raw(o, "{");
+	vst_out_ku64(o, "tasks", w->tasks);
+	vst_out_kdouble(o, "oldest_us", fmax(0, now * 1e6 - (double)w->oldest_ns / 1e3), 1);
+	vst_out_raw(o, "}");
+}
+
+static void row_times(struct vst_out *o, const struct vst_agent *a, const struct vst_lock_row *row)
+{
+	object(o, &row->object);
+	vst_out_ku64(o, "waits", row->waits);
+	waiting(o, a, &row->waiting);
+	vst_out_key(o, "wait");
+	vst_out_raw(o, "{");
+	vst_out_kdouble(o, "sum_us", (double)row->waiting.total_ns / 1e3, 3);
+	vst_out_kdouble(o, "max_us", (double)row->max_ns / 1e3, 3);
+	buckets(o, &row->hist);
+	vst_out_raw(o, "}}\n");
+}
+
+static void row_begin(struct vst_out *o, const char *type, const struct vst_lock_row *row)
+{
+	begin(o, type);
+	vst_out_ku64(o, "row", row->id);
+	vst_out_kstr(o, "container", name_of(row->waiter, row->key.owner));
+	vst_out_kstr(o, "cgroup", row->waiter ? row->waiter->cgroup : "");
+}
+
+static const struct vst_lock_named *named_of(const struct vst_agent *a, __u64 what)
+{
+	return vst_lock_naming_get(vst_locks_naming(a->locks), what);
+}
+
+/* "lock:NAME", or the file system that is frozen. */
+static void resource_of_lock(struct vst_out *o, const struct vst_agent *a, __u64 what)
+{
+	const struct vst_lock_named *named = named_of(a, what);
+	char resource[VST_LOCK_NAME + sizeof("freeze:")];
+
+	if (named->frozen)
+		snprintf(resource, sizeof(resource), "freeze:%s", named->frozen);
+	else
+		snprintf(resource, sizeof(resource), "lock:%s", named->name);
+	vst_out_kstr(o, "resource", resource);
+}
+
 void vst_render_locks(struct vst_out *o, const struct vst_agent *a)
 {
 	const struct vst_lock_row *row;
 
 	snapshot(o, a, false);
 	for (row = vst_locks_rows(a->locks); row; row = row->hh.next) {
-		begin(o, "lock");
-		vst_out_ku64(o, "row", row->id);
-		vst_out_kstr(o, "container", name_of(row->waiter, row->key.owner));
-		vst_out_kstr(o, "cgroup", row->waiter ? row->waiter->cgroup : "");
+		if (named_of(a, row->key.what)->frozen)
+			continue;
+		row_begin(o, "lock", row);
 		lock(o, a, row->key.what);
-		object(o, &row->object);
-		vst_out_ku64(o, "waits", row->waits);
-		vst_out_key(o, "wait");
-		vst_out_raw(o, "{");
-		vst_out_kdouble(o, "sum_us", (double)row->total_ns / 1e3, 3);
-		vst_out_kdouble(o, "max_us", (double)row->max_ns / 1e3, 3);
-		buckets(o, &row->hist);
-		vst_out_raw(o, "}}\n");
+		row_times(o, a, row);
 	}
 }
 
-static void resource_of_lock(struct vst_out *o, const struct vst_agent *a, __u64 what)
+void vst_render_waits(struct vst_out *o, const struct vst_agent *a)
 {
-	char resource[VST_LOCK_NAME + sizeof("lock:")];
+	const struct vst_lock_row *row;
 
-	snprintf(resource, sizeof(resource), "lock:%s", vst_lock_naming_get(vst_locks_naming(a->locks), what)->name);
-	vst_out_kstr(o, "resource", resource);
+	snapshot(o, a, true);
+	for (row = vst_locks_rows(a->locks); row; row = row->hh.next) {
+		row_begin(o, "wait", row);
+		resource_of_lock(o, a, row->key.what);
+		if (!named_of(a, row->key.what)->frozen)
+			lock(o, a, row->key.what);
+		row_times(o, a, row);
+	}
 }
 
 /* A file system may be on one; no disk at all: it is on several. */
@@ -174,11 +226,13 @@ void vst_render_blame(struct vst_out *o, const struct vst_agent *a)
 		vst_out_kstr(o, "holder", name_of(b->holder, b->key.holder));
 		vst_out_kstr(o, "holder_cgroup", b->holder ? b->holder->cgroup : "");
 		resource_of_lock(o, a, b->key.what);
-		lock(o, a, b->key.what);
+		if (!named_of(a, b->key.what)->frozen)
+			lock(o, a, b->key.what);
 		object(o, &b->object);
 		vst_out_kstr(o, "evidence", vst_lock_evidence_name(VST_LOCK_WHAT_EVIDENCE(b->key.what)));
 		vst_out_ku64(o, "waits", b->waits);
-		vst_out_kdouble(o, "wait_us", (double)b->ns / 1e3, 3);
+		waiting(o, a, &b->waiting);
+		vst_out_kdouble(o, "wait_us", (double)b->waiting.total_ns / 1e3, 3);
 		stack(o, b->stack);
 		vst_out_raw(o, "}\n");
 	}

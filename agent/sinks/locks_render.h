@@ -7,6 +7,8 @@
 #include "agent/sinks/out.h"
 
 void vst_render_locks(struct vst_out *o, const struct vst_agent *a);
+/* Waits of all types, one row for each waiter and resource. */
+void vst_render_waits(struct vst_out *o, const struct vst_agent *a);
 void vst_render_blame(struct vst_out *o, const struct vst_agent *a);
 
 #endif /* VST_LOCKS_RENDER_H */

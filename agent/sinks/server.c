@@ -48,6 +48,7 @@ static const struct route {
 	{ "/v1/ps", true, false, false, vst_render_ps, NULL },
 	{ "/v1/locks", true, false, true, vst_render_locks, NULL },
 	{ "/v1/blame", true, false, true, vst_render_blame, NULL },
+	{ "/v1/waits", true, false, true, vst_render_waits, NULL },
 };
 /* clang-format on */
 

@@ -57,6 +57,12 @@ int vst_lock_naming_new(struct vst_lock_naming **ret)
 	return 0;
 }
 
+static void naming_free(struct vst_lock_named *named)
+{
+	free(named->name);
+	free(named->frozen);
+}
+
 void vst_lock_naming_free(struct vst_lock_naming *n)
 {
 	if (!n)
@@ -66,7 +72,7 @@ void vst_lock_naming_free(struct vst_lock_naming *n)
 	free(n->looks);
 	for (int i = 0; i < VST_LOCK_CLASSES; i++)
 		for (int type = 0; type < VST_LOCK_TYPE__N; type++)
-			free(n->named[i][type].name);
+			naming_free(&n->named[i][type]);
 	close(n->over_fd);
 	free(n);
 }
@@ -102,7 +108,8 @@ static void *look(void *arg)
 
 	for (struct look *l = n->looks; btf && l < n->looks + n->n_looks; l++) {
 		l->by = vst_lock_name(btf, &l->class, l->type, l->slabs, l->name, &l->opaque);
-		if (l->class.kind == VST_LOCK_KIND_STATIC || vst_lock_name_route(btf, l->name, l->type, &l->route))
+		if (l->class.kind == VST_LOCK_KIND_STATIC || l->class.kind == VST_LOCK_KIND_FREEZE ||
+		    vst_lock_name_route(btf, l->name, l->type, &l->route))
 			l->route.kind = VST_LOCK_OBJECT_NONE;
 	}
 	vst_lock_btf_free(btf);
@@ -189,6 +196,8 @@ static void look_take(struct vst_lock_naming *n, const struct vst_lock_maps *m, 
 	named->callers = l->class.n_callers;
 	named->slabs = l->slabs;
 	named->by = l->by;
+	if (l->class.kind == VST_LOCK_KIND_FREEZE && !named->frozen)
+		named->frozen = strndup(l->class.name, sizeof(l->class.name));
 	if (l->opaque)
 		__atomic_or_fetch(&m->ctags[l->id], VST_LOCK_OPAQUE, __ATOMIC_RELAXED);
 	named->final = l->by < VST_LOCK_BY_CALLER ||

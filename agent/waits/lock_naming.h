@@ -14,6 +14,7 @@ struct vst_lock_named {
 	char *name;
 	enum vst_lock_named_by by;
 	bool final;    /* it will not get better */
+	char *frozen;  /* who waits for it finds this file system frozen: its device; NULL: any other lock */
 	bool slabs;    /* what was known when it got this name: that locks in slab caches are told, */
 	__u64 callers; /* and how many functions take it */
 };

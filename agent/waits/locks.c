@@ -6,28 +6,12 @@
 #include <bpf/bpf.h>
 
 #include "agent/waits/lock_objects.h"
-#include "agent/waits/locks.h"
+#include "agent/waits/locks_priv.h"
 #include "agent/io/sparse.h"
 
 #define RETIRE_DEAD 10.0 /* seconds after its owner's end */
 #define RETIRE_IDLE 60.0 /* seconds without a wait, if the table is half full */
 #define QUARANTINE 2.0	 /* a run of the probe that found the place before it was taken back has long ended */
-
-struct vst_locks {
-	struct vst_lock_row *rows;
-	struct vst_lock_blame *blames;
-	struct vst_lock_naming *naming;
-	/* by place in the maps */
-	struct vst_lock_row *row_at[VST_LOCK_ROWS];
-	__u16 row_next[VST_LOCK_ROWS]; /* place + 1 of the next one of the same row */
-	__u64 row_seen[VST_LOCK_ROWS]; /* waits when it was last read */
-	struct vst_lock_blame *blame_at[VST_LOCK_PAIRS];
-	__u16 blame_next[VST_LOCK_PAIRS];
-	__u64 blame_seen[VST_LOCK_PAIRS];
-	double row_retired[VST_LOCK_ROWS], blame_retired[VST_LOCK_PAIRS]; /* 0: no */
-	unsigned int n_rows, n_blames;					  /* places in use */
-	__u32 last_id;
-};
 
 /* Of a key of numbers; in a tick with thousands of new rows uthash's own takes longer than the rest. */
 static unsigned int hash_of(const void *key, size_t size)
@@ -49,8 +33,10 @@ int vst_locks_new(struct vst_locks **ret)
 
 	if (!l)
 		return -ENOMEM;
-	err = vst_lock_naming_new(&l->naming);
+	l->open = calloc(VST_LOCK_OPEN_MAX, sizeof(*l->open));
+	err = l->open ? vst_lock_naming_new(&l->naming) : -ENOMEM;
 	if (err) {
+		free(l->open);
 		free(l);
 		return err;
 	}
@@ -93,6 +79,7 @@ void vst_locks_free(struct vst_locks *l)
 	HASH_ITER(hh, l->blames, b, next_b)
 	blame_free(l, b);
 	vst_lock_naming_free(l->naming);
+	free(l->open);
 	free(l);
 }
 
@@ -112,18 +99,11 @@ static struct vst_container *container_of_owner(struct vst_owners *owners, __u64
 	return c;
 }
 
-/* The object of the longest wait of a place since it was asked for before, if it is the longest of all. */
-static void longest_take(struct vst_lock_longest *longest, const struct vst_lock_maps *m, __u64 *ns, __u64 lock,
-			 double now)
+void vst_locks_longest_set(struct vst_lock_longest *longest, const char *text, __u64 ns, double now)
 {
-	char text[VST_LOCK_OBJECT_TEXT], *copy;
-	__u64 waited = __atomic_exchange_n(ns, 0, __ATOMIC_RELAXED);
+	char *copy;
 
-	if (longest->at < now)
-		longest->ns = 0;
-	if (waited <= longest->ns || !vst_lock_object_text(m->objects, lock, text))
-		return;
-	longest->ns = waited;
+	longest->ns = ns;
 	longest->at = now;
 	if (longest->text && !strcmp(longest->text, text))
 		return;
@@ -134,12 +114,25 @@ static void longest_take(struct vst_lock_longest *longest, const struct vst_lock
 	longest->text = copy;
 }
 
+/* The object of the longest wait of a place since it was asked for before, if it is the longest of all. */
+static void longest_take(struct vst_lock_longest *longest, const struct vst_lock_maps *m, __u64 *ns, __u64 lock,
+			 double now)
+{
+	char text[VST_LOCK_OBJECT_TEXT];
+	__u64 waited = __atomic_exchange_n(ns, 0, __ATOMIC_RELAXED);
+
+	if (longest->at < now)
+		longest->ns = 0;
+	if (waited > longest->ns && vst_lock_object_text(m->objects, lock, text))
+		vst_locks_longest_set(longest, text, waited, now);
+}
+
 /* --- rows --- */
 
-static struct vst_lock_row *row_of(struct vst_locks *l, const struct vst_lock_counters *c, struct vst_owners *owners,
-				   double now)
+struct vst_lock_row *vst_locks_row_of(struct vst_locks *l, __u64 owner, __u64 what, struct vst_owners *owners,
+				      double now)
 {
-	struct vst_lock_row_key whole = { c->owner, VST_LOCK_WHAT_NO_CPU(c->what) };
+	struct vst_lock_row_key whole = { owner, VST_LOCK_WHAT_NO_CPU(what) };
 	struct vst_lock_row *row;
 
 	HASH_FIND_BYHASHVALUE(hh, l->rows, &whole, sizeof(whole), hash_of(&whole, sizeof(whole)), row);
@@ -150,7 +143,7 @@ static struct vst_lock_row *row_of(struct vst_locks *l, const struct vst_lock_co
 		return NULL;
 	row->id = ++l->last_id;
 	row->key = whole;
-	row->waiter = container_of_owner(owners, c->owner, now);
+	row->waiter = container_of_owner(owners, owner, now);
 	HASH_ADD_BYHASHVALUE(hh, l->rows, key, sizeof(row->key), hash_of(&row->key, sizeof(row->key)), row);
 	return row;
 }
@@ -197,6 +190,8 @@ static int row_read(struct vst_locks *l, struct vst_lock_row *row, const struct 
 	touched_of(&sum, touched);
 	row->waits = waits;
 	row->total_ns = total;
+	if (!row->is_waited) /* else when it is known what goes on */
+		vst_waiting_end(&row->waiting, total);
 	return vst_sparse_update(&row->hist, sum.n, touched);
 }
 
@@ -219,7 +214,7 @@ static int collect_rows(struct vst_locks *l, const struct vst_lock_maps *m, stru
 		l->row_seen[at] = waits;
 		row = l->row_at[at];
 		if (!row) {
-			row = row_of(l, &m->rows[at], owners, now);
+			row = vst_locks_row_of(l, m->rows[at].owner, m->rows[at].what, owners, now);
 			if (!row)
 				return -ENOMEM;
 			l->row_at[at] = row;
@@ -240,10 +235,10 @@ static int collect_rows(struct vst_locks *l, const struct vst_lock_maps *m, stru
 
 /* --- pairs --- */
 
-static struct vst_lock_blame *blame_of(struct vst_locks *l, const struct vst_lock_pair *p, struct vst_owners *owners,
-				       double now)
+struct vst_lock_blame *vst_locks_blame_of(struct vst_locks *l, const struct vst_lock_who *who,
+					  struct vst_owners *owners, double now)
 {
-	struct vst_lock_who key = { p->waiter, p->holder, VST_LOCK_WHAT_NO_CPU(p->what) };
+	struct vst_lock_who key = { who->waiter, who->holder, VST_LOCK_WHAT_NO_CPU(who->what) };
 	struct vst_lock_blame *b;
 
 	HASH_FIND_BYHASHVALUE(hh, l->blames, &key, sizeof(key), hash_of(&key, sizeof(key)), b);
@@ -270,6 +265,8 @@ static void blame_read(struct vst_locks *l, struct vst_lock_blame *b, const stru
 		b->waits += __atomic_load_n(&m->pairs[at - 1].waits, __ATOMIC_RELAXED);
 		b->ns += __atomic_load_n(&m->pairs[at - 1].ns, __ATOMIC_RELAXED);
 	}
+	if (!b->is_waited) /* else when it is known what goes on */
+		vst_waiting_end(&b->waiting, b->ns);
 }
 
 static void stack_take(struct vst_lock_blame *b, const struct vst_lock_maps *m)
@@ -287,6 +284,7 @@ static void stack_take(struct vst_lock_blame *b, const struct vst_lock_maps *m)
 static int collect_blames(struct vst_locks *l, const struct vst_lock_maps *m, struct vst_owners *owners, double now)
 {
 	struct vst_lock_blame *b;
+	struct vst_lock_who who;
 	__u64 what, waits;
 	__u32 at;
 
@@ -300,7 +298,8 @@ static int collect_blames(struct vst_locks *l, const struct vst_lock_maps *m, st
 		l->blame_seen[at] = waits;
 		b = l->blame_at[at];
 		if (!b) {
-			b = blame_of(l, &m->pairs[at], owners, now);
+			who = (struct vst_lock_who){ m->pairs[at].waiter, m->pairs[at].holder, what };
+			b = vst_locks_blame_of(l, &who, owners, now);
 			if (!b)
 				return -ENOMEM;
 			l->blame_at[at] = b;
@@ -322,15 +321,39 @@ static int collect_blames(struct vst_locks *l, const struct vst_lock_maps *m, st
 	return 0;
 }
 
+/*
+ * The tables change while they are read. What has ended is read until none of the waits that are taken for going on has ended
+ * meanwhile: then none is counted twice, and none is left out.
+ */
+#define TRIES 8
+
+/* What went on at the last look may have ended. */
+static void open_begin(struct vst_locks *l)
+{
+	for (struct vst_lock_row *row = l->waited; row; row = row->next_waited)
+		vst_waiting_begin(&row->waiting);
+	for (struct vst_lock_blame *b = l->blamed; b; b = b->next_waited)
+		vst_waiting_begin(&b->waiting);
+}
+
 int vst_locks_collect(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now)
 {
 	const struct vst_lock_maps *m = &vst_probes_maps(probes)->lock;
-	int err;
+	int err, tries = 0;
+	bool stay;
 
 	if (!m->pairs)
 		return 0;
-	err = collect_rows(l, m, owners, now);
-	return err ?: collect_blames(l, m, owners, now);
+	open_begin(l);
+	vst_locks_open_find(l, probes, (__u64)(now * 1e9));
+	do {
+		err = collect_rows(l, m, owners, now);
+		err = err ?: collect_blames(l, m, owners, now);
+		stay = vst_lock_open_stay(l->open, &l->n_open);
+	} while (!err && !stay && ++tries < TRIES);
+	if (!stay)
+		l->n_open = 0; /* that busy, nobody waits for long */
+	return vst_locks_open_collect(l, probes, owners, (__u64)(now * 1e9)) ?: err;
 }
 
 /* --- taking back --- */
@@ -407,7 +430,7 @@ static void reclaim_rows(struct vst_locks *l, const struct vst_lock_maps *m, str
 	}
 	HASH_ITER(hh, l->rows, row, next)
 	{
-		if (!row->places &&
+		if (!row->places && !row->is_waited &&
 		    (now - row->changed_at > VST_KEEP_DEAD || (row->waiter && row->waiter->crowded_out)))
 			row_free(l, row);
 	}
@@ -450,8 +473,9 @@ static void reclaim_blames(struct vst_locks *l, const struct vst_lock_maps *m, s
 	}
 	HASH_ITER(hh, l->blames, b, next)
 	{
-		if (!b->places && (now - b->changed_at > VST_KEEP_DEAD || (b->waiter && b->waiter->crowded_out) ||
-				   (b->holder && b->holder->crowded_out)))
+		if (!b->places && !b->is_waited &&
+		    (now - b->changed_at > VST_KEEP_DEAD || (b->waiter && b->waiter->crowded_out) ||
+		     (b->holder && b->holder->crowded_out)))
 			blame_free(l, b);
 	}
 }

@@ -11,6 +11,7 @@
 
 #include "agent/base/hash.h"
 #include "agent/waits/lock_naming.h"
+#include "agent/waits/waiting.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
 #include "agent/io/table.h"
@@ -31,15 +32,19 @@ struct vst_lock_longest {
 struct vst_lock_row {
 	__u32 id; /* for clients: unique, never given again */
 	struct vst_lock_row_key key;
-	struct vst_container *waiter; /* NULL: the kernel's own threads */
-	__u64 waits, total_ns, max_ns;
+	struct vst_container *waiter;  /* NULL: the kernel's own threads */
+	__u64 waits, total_ns, max_ns; /* of waits that have ended */
 	__u64 old_waits, old_total_ns; /* of places that were taken back */
+	struct vst_waiting waiting;    /* .total_ns is what views show */
+	__u32 pid;		       /* a thread that waits, or did last; 0: not known */
 	struct vst_sparse hist;
 	struct vst_lock_hist *old_hist; /* NULL: none was */
 	struct vst_lock_longest object;
 	__u16 first; /* of its places, chained; 0: none */
 	unsigned int places;
 	double changed_at;
+	bool is_waited; /* one of those in which somebody waits, chained */
+	struct vst_lock_row *next_waited;
 	UT_hash_handle hh; /* by .key */
 };
 
@@ -52,13 +57,16 @@ struct vst_lock_blame {
 	__u32 id;
 	struct vst_lock_who key;
 	struct vst_container *waiter, *holder; /* NULL: the kernel's own threads; or, of a holder, nobody known */
-	__u64 waits, ns;
+	__u64 waits, ns;		       /* of waits that have ended */
 	__u64 old_waits, old_ns;
+	struct vst_waiting waiting; /* .total_ns is what views show */
 	struct vst_lock_longest object;
 	struct vst_lock_holder_stack *stack; /* the last that was seen of the holder's; NULL: none */
 	__u16 first;			     /* of its places, chained; 0: none */
 	unsigned int places;
 	double changed_at;
+	bool is_waited; /* one of those in which somebody waits, chained */
+	struct vst_lock_blame *next_waited;
 	UT_hash_handle hh; /* by .key */
 };
 
