@@ -7,15 +7,17 @@
 #include "agent/waits/locks.h"
 
 struct vst_locks {
+	struct vst_wait_rows *wait_rows;
 	struct vst_lock_row *rows;
 	struct vst_lock_blame *blames;
 	struct vst_lock_naming *naming;
 	/* waits that have not ended */
 	struct vst_lock_open_wait *open; /* [VST_LOCK_OPEN_MAX] */
 	size_t n_open;
-	const struct vst_lock_open *waits; /* while it is read */
-	struct vst_lock_row *waited;	   /* rows of which somebody waits, or did at the last look, chained */
-	struct vst_lock_blame *blamed;
+	const struct vst_lock_open *waits; /* while they are read */
+	struct vst_lock_row **on_rows;	   /* of which somebody waits, or did at the last look */
+	struct vst_lock_blame **on_blames;
+	size_t n_on_rows, n_on_blames, cap_on_rows, cap_on_blames;
 	/* by place in the maps */
 	struct vst_lock_row *row_at[VST_LOCK_ROWS];
 	__u16 row_next[VST_LOCK_ROWS]; /* place + 1 of the next one of the same row */
@@ -25,17 +27,24 @@ struct vst_locks {
 	__u64 blame_seen[VST_LOCK_PAIRS];
 	double row_retired[VST_LOCK_ROWS], blame_retired[VST_LOCK_PAIRS]; /* 0: no */
 	unsigned int n_rows, n_blames;					  /* places in use */
-	__u32 last_id;
+	unsigned int named;						  /* changes of names that the rows show */
 };
 
-/* The row or pair of a key (what: without the CPU), a new one if there is none; NULL only if out of memory. */
-struct vst_lock_row *vst_locks_row_of(struct vst_locks *l, __u64 owner, __u64 what, struct vst_owners *owners,
-				      double now);
-struct vst_lock_blame *vst_locks_blame_of(struct vst_locks *l, const struct vst_lock_who *who,
-					  struct vst_owners *owners, double now);
+/* The row or pair of a key, a new one if there is none; NULL only if out of memory. A CPU in what is ignored. */
+struct vst_lock_row *vst_locks_row_of(struct vst_locks *l, const struct vst_lock_maps *m, __u64 owner, __u64 what,
+				      struct vst_owners *owners, double now);
+struct vst_lock_blame *vst_locks_blame_of(struct vst_locks *l, const struct vst_lock_maps *m, __u64 waiter,
+					  __u64 holder, __u64 what, struct vst_owners *owners, double now);
 
-/* The text for an object that somebody has waited for, so long. */
-void vst_locks_longest_set(struct vst_lock_longest *longest, const char *text, __u64 ns, double now);
+/* So much has ended. Into the value, unless what goes on has still to be added to it. */
+static inline void vst_locks_ended(struct vst_lock_going_on *on, __u64 ended_ns, struct vst_snap_wait *v)
+{
+	on->ended_ns = ended_ns;
+	if (on->listed)
+		return;
+	vst_waiting_end(&on->waiting, ended_ns);
+	v->total_ns = on->waiting.total_ns;
+}
 
 /*
  * What goes on: find before what has ended is read, and collect after it. 0 or -ENOMEM. Where nothing is watched, what was charged

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/waits/lock_open.c agent/base/log.c agent/io/sparse.c -lbpf */
+/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/waits/lock_open.c agent/base/log.c agent/io/sparse.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c -lbpf */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,6 +42,7 @@ static bool stay_after(struct vst_lock_open_wait *waits, size_t *n)
 static struct vst_maps maps;
 static struct vst_lock_open *open_waits; /* what the probe has under way */
 static bool watched;
+static struct vst_wait_rows wait_rows;
 static struct vst_container containers[4] = { { .display = "none" }, { .display = "one" }, { .display = "two" } };
 static __u64 gone; /* this one's cgroup was removed */
 
@@ -124,7 +125,7 @@ static int set_up(void **state)
 	m->hists_fd = HISTS_FD;
 	classes[9] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_STATIC, .name = "namespace_sem" };
 	gone = 0;
-	assert_int_equal(vst_locks_new(&l), 0);
+	assert_int_equal(vst_locks_new(&wait_rows, &l), 0);
 	*state = l;
 	return 0;
 }
@@ -134,6 +135,7 @@ static int tear_down(void **state)
 	struct vst_lock_maps *m = &maps.lock;
 
 	vst_locks_free(*state);
+	vst_wait_rows_free(&wait_rows);
 	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++)
 		assert_int_equal(containers[i].rows, 0);
 	free(classes);
@@ -179,8 +181,13 @@ static void blamed(__u32 place, int waiter, int holder, int cpu, __u64 ns)
 static void collect(struct vst_locks *l, double now)
 {
 	assert_int_equal(vst_locks_collect(l, NULL, NULL, now), 0);
-	vst_lock_naming_now(vst_locks_naming(l), &maps.lock);
+	vst_lock_naming_begin(vst_locks_naming(l), &maps.lock);
+	vst_lock_naming_take(vst_locks_naming(l), &maps.lock);
+	while (vst_wait_rows_changed(&wait_rows)) /* they are in a snapshot */
+		;
 }
+
+/* --- tests --- */
 
 #define SECOND 1000000000ULL
 
@@ -219,8 +226,6 @@ static void first_ends(void)
 	open_waits->tag[0][0] = 0;
 }
 
-/* --- tests --- */
-
 static void test_a_wait_is_charged_as_it_passes(void **state)
 {
 	struct vst_locks *l = *state;
@@ -232,28 +237,27 @@ static void test_a_wait_is_charged_as_it_passes(void **state)
 	row = vst_locks_rows(l);
 	b = vst_locks_blames(l);
 	assert_int_equal(HASH_COUNT(l->rows), 1); /* although nothing has ended yet */
-	assert_ptr_equal(row->waiter, &containers[1]);
-	assert_int_equal(row->waiting.total_ns, SECOND);
-	assert_int_equal(row->waiting.tasks, 1);
-	assert_int_equal(row->waiting.oldest_ns, 10 * SECOND);
-	assert_int_equal(row->pid, 4711);
-	assert_int_equal(row->waits, 0);
-	assert_ptr_equal(b->holder, &containers[2]);
-	assert_int_equal(b->waiting.total_ns, SECOND);
-	assert_int_equal(b->waiting.tasks, 1);
+	assert_ptr_equal(row->row.waiter, &containers[1]);
+	assert_int_equal(row->row.value->total_ns, SECOND);
+	assert_int_equal(row->row.value->waiting, 1);
+	assert_int_equal(row->row.value->oldest_ns, 10 * SECOND);
+	assert_int_equal(row->row.value->waits, 0);
+	assert_ptr_equal(b->row.holder, &containers[2]);
+	assert_int_equal(b->row.value->total_ns, SECOND);
+	assert_int_equal(b->row.value->waiting, 1);
 	waits(1, 1, 11.5); /* another thread of the same container */
 	collect(l, 12);
-	assert_int_equal(row->waiting.total_ns, 2.5 * SECOND);
-	assert_int_equal(row->waiting.tasks, 2);
-	assert_int_equal(row->waiting.oldest_ns, 10 * SECOND);
+	assert_int_equal(row->row.value->total_ns, 2.5 * SECOND);
+	assert_int_equal(row->row.value->waiting, 2);
+	assert_int_equal(row->row.value->oldest_ns, 10 * SECOND);
 	ends_at = 12.25;
 	first_ends();
 	collect(l, 13);
-	assert_int_equal(row->waits, 1);
-	assert_int_equal(row->waiting.tasks, 1);
-	assert_int_equal(row->waiting.total_ns, 3.75 * SECOND); /* 2.25 that ended, 1.5 that goes on */
-	assert_int_equal(b->waiting.total_ns, 3.75 * SECOND);
-	assert_int_equal(row->waiting.oldest_ns, 11.5 * SECOND);
+	assert_int_equal(row->row.value->waits, 1);
+	assert_int_equal(row->row.value->waiting, 1);
+	assert_int_equal(row->row.value->total_ns, 3.75 * SECOND); /* 2.25 that ended, 1.5 that goes on */
+	assert_int_equal(b->row.value->total_ns, 3.75 * SECOND);
+	assert_int_equal(row->row.value->oldest_ns, 11.5 * SECOND);
 }
 
 /* However the readings fall together with its end, each interval has what passed in it. */
@@ -266,16 +270,16 @@ static void test_a_wait_that_ends_while_it_is_read_counts_once(void **state)
 	waits(1, 1, 10);
 	collect(l, 15);
 	row = vst_locks_rows(l);
-	assert_int_equal(row->waiting.total_ns, 10 * SECOND);
+	assert_int_equal(row->row.value->total_ns, 10 * SECOND);
 	after_counters = first_ends;
 	ends_at = 16;
 	collect(l, 16);
-	assert_int_equal(row->waiting.total_ns, 12 * SECOND);
-	assert_int_equal(row->waiting.tasks, 1);
-	assert_int_equal(vst_locks_blames(l)->waiting.total_ns, 12 * SECOND);
+	assert_int_equal(row->row.value->total_ns, 12 * SECOND);
+	assert_int_equal(row->row.value->waiting, 1);
+	assert_int_equal(vst_locks_blames(l)->row.value->total_ns, 12 * SECOND);
 	collect(l, 17);
-	assert_int_equal(row->waiting.total_ns, 13 * SECOND);
-	assert_int_equal(vst_locks_blames(l)->waiting.total_ns, 13 * SECOND);
+	assert_int_equal(row->row.value->total_ns, 13 * SECOND);
+	assert_int_equal(vst_locks_blames(l)->row.value->total_ns, 13 * SECOND);
 }
 
 /* What the probe settles while the wait goes on (a mutex that was woken for nothing) is charged once. */
@@ -288,8 +292,8 @@ static void test_what_is_settled_meanwhile_is_not_charged_again(void **state)
 	blamed(8, 1, 2, 0, 2.5 * SECOND);
 	w->since_ns = 12.5 * SECOND;
 	collect(l, 13);
-	assert_int_equal(vst_locks_rows(l)->waiting.total_ns, 3 * SECOND);
-	assert_int_equal(vst_locks_blames(l)->waiting.total_ns, 3 * SECOND);
+	assert_int_equal(vst_locks_rows(l)->row.value->total_ns, 3 * SECOND);
+	assert_int_equal(vst_locks_blames(l)->row.value->total_ns, 3 * SECOND);
 }
 
 static void test_a_wait_that_is_given_up_stays_charged(void **state)
@@ -302,17 +306,17 @@ static void test_a_wait_that_is_given_up_stays_charged(void **state)
 	row = vst_locks_rows(l);
 	watched = false; /* its end will not be seen */
 	collect(l, 13);
-	assert_int_equal(row->waiting.total_ns, 2 * SECOND);
-	assert_int_equal(row->waiting.tasks, 0);
+	assert_int_equal(row->row.value->total_ns, 2 * SECOND);
+	assert_int_equal(row->row.value->waiting, 0);
 	memset(open_waits, 0, sizeof(*open_waits));
 	watched = true;
 	waits(0, 1, 20);
 	collect(l, 21);
-	assert_int_equal(row->waiting.total_ns, 3 * SECOND);
+	assert_int_equal(row->row.value->total_ns, 3 * SECOND);
 	ends_at = 22;
 	first_ends();
 	collect(l, 23);
-	assert_int_equal(row->waiting.total_ns, 4 * SECOND);
+	assert_int_equal(row->row.value->total_ns, 4 * SECOND);
 }
 
 /* Just begun, in the future, or changing at this moment. */
@@ -348,24 +352,29 @@ static void test_turns_divide_what_goes_on(void **state)
 					.before[(7 - 1) % VST_LOCK_TURNS] = { 9 * SECOND, OWNER(2) } };
 	collect(l, 15);
 	for (b = vst_locks_blames(l); b; b = b->hh.next)
-		of[b->key.holder >> 2] += b->waiting.total_ns;
+		of[b->key.holder >> 2] += b->row.value->total_ns;
 	assert_int_equal(of[2], 2 * SECOND);
 	assert_int_equal(of[1], 2 * SECOND);
 	assert_int_equal(of[3], 1 * SECOND);
 }
 
-static void test_a_frozen_file_system_is_named(void **state)
+/* The lock stands for its file system, and nobody looks for a name of the lock. */
+static void test_a_frozen_file_system_is_told(void **state)
 {
 	struct vst_locks *l = *state;
-	const struct vst_lock_named *named;
+	const struct vst_snap_wait *v;
 
-	classes[9] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_FREEZE, .a = 7 << 20, .name = "loop4" };
-	waits(0, 1, 10);
+	classes[9] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_FREEZE, .a = 7 << 20 | 4, .name = "loop4" };
+	waits(0, 1, 10)->what = VST_LOCK_WHAT(9, VST_LOCK_PERCPU_RWSEM, 0);
 	collect(l, 11);
-	named = vst_lock_naming_get(vst_locks_naming(l), WHAT(0));
-	assert_string_equal(named->name, "super_block.s_writers");
-	assert_int_equal(named->by, VST_LOCK_BY_FIELD);
-	assert_string_equal(named->frozen, "loop4");
+	collect(l, 12);
+	v = vst_locks_rows(l)->row.value;
+	assert_int_equal(v->type, VST_WAIT_FREEZE);
+	assert_string_equal(v->name, "loop4");
+	assert_int_equal(v->dev, 7 << 20 | 4);
+	assert_int_equal(v->total_ns, 2 * SECOND);
+	assert_int_equal(vst_locks_blames(l)->row.value->type, VST_WAIT_FREEZE);
+	assert_string_equal(vst_locks_blames(l)->row.value->name, "loop4");
 }
 
 static void test_cpus_are_added_up(void **state)
@@ -382,25 +391,28 @@ static void test_cpus_are_added_up(void **state)
 	blamed(9, 1, 2, 1, 400);
 	collect(l, 1);
 	assert_int_equal(HASH_COUNT(l->rows), 2);
-	for (row = vst_locks_rows(l); row->waiter != &containers[1]; row = row->hh.next)
+	for (row = vst_locks_rows(l); row->row.waiter != &containers[1]; row = row->hh.next)
 		;
-	assert_int_equal(row->waits, 3);
-	assert_int_equal(row->total_ns, 8000);
-	assert_int_equal(row->max_ns, 5000);
-	assert_int_equal(row->hist.n, 1);
-	assert_int_equal(row->hist.bucket[0].n, 3);
-	assert_string_equal(vst_lock_naming_get(vst_locks_naming(l), row->key.what)->name, "namespace_sem");
+	assert_int_equal(row->row.value->waits, 3);
+	assert_int_equal(row->row.value->total_ns, 8000);
+	assert_int_equal(row->row.value->times.max_ns, 5000);
+	assert_int_equal(row->row.value->times.hist.n, 1);
+	assert_int_equal(row->row.value->times.hist.bucket[0].n, 3);
+	assert_string_equal(row->row.value->name, "unknown"); /* when it was read */
 	b = vst_locks_blames(l);
 	assert_int_equal(HASH_COUNT(l->blames), 1);
-	assert_int_equal(b->ns, 1000);
-	assert_ptr_equal(b->waiter, &containers[1]);
-	assert_ptr_equal(b->holder, &containers[2]);
+	assert_int_equal(b->row.value->total_ns, 1000);
+	assert_ptr_equal(b->row.waiter, &containers[1]);
+	assert_ptr_equal(b->row.holder, &containers[2]);
 	/* only what moved is read again, and a second reading adds nothing */
 	collect(l, 2);
-	assert_int_equal(b->ns, 1000);
+	assert_int_equal(b->row.value->total_ns, 1000);
 	waited(3, 1, 0, 1000);
 	collect(l, 3);
-	assert_int_equal(row->waits, 4);
+	assert_int_equal(row->row.value->waits, 4);
+	assert_string_equal(row->row.value->name, "namespace_sem");
+	assert_string_equal(b->row.value->name, "namespace_sem"); /* although nobody waited for its holder again */
+	assert_int_equal(b->row.value->named_by, VST_LOCK_BY_SYMBOL);
 }
 
 /* Nothing is counted twice or forgotten when places go back and come again for another or the same row. */
@@ -432,18 +444,18 @@ static void test_places_are_taken_back(void **state)
 	vst_locks_reclaim(l, NULL, NULL, 15);
 	assert_int_equal(m->rtags[3], 0);
 	assert_int_equal(m->rows[3].waits + hists[3].n[5] + m->pairs[8].ns, 0);
-	assert_int_equal(row->waits, 3);
-	assert_int_equal(row->total_ns, 2500);
-	assert_int_equal(b->ns, 600);
+	assert_int_equal(row->row.value->waits, 3);
+	assert_int_equal(row->row.value->total_ns, 2500);
+	assert_int_equal(b->row.value->total_ns, 600);
 	/* the place serves another, and the old row comes again somewhere else */
 	waited(3, 2, 0, 7);
 	waited(5, 1, 0, 1000);
 	blamed(8, 2, 1, 0, 5);
 	collect(l, 16);
-	assert_int_equal(row->waits, 4);
-	assert_int_equal(row->total_ns, 3500);
-	assert_int_equal(row->hist.bucket[0].n, 4);
-	assert_int_equal(b->ns, 600);
+	assert_int_equal(row->row.value->waits, 4);
+	assert_int_equal(row->row.value->total_ns, 3500);
+	assert_int_equal(row->row.value->times.hist.bucket[0].n, 4);
+	assert_int_equal(b->row.value->total_ns, 600);
 	assert_int_equal(HASH_COUNT(l->rows), 2);
 	assert_int_equal(HASH_COUNT(l->blames), 2);
 }
@@ -490,7 +502,7 @@ static void test_objects_are_told(void **state)
 	maps.lock.rows[70].object_ns = 500;
 	collect(l, 1);
 	row = vst_locks_rows(l);
-	assert_string_equal(row->object.text, "…/dir/na\nme (inode 12 on vda1)");
+	assert_string_equal(row->row.value->object, "…/dir/na\nme (inode 12 on vda1)");
 	assert_int_equal(maps.lock.rows[3].object_ns + maps.lock.rows[70].object_ns, 0);
 	/* a shorter wait of the next tick counts; what is being written does not */
 	o->kind = VST_LOCK_OBJECT_SUPER;
@@ -498,12 +510,12 @@ static void test_objects_are_told(void **state)
 	maps.lock.rows[3].object_ns = 10;
 	o->busy = 1;
 	collect(l, 2);
-	assert_string_equal(row->object.text, "…/dir/na\nme (inode 12 on vda1)");
+	assert_string_equal(row->row.value->object, "…/dir/na\nme (inode 12 on vda1)");
 	o->busy = 0;
 	waited(3, 1, 0, 10);
 	maps.lock.rows[3].object_ns = 10;
 	collect(l, 3);
-	assert_string_equal(row->object.text, "file system on vda1");
+	assert_string_equal(row->row.value->object, "file system on vda1");
 }
 
 static void test_object_texts(void **state)
@@ -543,14 +555,14 @@ static void test_stacks_are_those_of_the_pair(void **state)
 	blamed(8, 1, 2, 0, 600);
 	collect(l, 1);
 	b = vst_locks_blames(l);
-	assert_null(b->stack);
+	assert_int_equal(b->row.value->n_stack, 0);
 	*s = (struct vst_lock_holder_stack){
 		.waiter = OWNER(1), .holder = OWNER(2), .what = what, .n = 2, .frame = { "io_schedule", "f [ext4]" }
 	};
 	blamed(8, 1, 2, 0, 600);
 	collect(l, 2);
-	assert_int_equal(b->stack->n, 2);
-	assert_string_equal(b->stack->frame[1], "f [ext4]");
+	assert_int_equal(b->row.value->n_stack, 2);
+	assert_string_equal(b->row.value->stack[1], "f [ext4]");
 }
 
 static bool look_is_over(struct vst_lock_naming *n, int timeout_ms)
@@ -611,7 +623,7 @@ static void test_idle_rows_make_room(void **state)
 	assert_int_equal(m->rtags[0], VST_LOCK_RETIRED);
 	vst_locks_reclaim(l, NULL, NULL, 65);
 	assert_int_equal(m->rtags[0], 0);
-	assert_int_equal(vst_locks_rows(l)->waits, VST_LOCK_ROWS / 2 + 1);
+	assert_int_equal(vst_locks_rows(l)->row.value->waits, VST_LOCK_ROWS / 2 + 1);
 }
 
 int main(void)
@@ -626,7 +638,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_wait_that_is_given_up_stays_charged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_has_hardly_begun_is_left_to_its_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_turns_divide_what_goes_on, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_frozen_file_system_is_named, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_frozen_file_system_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_objects_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_object_texts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stacks_are_those_of_the_pair, set_up, tear_down),

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/io/sparse.c agent/io/underway.c -lbpf -lm */
+/* LINK: agent/io/underway.c agent/io/sparse.c agent/snapshot.c agent/base/places.c -lbpf -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/io/table.c"
+#include "agent/io/io_table.c"
 
 /* What the table asks of others: a map without a descriptor, and an owner that is there or gone. */
 static struct vst_state state_page;
@@ -31,24 +31,14 @@ const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
 	return &maps;
 }
 
-void vst_probes_decide_held(const struct vst_probes *p)
-{
-	fail();
-}
-
-size_t vst_probes_count(const struct vst_probes *p)
-{
-	return 0;
-}
-
-void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info *ret)
-{
-	fail();
-}
-
 struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *key, double now)
 {
 	return &owner;
+}
+
+void vst_probes_decide_held(const struct vst_probes *p)
+{
+	fail();
 }
 
 bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double before)
@@ -56,11 +46,11 @@ bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double bef
 	return gone_at > 0 && gone_at < before;
 }
 
-static unsigned int rows(const struct vst_table *t)
+static unsigned int rows(const struct vst_io_table *t)
 {
 	unsigned int n = 0;
 
-	for (const struct vst_row *row = t->rows; row; row = row->next)
+	for (const struct vst_io_row *row = t->rows; row; row = row->next)
 		n++;
 	return n;
 }
@@ -69,29 +59,29 @@ static unsigned int rows(const struct vst_table *t)
 static void counts_are_kept_ten_minutes_after_the_end(void **state)
 {
 	struct vst_key key = { .owner = 7, .dev = 1 };
-	struct vst_row *row;
-	struct vst_table *t;
+	struct vst_io_row *row;
+	struct vst_io_table *t;
 
-	assert_int_equal(vst_table_new(&t), 0);
+	assert_int_equal(vst_io_table_new(&t), 0);
 	row = row_new(t, 3, &key, &owner);
 	row->changed_at = 100;
-	vst_table_reclaim(t, NULL, NULL, 5000);
+	vst_io_table_reclaim(t, NULL, NULL, 5000);
 	assert_int_equal(row->number, 3); /* alive */
 	gone_at = 5000;
-	vst_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD / 2);
+	vst_io_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD / 2);
 	assert_true(row->retired_at == 0);
-	vst_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD + 1);
+	vst_io_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD + 1);
 	assert_true(row->retired_at > 0);
-	vst_table_reclaim(t, NULL, NULL, row->retired_at + QUARANTINE + 1);
+	vst_io_table_reclaim(t, NULL, NULL, row->retired_at + QUARANTINE + 1);
 	assert_int_equal(row->number, 0);
 	assert_int_equal(t->n_rows, 0);
-	vst_table_reclaim(t, NULL, NULL, 5000 + VST_KEEP_DEAD);
+	vst_io_table_reclaim(t, NULL, NULL, 5000 + VST_KEEP_DEAD);
 	assert_int_equal(rows(t), 1);
 	assert_int_equal(owner.rows, 1);
-	vst_table_reclaim(t, NULL, NULL, row->retired_at + VST_KEEP_DEAD + 1);
+	vst_io_table_reclaim(t, NULL, NULL, row->retired_at + VST_KEEP_DEAD + 1);
 	assert_int_equal(rows(t), 0);
 	assert_int_equal(owner.rows, 0);
-	vst_table_free(t);
+	vst_io_table_free(t);
 }
 
 /* One request of a container that is gone, and that has not completed anything: it keeps its row until it has. */
@@ -99,9 +89,9 @@ static void what_is_in_flight_makes_and_keeps_a_row(void **state)
 {
 	static __u64 table[VST_INFLIGHT_WORDS];
 	struct vst_inflight *in = (void *)table;
-	struct vst_table *t;
+	struct vst_io_table *t;
 
-	assert_int_equal(vst_table_new(&t), 0);
+	assert_int_equal(vst_io_table_new(&t), 0);
 	maps.in_flight = table;
 	row_keys[3] = (struct vst_key){ .owner = 7, .dev = 1, .op = VST_OP_WRITE };
 	in[64].what = 1ULL << 32 | 3 << IN_ROW_SHIFT | IN_ISSUED;
@@ -109,36 +99,37 @@ static void what_is_in_flight_makes_and_keeps_a_row(void **state)
 	table[VST_INFLIGHT_USED] = 2;
 	gone_at = 50;
 	t->seq = 4;
-	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 100000000000ULL), 0);
+	t->n_dirty = 0;
+	assert_int_equal(vst_io_table_in_flight(t, NULL, NULL, 100000000000ULL), 0);
 	assert_int_equal(rows(t), 1);
 	assert_int_equal(t->rows->number, 3);
 	assert_int_equal(t->rows->key.op, VST_OP_WRITE);
-	assert_int_equal(t->rows->in_flight.ios, 1);
-	assert_int_equal(t->rows->in_flight.sum_ns, 1000000000ULL);
+	assert_int_equal(t->rows->value->in_flight, 1);
+	assert_int_equal(t->rows->value->in_flight_sum, 1000000000ULL);
 	assert_int_equal(t->rows->changed_seq, 4);
-	vst_table_reclaim(t, NULL, NULL, 1000);
+	vst_io_table_reclaim(t, NULL, NULL, 1000);
 	assert_int_equal(t->rows->number, 3);
 	assert_true(t->rows->retired_at == 0);
 	in[64].what = 1ULL << 32;
 	t->seq = 5;
-	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 101000000000ULL), 0);
-	assert_int_equal(t->rows->in_flight.ios, 0);
+	assert_int_equal(vst_io_table_in_flight(t, NULL, NULL, 101000000000ULL), 0);
+	assert_int_equal(t->rows->value->in_flight, 0);
 	assert_int_equal(t->rows->changed_seq, 5); /* a client is told that it is over */
 	t->seq = 6;
-	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 102000000000ULL), 0);
+	assert_int_equal(vst_io_table_in_flight(t, NULL, NULL, 102000000000ULL), 0);
 	assert_int_equal(t->rows->changed_seq, 5);
-	vst_table_reclaim(t, NULL, NULL, 1000);
+	vst_io_table_reclaim(t, NULL, NULL, 1000);
 	assert_true(t->rows->retired_at > 0);
 	/* a request that was submitted just then holds the number */
 	in[64].what = 2ULL << 32 | 3 << IN_ROW_SHIFT | IN_ISSUED;
-	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 103000000000ULL), 0);
-	vst_table_reclaim(t, NULL, NULL, 1000 + 2 * QUARANTINE);
+	assert_int_equal(vst_io_table_in_flight(t, NULL, NULL, 103000000000ULL), 0);
+	vst_io_table_reclaim(t, NULL, NULL, 1000 + 2 * QUARANTINE);
 	assert_int_equal(t->rows->number, 3);
 	in[64].what = 2ULL << 32;
-	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 104000000000ULL), 0);
-	vst_table_reclaim(t, NULL, NULL, 1000 + 3 * QUARANTINE);
+	assert_int_equal(vst_io_table_in_flight(t, NULL, NULL, 104000000000ULL), 0);
+	vst_io_table_reclaim(t, NULL, NULL, 1000 + 3 * QUARANTINE);
 	assert_int_equal(t->rows->number, 0);
-	vst_table_free(t);
+	vst_io_table_free(t);
 }
 
 static void bits_are_found_in_their_order(void **state)
@@ -164,13 +155,19 @@ static void a_row_is_the_sum_of_its_slots(void **state)
 {
 	static struct vst_hists one, two;
 	struct vst_key key = { .owner = 7, .dev = 1 };
-	struct vst_row *row;
-	struct vst_table *t;
+	const struct vst_counts *c;
+	struct vst_snap_io *before;
+	struct vst_io_row *row;
+	struct vst_io_table *t;
 
-	assert_int_equal(vst_table_new(&t), 0);
+	assert_int_equal(vst_io_table_new(&t), 0);
 	row = row_new(t, 3, &key, &owner);
 	t->slot_first[3] = 9;
 	t->slot_next[9] = 5;
+	counters[5].ios = 3;
+	counters[9].ios = 4;
+	counters[9].time[VST_TIME_QUEUE].sum_ns = 100;
+	counters[5].time[VST_TIME_DEVICE].max_ns = 30;
 	one.n[0][VST_TIME_QUEUE] = 1;
 	one.n[20][VST_TIME_LATENCY] = 3; /* two of them directly */
 	one.n[20][VST_TIME_DEVICE] = 3;
@@ -182,17 +179,37 @@ static void a_row_is_the_sum_of_its_slots(void **state)
 		assert_int_equal(cells_keep(t, 5, &one), 0);
 		assert_int_equal(cells_keep(t, 9, &two), 0);
 		assert_int_equal(t->n_cells, 5);
-		assert_int_equal(row_hists(t, row), 0);
-		assert_int_equal(row->hist[VST_TIME_DEVICE].n, 1);
-		assert_int_equal(row->hist[VST_TIME_DEVICE].bucket[0].n, 7);
-		assert_int_equal(row->hist[VST_TIME_LATENCY].n, 2);
-		assert_int_equal(row->hist[VST_TIME_LATENCY].bucket[0].n, 3);
-		assert_int_equal(row->hist[VST_TIME_LATENCY].bucket[1].index, 191);
-		assert_int_equal(row->hist[VST_TIME_QUEUE].n, 2);
-		assert_int_equal(row->hist[VST_TIME_QUEUE].bucket[0].n, 3);
-		assert_int_equal(row->hist[VST_TIME_QUEUE].bucket[1].index, 190);
+		assert_int_equal(row_read(t, row, &maps), 0);
+		c = &row->value->counts;
+		assert_int_equal(c->counter[VST_COUNTER_ios], 7);
+		assert_int_equal(c->time[VST_TIME_LATENCY].sum_ns, 100);
+		assert_int_equal(c->time[VST_TIME_LATENCY].max_ns, 30);
+		assert_int_equal(c->time[VST_TIME_DEVICE].hist.n, 1);
+		assert_int_equal(c->time[VST_TIME_DEVICE].hist.bucket[0].n, 7);
+		assert_int_equal(c->time[VST_TIME_LATENCY].hist.n, 2);
+		assert_int_equal(c->time[VST_TIME_LATENCY].hist.bucket[0].n, 3);
+		assert_int_equal(c->time[VST_TIME_LATENCY].hist.bucket[1].index, 191);
+		assert_int_equal(c->time[VST_TIME_QUEUE].hist.n, 2);
+		assert_int_equal(c->time[VST_TIME_QUEUE].hist.bucket[0].n, 3);
+		assert_int_equal(c->time[VST_TIME_QUEUE].hist.bucket[1].index, 190);
+		assert_int_equal(owner.ios, 7);
+		assert_int_equal(vst_io_table_seen(t, 1)->seen.ios, 7);
 	}
-	vst_table_free(t);
+	/* whoever keeps a value keeps what it said */
+	before = vst_value_ref(row->value);
+	counters[5].ios = 30;
+	t->n_cells = 0;
+	t->slot_cells[5].n = t->slot_cells[9].n = 0;
+	assert_int_equal(row_read(t, row, &maps), 0);
+	assert_int_equal(row->value->counts.counter[VST_COUNTER_ios], 34);
+	assert_int_equal(row->value->id, before->id);
+	assert_int_equal(before->counts.counter[VST_COUNTER_ios], 7);
+	assert_int_equal(before->counts.time[VST_TIME_DEVICE].hist.bucket[0].n, 7);
+	vst_value_unref(before);
+	assert_ptr_equal(vst_io_table_at(t, row->place), row);
+	assert_null(vst_io_table_at(t, row->place + 1));
+	memset(counters, 0, sizeof(counters));
+	vst_io_table_free(t);
 }
 
 int main(void)

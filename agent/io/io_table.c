@@ -8,14 +8,14 @@
 
 #include "agent/base/log.h"
 #include "agent/io/sparse.h"
-#include "agent/io/table.h"
+#include "agent/io/io_table.h"
 
 #define BATCH 64 /* histograms read at once */
 #define GAP 8	 /* to read so many more for nothing costs less than another system call */
 
-int vst_table_new(struct vst_table **ret)
+int vst_io_table_new(struct vst_io_table **ret)
 {
-	struct vst_table *t = calloc(1, sizeof(*t));
+	struct vst_io_table *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
@@ -23,49 +23,96 @@ int vst_table_new(struct vst_table **ret)
 	t->dirty = calloc(VST_ROWS, sizeof(*t->dirty));
 	t->busy = calloc(VST_ROWS, sizeof(*t->busy));
 	if (!t->scratch || !t->dirty || !t->busy) {
-		vst_table_free(t);
+		vst_io_table_free(t);
 		return -ENOMEM;
 	}
 	*ret = t;
 	return 0;
 }
 
-static void row_free(struct vst_row *row)
+static void row_free(struct vst_io_table *t, struct vst_io_row *row)
 {
-	for (int i = 0; i < VST_TIME__N; i++)
-		free(row->hist[i].bucket);
+	vst_value_unref(row->value);
+	t->at[row->place] = NULL;
+	vst_places_give_back(&t->places, row->place);
 	row->container->rows--;
 	free(row);
 }
 
-void vst_table_free(struct vst_table *t)
+void vst_io_table_free(struct vst_io_table *t)
 {
-	struct vst_row *row, *next;
+	struct vst_io_row *row, *next;
 
 	if (!t)
 		return;
 	for (row = t->rows; row; row = next) {
 		next = row->next;
-		row_free(row);
+		row_free(t, row);
 	}
 	free(t->seen);
 	free(t->scratch);
 	free(t->cells);
 	free(t->dirty);
 	free(t->busy);
+	free(t->at);
+	vst_places_free(&t->places);
 	free(t);
 }
 
 /* --- rows --- */
 
-static struct vst_row *row_new(struct vst_table *t, __u32 number, const struct vst_key *key,
-			       struct vst_container *container)
+/* Room for the row at a place. */
+static int at_grow(struct vst_io_table *t, __u32 place)
 {
-	struct vst_row *row = calloc(1, sizeof(*row));
+	struct vst_io_row **at;
+	__u32 n;
+
+	if (place < t->n_at)
+		return 0;
+	n = t->n_at ? 2 * t->n_at : 64;
+	at = realloc(t->at, n * sizeof(struct vst_io_row *));
+	if (!at)
+		return -ENOMEM;
+	memset(at + t->n_at, 0, (n - t->n_at) * sizeof(struct vst_io_row *));
+	t->at = at;
+	t->n_at = n;
+	return 0;
+}
+
+/* A value without counts. */
+static struct vst_snap_io *value_first(struct vst_io_table *t, const struct vst_key *key,
+				       const struct vst_container *container)
+{
+	struct vst_snap_io *v = vst_value_new(VST_SNAP_IOS);
+
+	if (!v)
+		return NULL;
+	v->id = ++t->last_id;
+	v->container = container->place;
+	v->dev = key->dev;
+	v->layer = key->layer;
+	v->op = key->op;
+	v->kind = key->kind;
+	v->size = key->size;
+	v->witness = key->witness;
+	return v;
+}
+
+static struct vst_io_row *row_new(struct vst_io_table *t, __u32 number, const struct vst_key *key,
+				  struct vst_container *container)
+{
+	struct vst_io_row *row = calloc(1, sizeof(*row));
 
 	if (!row)
 		return NULL;
-	row->id = ++t->last_id;
+	row->place = vst_places_take(&t->places);
+	row->value = value_first(t, key, container);
+	if (row->place == VST_NO_PLACE || !row->value || at_grow(t, row->place)) {
+		vst_places_give_back(&t->places, row->place);
+		vst_value_unref(row->value);
+		free(row);
+		return NULL;
+	}
 	row->number = number;
 	row->key = *key;
 	row->container = container;
@@ -74,14 +121,15 @@ static struct vst_row *row_new(struct vst_table *t, __u32 number, const struct v
 	t->rows = row;
 	t->n_rows++;
 	t->by_number[number] = row;
+	t->at[row->place] = row;
 	return row;
 }
 
 /* The row with this number, a new one if need be; NULL only if out of memory. */
-static struct vst_row *row_of(struct vst_table *t, __u32 number, const struct vst_maps *m, struct vst_owners *owners,
-			      double now)
+static struct vst_io_row *row_of(struct vst_io_table *t, __u32 number, const struct vst_maps *m,
+				 struct vst_owners *owners, double now)
 {
-	struct vst_row *row = t->by_number[number];
+	struct vst_io_row *row = t->by_number[number];
 	const struct vst_key *key = &m->row_keys[number];
 
 	if (row && !memcmp(&row->key, key, sizeof(row->key)))
@@ -91,7 +139,22 @@ static struct vst_row *row_of(struct vst_table *t, __u32 number, const struct vs
 	return row_new(t, number, key, vst_owners_of(owners, key, now));
 }
 
-static struct vst_seen *seen_of(struct vst_table *t, __u32 dev)
+/* It is among the rows that this collection found changed. */
+static void dirty_add(struct vst_io_table *t, struct vst_io_row *row, double now)
+{
+	row->changed_at = now;
+	if (row->changed_seq == t->seq)
+		return;
+	row->changed_seq = t->seq;
+	t->dirty[t->n_dirty++] = row;
+}
+
+struct vst_io_row *vst_io_table_at(const struct vst_io_table *t, __u32 place)
+{
+	return place < t->n_at ? t->at[place] : NULL;
+}
+
+static struct vst_seen *seen_of(struct vst_io_table *t, __u32 dev)
 {
 	struct vst_seen *seen;
 
@@ -108,7 +171,7 @@ static struct vst_seen *seen_of(struct vst_table *t, __u32 dev)
 	return seen;
 }
 
-const struct vst_seen *vst_table_seen(const struct vst_table *t, __u32 dev)
+const struct vst_seen *vst_io_table_seen(const struct vst_io_table *t, __u32 dev)
 {
 	for (size_t i = 0; i < t->n_seen; i++)
 		if (t->seen[i].dev == dev)
@@ -136,28 +199,29 @@ static void counters_add(__u64 *sum, const struct vst_counters *c)
 }
 
 /* Sums over the row's slots, one for each CPU that worked for it; what is new goes to its owner and its device. */
-static void row_counters(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
+static void row_counters(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m,
+			 struct vst_counts *now)
 {
-	__u64 counter[VST_COUNTER__N] = { 0 }, sum[VST_TIME__N] = { 0 };
+	const struct vst_counts *was = &row->value->counts;
 	struct vst_seen *seen = seen_of(t, row->key.dev);
 	struct vst_count more;
 	__u32 slot;
 	int i;
 
 	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
-		counters_add(counter, &m->counters[slot]);
+		counters_add(now->counter, &m->counters[slot]);
 		for (i = 0; i < VST_TIME__N; i++) {
-			sum[i] += m->counters[slot].time[i].sum_ns;
-			if (m->counters[slot].time[i].max_ns > row->max_ns[i])
-				row->max_ns[i] = m->counters[slot].time[i].max_ns;
+			now->time[i].sum_ns += m->counters[slot].time[i].sum_ns;
+			if (m->counters[slot].time[i].max_ns > now->time[i].max_ns)
+				now->time[i].max_ns = m->counters[slot].time[i].max_ns;
 		}
 	}
 	/* what went to the driver directly has its latency in the device time alone */
-	sum[VST_TIME_LATENCY] = sum[VST_TIME_QUEUE] + sum[VST_TIME_DEVICE];
-	if (row->max_ns[VST_TIME_LATENCY] < row->max_ns[VST_TIME_DEVICE])
-		row->max_ns[VST_TIME_LATENCY] = row->max_ns[VST_TIME_DEVICE];
-	more.ios = counter[VST_COUNTER_ios] - row->counter[VST_COUNTER_ios];
-	more.bytes = counter[VST_COUNTER_bytes] - row->counter[VST_COUNTER_bytes];
+	now->time[VST_TIME_LATENCY].sum_ns = now->time[VST_TIME_QUEUE].sum_ns + now->time[VST_TIME_DEVICE].sum_ns;
+	if (now->time[VST_TIME_LATENCY].max_ns < now->time[VST_TIME_DEVICE].max_ns)
+		now->time[VST_TIME_LATENCY].max_ns = now->time[VST_TIME_DEVICE].max_ns;
+	more.ios = now->counter[VST_COUNTER_ios] - was->counter[VST_COUNTER_ios];
+	more.bytes = now->counter[VST_COUNTER_bytes] - was->counter[VST_COUNTER_bytes];
 	row->container->ios += more.ios;
 	row->container->bytes += more.bytes;
 	if (seen) {
@@ -168,8 +232,6 @@ static void row_counters(struct vst_table *t, struct vst_row *row, const struct 
 			seen->attributed.bytes += more.bytes;
 		}
 	}
-	memcpy(row->counter, counter, sizeof(counter));
-	memcpy(row->sum_ns, sum, sizeof(sum));
 }
 
 /* --- histograms --- */
@@ -206,7 +268,7 @@ static bool are_zero(const __u32 (*n)[VST_TIME__N])
 }
 
 /* Keeps of a slot's histograms what is not 0. */
-static int cells_keep(struct vst_table *t, __u32 slot, const struct vst_hists *h)
+static int cells_keep(struct vst_io_table *t, __u32 slot, const struct vst_hists *h)
 {
 	struct vst_cell *cells;
 	size_t cap;
@@ -240,7 +302,7 @@ static int cells_keep(struct vst_table *t, __u32 slot, const struct vst_hists *h
  * Reads the histograms of all slots of the rows that changed, in the order of the slots and not of the rows: so it takes few
  * system calls, also where each row has one of its slots here and another one there.
  */
-static int read_hists(struct vst_table *t, const struct vst_maps *m)
+static int read_hists(struct vst_io_table *t, const struct vst_maps *m)
 {
 	__u32 first, last, next, before, count, i, keys[BATCH];
 	__u64 wanted[VST_SLOTS_MAX / 64] = { 0 };
@@ -271,13 +333,14 @@ static int read_hists(struct vst_table *t, const struct vst_maps *m)
 	return err;
 }
 
-/* The row's histograms on all CPUs, added up. */
-static int row_hists(struct vst_table *t, struct vst_row *row)
+/* The row's histograms on all CPUs, added up: into buckets[VST_TIME__N][VST_HIST_BUCKETS], and their numbers. */
+static void row_hists(struct vst_io_table *t, const struct vst_io_row *row,
+		      struct vst_bucket (*buckets)[VST_HIST_BUCKETS], unsigned int *n)
 {
 	__u64 touched[VST_HIST_BUCKETS / 64] = { 0 };
 	__u32 slot, bucket, direct = 0;
 	const struct vst_cell *c, *end;
-	int time, err = 0;
+	int time;
 
 	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
 		c = t->cells + t->slot_cells[slot].first;
@@ -291,22 +354,48 @@ static int row_hists(struct vst_table *t, struct vst_row *row)
 	/* what went to the driver directly did not wait: the shortest queue time */
 	bit_set(touched, 0);
 	t->sum[VST_TIME_QUEUE][0] += direct;
-	for (time = 0; time < VST_TIME__N && !err; time++)
-		err = vst_sparse_update(&row->hist[time], t->sum[time], touched);
+	for (time = 0; time < VST_TIME__N; time++)
+		n[time] = vst_sparse_merge(&row->value->counts.time[time].hist, t->sum[time], touched, buckets[time]);
 	for (bucket = bit_next(touched, 0, VST_HIST_BUCKETS); bucket < VST_HIST_BUCKETS;
 	     bucket = bit_next(touched, bucket + 1, VST_HIST_BUCKETS))
 		for (time = 0; time < VST_TIME__N; time++)
 			t->sum[time][bucket] = 0;
-	return err;
+}
+
+/* A new value in the place of the row's. */
+static int row_read(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m)
+{
+	struct vst_bucket all[VST_TIME__N][VST_HIST_BUCKETS], *room;
+	unsigned int n[VST_TIME__N], sum = 0;
+	struct vst_snap_io *v;
+	void *extra;
+	int time;
+
+	row_hists(t, row, all, n);
+	for (time = 0; time < VST_TIME__N; time++)
+		sum += n[time];
+	v = vst_value_copy(VST_SNAP_IOS, row->value, sum * sizeof(*room), &extra);
+	if (!v)
+		return -ENOMEM;
+	memset(v->counts.counter, 0, sizeof(v->counts.counter));
+	for (time = 0, room = extra; time < VST_TIME__N; room += n[time++]) {
+		memcpy(room, all[time], n[time] * sizeof(*room));
+		v->counts.time[time].hist = (struct vst_sparse){ n[time] ? room : NULL, n[time] };
+		v->counts.time[time].sum_ns = 0; /* the longest time stays */
+	}
+	row_counters(t, row, m, &v->counts);
+	vst_value_unref(row->value);
+	row->value = v;
+	return 0;
 }
 
 /* --- collecting --- */
 
 /* Finds the slots that moved since the last time, and thereby the rows: t->dirty. */
-static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
+static int find_dirty(struct vst_io_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
 {
 	__u32 slot, number;
-	struct vst_row *row;
+	struct vst_io_row *row;
 	__u64 sum;
 
 	t->n_dirty = 0;
@@ -332,16 +421,12 @@ static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_
 		row = row_of(t, number, m, owners, now);
 		if (!row)
 			return -ENOMEM;
-		if (row->changed_seq == t->seq)
-			continue;
-		row->changed_seq = t->seq;
-		row->changed_at = now;
-		t->dirty[t->n_dirty++] = row;
+		dirty_add(t, row, now);
 	}
 	return 0;
 }
 
-static int read_lost(struct vst_table *t, const struct vst_maps *m)
+static int read_lost(struct vst_io_table *t, const struct vst_maps *m)
 {
 	struct vst_loss_key key, *prev = NULL;
 	struct vst_lost lost;
@@ -368,61 +453,104 @@ static int read_lost(struct vst_table *t, const struct vst_maps *m)
 	return 0;
 }
 
-int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
+int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
-	struct vst_probe_info info;
 	unsigned int i;
 	int err;
 
 	t->seq++;
 	err = find_dirty(t, m, owners, now);
-	for (i = 0; i < t->n_dirty && !err; i++)
-		row_counters(t, t->dirty[i], m);
 	err = err ?: read_hists(t, m);
 	for (i = 0; i < t->n_dirty && !err; i++)
-		err = row_hists(t, t->dirty[i]);
+		err = row_read(t, t->dirty[i], m);
 	if (!err)
 		err = read_lost(t, m);
 	t->lost[VST_LOSS_NO_EVENT] = m->state->events_lost;
-	for (i = 0; i < vst_probes_count(probes); i++) {
-		vst_probes_info(probes, i, &info);
-		t->lost[VST_LOSS_MISSED] += info.missed;
-	}
 	return err;
 }
 
 /* --- what is in flight --- */
 
-static int busy_add(struct vst_table *t, struct vst_row *row, double now)
+/* A copy of the row's value in its place, histograms and all. */
+static int value_renew(struct vst_io_row *row)
 {
-	if (!row)
+	const struct vst_counts *was = &row->value->counts;
+	struct vst_bucket *room;
+	struct vst_snap_io *v;
+	unsigned int sum = 0;
+	void *extra;
+	int time;
+
+	for (time = 0; time < VST_TIME__N; time++)
+		sum += was->time[time].hist.n;
+	v = vst_value_copy(VST_SNAP_IOS, row->value, sum * sizeof(*room), &extra);
+	if (!v)
 		return -ENOMEM;
-	row->in_flight = t->underway.row[row->number];
-	row->changed_seq = t->seq;
-	row->changed_at = now;
-	t->busy[t->n_busy++] = row;
+	for (time = 0, room = extra; time < VST_TIME__N; time++) {
+		const struct vst_sparse *h = &was->time[time].hist;
+
+		if (h->n)
+			memcpy(room, h->bucket, h->n * sizeof(*room));
+		v->counts.time[time].hist = (struct vst_sparse){ h->n ? room : NULL, h->n };
+		room += h->n;
+	}
+	vst_value_unref(row->value);
+	row->value = v;
 	return 0;
 }
 
-int vst_table_in_flight(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, __u64 now_ns)
+static int set_in_flight(struct vst_io_table *t, struct vst_io_row *row, const struct vst_in_flight *f, double now)
+{
+	if (row->changed_seq != t->seq && value_renew(row)) /* else it is nobody else's yet */
+		return -ENOMEM;
+	row->value->in_flight = f->ios;
+	row->value->oldest_ns = f->oldest_ns;
+	row->value->in_flight_sum = f->sum_ns;
+	dirty_add(t, row, now);
+	return 0;
+}
+
+/* What had something in flight at the last look and has nothing now. */
+static int end_busy(struct vst_io_table *t, double now)
+{
+	static const struct vst_in_flight none;
+	int err = 0;
+
+	for (unsigned int i = 0; i < t->n_busy; i++) {
+		struct vst_io_row *row = t->busy[i];
+
+		row->busy = row->number && t->underway.row[row->number].parts;
+		if (!row->busy)
+			err = set_in_flight(t, row, &none, now) ?: err;
+	}
+	t->n_busy = 0;
+	return err;
+}
+
+int vst_io_table_in_flight(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			   __u64 now_ns)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
 	struct vst_underway *u = &t->underway;
-	int err = 0;
+	double now = (double)now_ns / 1e9;
+	struct vst_io_row *row;
+	int err;
 
 	vst_underway_scan(u, m->in_flight, now_ns);
 	if (u->undecided) {
 		vst_probes_decide_held(probes);
 		vst_underway_scan(u, m->in_flight, now_ns);
 	}
-	for (unsigned int i = 0; i < t->n_busy; i++) {
-		t->busy[i]->in_flight = (struct vst_in_flight){ 0 };
-		t->busy[i]->changed_seq = t->seq;
+	err = end_busy(t, now);
+	for (unsigned int i = 0; i < u->n_touched && !err; i++) {
+		row = row_of(t, u->touched[i], m, owners, now);
+		err = row ? set_in_flight(t, row, &u->row[row->number], now) : -ENOMEM;
+		if (err)
+			break;
+		row->busy = true;
+		t->busy[t->n_busy++] = row;
 	}
-	t->n_busy = 0;
-	for (unsigned int i = 0; i < u->n_touched && !err; i++)
-		err = busy_add(t, row_of(t, u->touched[i], m, owners, (double)now_ns / 1e9), (double)now_ns / 1e9);
 	return err;
 }
 
@@ -432,16 +560,16 @@ int vst_table_in_flight(struct vst_table *t, const struct vst_probes *probes, st
 #define RETIRE_IDLE 60.0 /* seconds without I/O, if the table is nearly full */
 #define QUARANTINE 30.0	 /* a request in flight may still remember the row's number */
 
-static bool row_is_over(const struct vst_row *row, struct vst_owners *owners, bool crowded, double now)
+static bool row_is_over(const struct vst_io_row *row, struct vst_owners *owners, bool crowded, double now)
 {
-	if (row->in_flight.parts)
+	if (row->busy)
 		return false;
 	if (crowded && now - row->changed_at > RETIRE_IDLE)
 		return true;
 	return now - row->changed_at > RETIRE_DEAD && vst_owners_gone(owners, &row->key, now - RETIRE_DEAD);
 }
 
-static void row_take_back(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
+static void row_take_back(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m)
 {
 	static const struct vst_hists zero_hists;
 	__u32 slot, next;
@@ -463,24 +591,24 @@ static void row_take_back(struct vst_table *t, struct vst_row *row, const struct
 	t->n_rows--;
 }
 
-void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
+void vst_io_table_reclaim(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			  double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
 	bool crowded = t->n_rows > VST_ROWS * 3 / 4 || t->n_slots > m->slots * 3 / 4;
-	struct vst_row *row, **at;
+	struct vst_io_row *row, **at;
 
 	for (at = &t->rows; (row = *at);) {
 		if (row->number && !row->retired_at && row_is_over(row, owners, crowded, now)) {
 			bpf_map_delete_elem(m->rows_fd, &row->key);
 			row->retired_at = now;
-		} else if (row->number && row->retired_at && !row->in_flight.parts &&
-			   now - row->retired_at > QUARANTINE) {
+		} else if (row->number && row->retired_at && !row->busy && now - row->retired_at > QUARANTINE) {
 			row_take_back(t, row, m);
-		} else if (!row->number && !row->at_disk && !row->in_flight.parts &&
+		} else if (!row->number && !row->busy &&
 			   (row->container->crowded_out ||
 			    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
 			*at = row->next;
-			row_free(row);
+			row_free(t, row);
 			continue;
 		}
 		at = &row->next;
