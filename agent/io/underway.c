@@ -14,13 +14,20 @@ static struct vst_in_flight *row_of(struct vst_underway *u, __u32 number)
 
 static void row_add(struct vst_underway *u, __u32 number, __u64 begin_ns, __u64 now_ns)
 {
+	__u64 age = begin_ns < now_ns ? now_ns - begin_ns : 0;
 	struct vst_in_flight *row;
 
 	if (!number || number >= VST_ROWS) /* the table of rows was full at its submission */
 		return;
 	row = row_of(u, number);
 	row->ios++;
-	row->sum_ns += begin_ns < now_ns ? now_ns - begin_ns : 0;
+	row->sum_ns += age;
+	if (!u->oldest_ns || begin_ns < u->oldest_ns)
+		u->oldest_ns = begin_ns;
+	if (age >= VST_UNDERWAY_OLD) {
+		row->old++;
+		row->old_ns += age;
+	}
 	if (!row->oldest_ns || begin_ns < row->oldest_ns)
 		row->oldest_ns = begin_ns;
 }
@@ -81,6 +88,7 @@ void vst_underway_scan(struct vst_underway *u, const __u64 *table, __u64 now_ns)
 		memset(&u->row[u->touched[i]], 0, sizeof(u->row[0]));
 	u->now_ns = now_ns;
 	u->n_touched = 0;
+	u->oldest_ns = 0;
 	u->undecided = 0;
 	u->undecided_ns = 0;
 	for (__u32 word = 0; word < VST_INFLIGHT_USED_WORDS; word++) {

@@ -11,12 +11,17 @@
 
 #include "vstor/abi_inflight.h"
 
+/* ns; a disk that works answers sooner, and what it does with such a request counts when it ends. */
+#define VST_UNDERWAY_OLD 1000000000ULL
+
 /* What a row has in flight. */
 struct vst_in_flight {
 	__u32 ios;   /* requests; of one that belongs to several rows the first row has it */
 	__u32 parts; /* of requests, these included: while there are any, the row's number may not be given to another */
 	__u64 oldest_ns; /* when the oldest was submitted; 0: none is in flight */
 	__u64 sum_ns;	 /* their ages */
+	__u32 old;	 /* those that have been under way for VST_UNDERWAY_OLD, */
+	__u64 old_ns;	 /* and their ages */
 };
 
 /* One look at the whole table. */
@@ -25,6 +30,7 @@ struct vst_underway {
 	struct vst_in_flight row[VST_ROWS]; /* by row number */
 	__u16 touched[VST_ROWS];	    /* the rows that have something in flight */
 	unsigned int n_touched;
+	__u64 oldest_ns;	/* when the oldest I/O of any row was submitted; 0: there is none */
 	unsigned int undecided; /* requests that have waited in a queue for long, and whose row is not known yet */
 	__u64 undecided_ns;	/* the oldest of these was queued; 0: there are none */
 };

@@ -78,6 +78,9 @@ int vst_locks_collect(struct vst_locks *l, const struct vst_probes *probes, stru
 /* Once a tick, after collecting: takes back the places of what is dead or idle, and forgets what was kept long enough. */
 void vst_locks_reclaim(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now);
 
+/* Since when the one that waits longest for a lock does; 0: nobody waits. */
+__u64 vst_locks_oldest_ns(const struct vst_locks *l);
+
 /* For iteration with uthash's ->hh.next. */
 const struct vst_lock_row *vst_locks_rows(const struct vst_locks *l);
 const struct vst_lock_blame *vst_locks_blames(const struct vst_locks *l);

@@ -185,6 +185,19 @@ static void look_at_objects(struct charging *c, const struct vst_probes *probes)
 	}
 }
 
+__u64 vst_locks_oldest_ns(const struct vst_locks *l)
+{
+	__u64 oldest = 0;
+
+	for (size_t i = 0; i < l->n_on_rows; i++) {
+		__u64 since = l->on_rows[i]->on.waiting.oldest_ns;
+
+		if (since && (!oldest || since < oldest))
+			oldest = since;
+	}
+	return oldest;
+}
+
 int vst_locks_open_collect(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners,
 			   __u64 now_ns)
 {
