@@ -31,6 +31,7 @@ struct vst_agent {
 	struct vst_wait_rows wait_rows;
 	struct vst_collect *collect;
 	struct vst_relay *relay;
+	struct vst_stuck *stuck;
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_budget budget;

@@ -61,6 +61,7 @@ static void take_events(struct vst_agent *a)
 
 static int read_rooms(struct vst_agent *a, double now)
 {
+	const struct vst_key none = { .witness = VST_WITNESS_NONE };
 	int err;
 
 	take_events(a);
@@ -68,7 +69,10 @@ static int read_rooms(struct vst_agent *a, double now)
 	if (!err)
 		err = vst_io_table_collect(a->table, a->probes, a->owners, now);
 	if (!err)
-		err = vst_waits_disk_collect(a->waits_disk, a->table, a->blame, now);
+		err = vst_io_table_in_flight(a->table, a->probes, a->owners, (__u64)(now * 1e9));
+	if (!err)
+		err = vst_waits_disk_collect(a->waits_disk, a->table, a->blame, vst_owners_of(a->owners, &none, now),
+					     now);
 	if (!err)
 		err = vst_waits_journal_collect(a->waits_journal, a->probes, a->owners, a->blame, now);
 	if (!err)

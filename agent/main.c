@@ -26,10 +26,12 @@
 #include "agent/base/log.h"
 #include "agent/collect.h"
 #include "agent/sinks/server.h"
+#include "agent/sinks/stuck.h"
 #include "vstor/cli.h"
 
 #define STATS_EVERY 30 /* ticks between two moments of run-time statistics */
 #define PRIORITY -10   /* nice */
+#define SWEEP_SOON 1   /* seconds, likewise, if some I/O has not completed for long */
 #define SWEEP_EVERY 10 /* seconds between two looks for completions that did not come, a tick at least */
 #define ASKED_SHARE 9  /* between two snapshots that were asked for, so many times as long as the last one took ... */
 #define ASKED_PAUSE 0.005 /* ... and so many seconds: clients that poll delay no tick */
@@ -156,6 +158,15 @@ static bool names_are_there(struct vst_agent *a)
 	return true;
 }
 
+/* Has some I/O or wait been under way for so long? */
+static bool is_old(const struct vst_agent *a, double age)
+{
+	__u64 io = a->table->underway.oldest_ns, lock = vst_locks_oldest_ns(a->locks);
+	double before = vst_now() - age;
+
+	return (io && (double)io / 1e9 < before) || (lock && (double)lock / 1e9 < before);
+}
+
 /* Makes a snapshot for everybody who has asked until now, and hands it out. 0 or -errno. */
 static int publish(struct vst_agent *a)
 {
@@ -177,6 +188,8 @@ static int publish(struct vst_agent *a)
 	if (asked.n[VST_ASK_NAMED] > a->answered.n[VST_ASK_NAMED] && !names_are_there(a))
 		asked.n[VST_ASK_NAMED] = a->answered.n[VST_ASK_NAMED];
 	a->answered = asked;
+	if (vst_stuck_any(a->stuck) || is_old(a, VST_STUCK_AGE))
+		vst_stuck_look(a->stuck, s);
 	vst_relay_publish(a->relay, s, &asked);
 	return err;
 }
@@ -251,7 +264,10 @@ static void keep_budget(struct vst_agent *a, unsigned int tick)
 
 static void on_tick(struct vst_agent *a, unsigned int tick)
 {
-	if (vst_now() - a->swept >= SWEEP_EVERY - a->interval / 2)
+	double since = vst_now() - a->swept;
+
+	/* sooner if something looks stuck: maybe it has ended, and nobody told us */
+	if (since >= SWEEP_EVERY - a->interval / 2 || (since >= SWEEP_SOON && is_old(a, VST_STUCK_AGE / 2)))
 		sweep(a);
 	publish(a);
 	vst_owners_tick(a->owners, vst_now());
@@ -541,6 +557,7 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_locks_new(&a->wait_rows, &a->locks);
 	err = err ?: vst_blame_new(&a->wait_rows, &a->blame);
 	err = err ?: vst_waits_disk_new(&a->waits_disk);
+	err = err ?: vst_stuck_new(&a->stuck);
 	err = err ?: vst_waits_journal_new(&a->waits_journal);
 	err = err ?: vst_fsync_new(&a->wait_rows, &a->fsync);
 	err = err ?: vst_waits_dirty_new(&a->waits_dirty);
@@ -564,6 +581,7 @@ static int start_probes(struct vst_agent *a)
 static void agent_free(struct vst_agent *a)
 {
 	ring_buffer__free(a->events);
+	vst_stuck_free(a->stuck);
 	vst_waits_disk_free(a->waits_disk);
 	vst_waits_journal_free(a->waits_journal);
 	vst_fsync_free(a->fsync);

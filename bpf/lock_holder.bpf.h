@@ -218,8 +218,8 @@ static __always_inline void vst_lock_pair_add(struct vst_lock_wait *w, int which
 	vst_add(&p->ns, ns);
 	if (ns > p->object_ns) {
 		p->object_ns = ns;
-		p->object = w->lock & ~SPINS;
-		vst_lock_object_note(w->lock & ~SPINS, VST_LOCK_WHAT_CLASS(w->what));
+		p->object = w->lock & ~VST_LOCK_SPINS;
+		vst_lock_object_note(w->lock & ~VST_LOCK_SPINS, VST_LOCK_WHAT_CLASS(w->what));
 	}
 	barrier();
 	vst_add(&p->waits, 1); /* last: by it the agent sees that the rest changed */
@@ -228,13 +228,13 @@ static __always_inline void vst_lock_pair_add(struct vst_lock_wait *w, int which
 static __always_inline struct vst_lock_turns *vst_lock_turns_at(struct vst_lock_own *own, __u32 place)
 {
 	barrier_var(place);
-	return &own->turns[place & ((1 << TURNS_BITS) - 1)];
+	return &own->open.turns[place & ((1 << VST_LOCK_TURNS_BITS) - 1)];
 }
 
 /* The first of the places that the turns of a lock may be in. */
 static __always_inline __u32 vst_lock_turns_place(__u64 lock)
 {
-	return vst_lock_hash(lock & ~SPINS) >> (64 - TURNS_BITS) & ~(TURNS_WAYS - 1U);
+	return vst_lock_hash(lock & ~VST_LOCK_SPINS) >> (64 - VST_LOCK_TURNS_BITS) & ~(VST_LOCK_TURNS_WAYS - 1U);
 }
 
 /* The turns of the lock that is waited for; NULL: it has none. */
@@ -246,7 +246,7 @@ static __always_inline struct vst_lock_turns *vst_lock_turns_of(struct vst_lock_
 	if (t->lock == w->lock)
 		return t;
 	place = vst_lock_turns_place(w->lock);
-	for (way = 0; way < TURNS_WAYS; way++) {
+	for (way = 0; way < VST_LOCK_TURNS_WAYS; way++) {
 		t = vst_lock_turns_at(own, place + way);
 		if (t->lock != w->lock)
 			continue;
@@ -276,13 +276,13 @@ static __noinline int vst_lock_blame(struct vst_lock_wait *w, __u64 holder, __u8
 /* Turns of a lock, the last one first. false: nothing is known of that one. */
 static __always_inline bool vst_lock_turn_get(const struct vst_lock_turns *t, __u32 i, struct vst_lock_turn *ret)
 {
-	if (i > TURNS + 1 || t->next - t->first < i)
+	if (i > VST_LOCK_TURNS + 1 || t->next - t->first < i)
 		return false;
 	if (i < 2) {
 		ret->ns = i ? t->last.ns : t->ns;
 		ret->owner = i ? t->last.owner : t->owner;
 	} else {
-		*ret = t->before[(t->next + 1 - i) % TURNS];
+		*ret = t->before[(t->next + 1 - i) % VST_LOCK_TURNS];
 	}
 	return true;
 }
@@ -370,7 +370,7 @@ __noinline int vst_lock_turn_first(__u64 lock, __u64 owner, __u64 now)
 	if (!own)
 		return 0;
 	t = vst_lock_turns_at(own, place);
-	for (way = 1; way < TURNS_WAYS; way++)
+	for (way = 1; way < VST_LOCK_TURNS_WAYS; way++)
 		if (vst_lock_turns_at(own, place + way)->ns < t->ns)
 			t = vst_lock_turns_at(own, place + way);
 	t->lock = lock;
@@ -398,7 +398,7 @@ static __always_inline void vst_lock_turn(struct vst_lock_wait *w, struct vst_lo
 		return;
 	}
 	w->moves = 1;
-	t->before[t->next % TURNS] = t->last;
+	t->before[t->next % VST_LOCK_TURNS] = t->last;
 	t->last.ns = t->ns;
 	t->last.owner = t->owner;
 	t->next++;

@@ -22,7 +22,8 @@ int vst_io_table_new(struct vst_io_table **ret)
 		return -ENOMEM;
 	t->scratch = calloc(BATCH, sizeof(*t->scratch));
 	t->dirty = calloc(VST_ROWS, sizeof(*t->dirty));
-	if (!t->scratch || !t->dirty) {
+	t->busy = calloc(VST_ROWS, sizeof(*t->busy));
+	if (!t->scratch || !t->dirty || !t->busy) {
 		vst_io_table_free(t);
 		return -ENOMEM;
 	}
@@ -53,6 +54,7 @@ void vst_io_table_free(struct vst_io_table *t)
 	free(t->scratch);
 	free(t->cells);
 	free(t->dirty);
+	free(t->busy);
 	free(t->at);
 	vst_places_free(&t->places);
 	free(t);
@@ -122,6 +124,30 @@ static struct vst_io_row *row_new(struct vst_io_table *t, __u32 number, const st
 	t->by_number[number] = row;
 	t->at[row->place] = row;
 	return row;
+}
+
+/* The row with this number, a new one if need be; NULL only if out of memory. */
+static struct vst_io_row *row_of(struct vst_io_table *t, __u32 number, const struct vst_maps *m,
+				 struct vst_owners *owners, double now)
+{
+	struct vst_io_row *row = t->by_number[number];
+	const struct vst_key *key = &m->row_keys[number];
+
+	if (row && !memcmp(&row->key, key, sizeof(row->key)))
+		return row;
+	if (row) /* the number was given to another key while it was still counted for the old one */
+		row->number = 0;
+	return row_new(t, number, key, vst_owners_of(owners, key, now));
+}
+
+/* It is among the rows that this collection found changed. */
+static void dirty_add(struct vst_io_table *t, struct vst_io_row *row, double now)
+{
+	row->changed_at = now;
+	if (row->changed_seq == t->seq)
+		return;
+	row->changed_seq = t->seq;
+	t->dirty[t->n_dirty++] = row;
 }
 
 struct vst_io_row *vst_io_table_at(const struct vst_io_table *t, __u32 place)
@@ -381,7 +407,6 @@ static int row_read(struct vst_io_table *t, struct vst_io_row *row, const struct
 static int find_dirty(struct vst_io_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
 {
 	__u32 slot, number;
-	const struct vst_key *key;
 	struct vst_io_row *row;
 	__u64 sum;
 
@@ -405,23 +430,10 @@ static int find_dirty(struct vst_io_table *t, const struct vst_maps *m, struct v
 		if (sum == t->slot_seen[slot])
 			continue;
 		t->slot_seen[slot] = sum;
-		row = t->by_number[number];
-		if (row && memcmp(&row->key, &m->row_keys[number], sizeof(row->key))) {
-			/* given to another key while it was still counted for the old one */
-			row->number = 0;
-			row = NULL;
-		}
-		if (!row) {
-			key = &m->row_keys[number];
-			row = row_new(t, number, key, vst_owners_of(owners, key, now));
-			if (!row)
-				return -ENOMEM;
-		}
-		if (row->changed_seq == t->seq)
-			continue;
-		row->changed_seq = t->seq;
-		row->changed_at = now;
-		t->dirty[t->n_dirty++] = row;
+		row = row_of(t, number, m, owners, now);
+		if (!row)
+			return -ENOMEM;
+		dirty_add(t, row, now);
 	}
 	return 0;
 }
@@ -471,6 +483,90 @@ int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes
 	return err;
 }
 
+/* --- what is in flight --- */
+
+/* A copy of the row's value in its place, histograms and all. */
+static int value_renew(struct vst_io_row *row)
+{
+	const struct vst_counts *was = &row->value->counts;
+	struct vst_bucket *room;
+	struct vst_snap_io *v;
+	unsigned int sum = 0;
+	void *extra;
+	int time;
+
+	for (time = 0; time < VST_TIME__N; time++)
+		sum += was->time[time].hist.n;
+	v = vst_value_copy(VST_SNAP_IOS, row->value, sum * sizeof(*room), &extra);
+	if (!v)
+		return -ENOMEM;
+	for (time = 0, room = extra; time < VST_TIME__N; time++) {
+		const struct vst_sparse *h = &was->time[time].hist;
+
+		if (h->n)
+			memcpy(room, h->bucket, h->n * sizeof(*room));
+		v->counts.time[time].hist = (struct vst_sparse){ h->n ? room : NULL, h->n };
+		room += h->n;
+	}
+	vst_value_unref(row->value);
+	row->value = v;
+	return 0;
+}
+
+static int set_in_flight(struct vst_io_table *t, struct vst_io_row *row, const struct vst_in_flight *f, double now)
+{
+	if (row->changed_seq != t->seq && value_renew(row)) /* else it is nobody else's yet */
+		return -ENOMEM;
+	row->value->in_flight = f->ios;
+	row->value->oldest_ns = f->oldest_ns;
+	row->value->in_flight_sum = f->sum_ns;
+	dirty_add(t, row, now);
+	return 0;
+}
+
+/* What had something in flight at the last look and has nothing now. */
+static int end_busy(struct vst_io_table *t, double now)
+{
+	static const struct vst_in_flight none;
+	int err = 0;
+
+	for (unsigned int i = 0; i < t->n_busy; i++) {
+		struct vst_io_row *row = t->busy[i];
+
+		row->busy = row->number && t->underway.row[row->number].parts;
+		if (!row->busy)
+			err = set_in_flight(t, row, &none, now) ?: err;
+	}
+	t->n_busy = 0;
+	return err;
+}
+
+int vst_io_table_in_flight(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			   __u64 now_ns)
+{
+	const struct vst_maps *m = vst_probes_maps(probes);
+	struct vst_underway *u = &t->underway;
+	double now = (double)now_ns / 1e9;
+	struct vst_io_row *row;
+	int err;
+
+	vst_underway_scan(u, m->in_flight, now_ns);
+	if (u->undecided) {
+		vst_probes_decide_held(probes);
+		vst_underway_scan(u, m->in_flight, now_ns);
+	}
+	err = end_busy(t, now);
+	for (unsigned int i = 0; i < u->n_touched && !err; i++) {
+		row = row_of(t, u->touched[i], m, owners, now);
+		err = row ? set_in_flight(t, row, &u->row[row->number], now) : -ENOMEM;
+		if (err)
+			break;
+		row->busy = true;
+		t->busy[t->n_busy++] = row;
+	}
+	return err;
+}
+
 /* --- taking back --- */
 
 #define RETIRE_DEAD 10.0 /* seconds after its owner's end */
@@ -479,6 +575,8 @@ int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes
 
 static bool row_is_over(const struct vst_io_row *row, struct vst_owners *owners, bool crowded, double now)
 {
+	if (row->busy)
+		return false;
 	if (crowded && now - row->changed_at > RETIRE_IDLE)
 		return true;
 	return now - row->changed_at > RETIRE_DEAD && vst_owners_gone(owners, &row->key, now - RETIRE_DEAD);
@@ -517,10 +615,11 @@ void vst_io_table_reclaim(struct vst_io_table *t, const struct vst_probes *probe
 		if (row->number && !row->retired_at && row_is_over(row, owners, crowded, now)) {
 			bpf_map_delete_elem(m->rows_fd, &row->key);
 			row->retired_at = now;
-		} else if (row->number && row->retired_at && now - row->retired_at > QUARANTINE) {
+		} else if (row->number && row->retired_at && !row->busy && now - row->retired_at > QUARANTINE) {
 			row_take_back(t, row, m);
-		} else if (!row->number && (row->container->crowded_out ||
-					    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
+		} else if (!row->number && !row->busy &&
+			   (row->container->crowded_out ||
+			    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
 			*at = row->next;
 			row_free(t, row);
 			continue;

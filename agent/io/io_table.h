@@ -12,6 +12,7 @@
 
 #include "agent/base/places.h"
 #include "agent/io/devices.h"
+#include "agent/io/underway.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
 #include "agent/snapshot.h"
@@ -26,6 +27,7 @@ struct vst_io_row {
 	__u64 changed_seq;	   /* the collection in which it changed last */
 	double changed_at;
 	double retired_at; /* its key was taken out of the map; 0: no */
+	bool busy;	   /* one of those that have something in flight */
 	struct vst_io_row *next;
 };
 
@@ -55,7 +57,10 @@ struct vst_io_table {
 	__u16 slot_row[VST_SLOTS_MAX]; /* the row in whose chain it is; 0: none */
 	struct vst_io_row **dirty;     /* [VST_ROWS], those that the last collection found changed */
 	unsigned int n_dirty;
-	struct vst_io_row **at; /* by .place */
+	struct vst_io_row **busy; /* [VST_ROWS], those that had something in flight at the last look */
+	unsigned int n_busy;
+	struct vst_underway underway; /* that look */
+	struct vst_io_row **at;	      /* by .place */
 	__u32 n_at;
 	struct vst_places places;
 	struct vst_seen *seen;
@@ -83,6 +88,13 @@ void vst_io_table_free(struct vst_io_table *t);
  */
 int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
 			 double now);
+
+/*
+ * After vst_io_table_collect(): what each row has in flight at now_ns. Rows of which nothing has completed yet are made; a
+ * row that has something in flight, or had at the last look, has a new value and is in ->dirty. 0 or -ENOMEM.
+ */
+int vst_io_table_in_flight(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			   __u64 now_ns);
 
 /*
  * Once a tick, after collecting: takes back the rows of what is dead, so that the maps never fill up with it, and

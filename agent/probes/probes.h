@@ -19,6 +19,7 @@ struct vst_maps {
 	struct vst_state *state;
 	const struct vst_key *row_keys; /* [VST_ROWS] */
 	struct vst_counters *counters;	/* [.slots] */
+	const __u64 *in_flight;		/* [VST_INFLIGHT_WORDS], see vstor/abi_inflight.h */
 	int rows_fd;
 	int hists_fd;
 	int lost_fd;
@@ -91,6 +92,12 @@ int vst_probes_want_fsync(struct vst_probes *p, bool want);
 
 /* Counts what has ended without a completion that the probes were shown (loss no_end). Costs less than a millisecond. */
 void vst_probes_sweep(struct vst_probes *p);
+
+/* Decides the rows of requests that have waited in a queue for long. Costs a millisecond. */
+void vst_probes_decide_held(const struct vst_probes *p);
+
+/* Notes which object a lock of a class is of that somebody waits for; vst_lock_object_text() tells it then. */
+void vst_probes_look_lock(const struct vst_probes *p, __u64 lock, __u32 class);
 
 /* Looks the functions of vstor/abi_symbols.h up again, if modules came or went since. */
 void vst_probes_symbols(struct vst_probes *p);
