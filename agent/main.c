@@ -27,10 +27,11 @@
 #include "agent/sinks/server.h"
 #include "vstor/cli.h"
 
-#define STATS_EVERY 30 /* ticks between two moments of run-time statistics */
-#define PRIORITY -10   /* nice */
-#define SWEEP_EVERY 10 /* seconds between two looks for completions that did not come, a tick at least */
-#define FRESH 0.005    /* seconds: a snapshot younger than this is fresh enough for a client */
+#define STATS_EVERY 30	   /* ticks between two moments of run-time statistics */
+#define PRIORITY -10	   /* nice */
+#define SWEEP_EVERY 10	   /* seconds between two looks for completions that did not come, a tick at least */
+#define NAMES_AT_START 0.5 /* seconds that the start waits for the names of containers that run already */
+#define FRESH 0.005	   /* seconds: a snapshot younger than this is fresh enough for a client */
 
 struct options {
 	const char *socket;
@@ -125,7 +126,7 @@ static void take_events(struct vst_agent *a)
 	if (lost == a->table->events_lost)
 		return;
 	a->table->events_lost = lost;
-	vst_owners_scan(a->owners, vst_now());
+	vst_owners_scan_soon(a->owners, vst_now());
 }
 
 int vst_agent_collect(struct vst_agent *a)
@@ -265,6 +266,7 @@ enum source {
 	SOURCE_EVENTS,
 	SOURCE_LATE,
 	SOURCE_NAMES,
+	SOURCE_OWNERS,
 	SOURCE_SERVER,
 };
 
@@ -334,6 +336,7 @@ static int loop(struct vst_agent *a, struct vst_server *server, const struct opt
 	err = err ?: add_source(epoll_fd, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 	err = err ?: add_source(epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
 	err = err ?: add_source(epoll_fd, vst_lock_naming_fd(vst_locks_naming(a->locks)), SOURCE_NAMES);
+	err = err ?: add_source(epoll_fd, vst_owners_fd(a->owners), SOURCE_OWNERS);
 	err = err ?: add_source(epoll_fd, vst_server_fd(server), SOURCE_SERVER);
 	while (!err) {
 		int n = epoll_wait(epoll_fd, &ev, 1, vst_server_timeout_ms(server));
@@ -363,6 +366,8 @@ static int loop(struct vst_agent *a, struct vst_server *server, const struct opt
 				follow_devices(a);
 			vst_info("ready: observing, control socket %s", o->socket);
 			notify("READY=1");
+		} else if (ev.data.u32 == SOURCE_OWNERS) {
+			vst_owners_answers(a->owners, vst_now());
 		} else if (ev.data.u32 == SOURCE_NAMES) {
 			vst_lock_naming_take(vst_locks_naming(a->locks), &vst_probes_maps(a->probes)->lock);
 		} else {
@@ -420,6 +425,8 @@ static int start_probes(struct vst_agent *a)
 	/* told of new cgroups before the scan: so none falls in between */
 	err = vst_probes_attach_cgroup(a->probes);
 	err = err ?: vst_owners_scan(a->owners, vst_now());
+	if (!err)
+		vst_owners_settle(a->owners, NAMES_AT_START);
 	err = err ?: vst_devices_read(&a->devices);
 	vst_devices_base(&a->devices, VST_LAYER_LEAF, true);
 	err = err ?: vst_probes_attach_block(a->probes);

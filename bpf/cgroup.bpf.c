@@ -38,6 +38,7 @@ static __always_inline int send(__u32 type, const struct cgroup *cgrp, const cha
 	event->type = type;
 	event->hier = hier;
 	event->id = cgrp->kn->id;
+	event->maker = bpf_get_current_uid_gid();
 	if (bpf_probe_read_kernel_str(event->path, sizeof(event->path), path) < 0)
 		event->path[0] = 0;
 	bpf_ringbuf_submit(event, 0);
@@ -58,4 +59,11 @@ SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(vst_cgroup_rmdir, struct cgroup *cgrp, const char *path)
 {
 	return send(VST_EVENT_CGROUP_RMDIR, cgrp, path);
+}
+
+/* Whoever was below it has another path, too: the agent reads the tree again. */
+SEC("tp_btf/cgroup_rename")
+int BPF_PROG(vst_cgroup_rename, struct cgroup *cgrp, const char *path)
+{
+	return send(VST_EVENT_CGROUP_RENAME, cgrp, path);
 }

@@ -151,6 +151,7 @@ struct vst_state {
 enum vst_event_type {
 	VST_EVENT_CGROUP_MKDIR = 1,
 	VST_EVENT_CGROUP_RMDIR,
+	VST_EVENT_CGROUP_RENAME, /* version 1 only; .path is the new one */
 };
 
 #define VST_EVENT_PATH 1024 /* the kernel's own limit for this tracepoint */
@@ -158,6 +159,8 @@ struct vst_event_cgroup {
 	__u32 type; /* enum vst_event_type */
 	__u32 hier; /* enum vst_hierarchy */
 	__u64 id;
-	char path[VST_EVENT_PATH]; /* from the hierarchy's root, ends with a NUL */
+	__u32 maker; /* uid of the task that made (removed, renamed) it */
+	__u32 pad;
+	char path[VST_EVENT_PATH]; /* from the hierarchy's root, ends with a NUL; cut if it is longer */
 };
 #endif /* VSTOR_ABI_H */
