@@ -205,7 +205,6 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->state->next_row = 1;
 	m->state->slot_mask = m->slots - 1;
 	m->state->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
-	p->lock->rodata->vst_lock_memory_hier = hiers->memory;
 	return 0;
 }
 

@@ -262,6 +262,44 @@ static void container_ino(struct vst_container *c, __u64 hier, __u64 id, const c
 	c->changed++;
 }
 
+/* --- which cgroups are no container's, for the probes --- */
+
+#define PLAIN_GONE_MAX 1024 /* bits of cgroups that are gone make others look like them: one in 64 then */
+
+static void plain_set(struct vst_owners *o, const struct cgroup *cg)
+{
+	__u32 bit = VST_PLAIN_BIT(cg->key);
+
+	if (o->plain && cg->plain)
+		__atomic_or_fetch(&o->plain[bit / 64], 1ULL << (bit % 64), __ATOMIC_RELAXED);
+}
+
+/* Word by word: a bit that stays is never 0 meanwhile. */
+static void plain_again(struct vst_owners *o)
+{
+	static __u64 bits[(1 << VST_PLAIN_BITS) / 64];
+	struct cgroup *cg;
+	__u32 bit;
+
+	if (!o->plain || o->plain_gone < PLAIN_GONE_MAX)
+		return;
+	o->plain_gone = 0;
+	memset(bits, 0, sizeof(bits));
+	for (cg = o->cgroups; cg < o->cgroups + o->places; cg++) {
+		if (!cg->c || !cg->plain || cg->ended > 0)
+			continue;
+		bit = VST_PLAIN_BIT(cg->key);
+		bits[bit / 64] |= 1ULL << (bit % 64);
+	}
+	for (size_t i = 0; i < sizeof(bits) / sizeof(*bits); i++)
+		__atomic_store_n(&o->plain[i], bits[i], __ATOMIC_RELAXED);
+}
+
+void vst_owners_tell(struct vst_owners *o, __u64 *plain)
+{
+	o->plain = plain;
+}
+
 static struct cgroup *cgroup_add(struct vst_owners *o, __u64 hier, __u64 id, struct vst_container *c,
 				 struct vst_owners_account *account)
 {
@@ -323,8 +361,11 @@ struct cgroup *vst_owners_cgroup(struct vst_owners *o, __u64 hier, __u64 id, con
 		cgroup_move(cg, c, now);
 	else if (c)
 		cg = cgroup_add(o, hier, id, c, account);
-	if (c && cg)
+	if (c && cg) {
+		cg->plain = (p.kind == VST_CGKIND_UNIT && !child) || p.kind == VST_CGKIND_HOST;
+		plain_set(o, cg);
 		container_ino(c, hier, id, path);
+	}
 	account_put(o, account);
 	return c ? cg : NULL;
 }
@@ -466,6 +507,7 @@ static void cgroup_forget(struct vst_owners *o, struct cgroup *cg)
 {
 	cg->c->cgroups--;
 	cg->c = NULL;
+	o->plain_gone += cg->plain;
 	o->n_cgroups--;
 	o->n_users -= cg->account->id != VST_ACCOUNT_SYSTEM;
 	cg->account->cgroups--;
@@ -536,6 +578,7 @@ void vst_owners_tick(struct vst_owners *o, double now)
 	crowd_out(o);
 	forget_cgroups(o, now);
 	forget_containers(o, now);
+	plain_again(o);
 }
 
 struct vst_container *vst_owners_nobody(struct vst_owners *o)

@@ -73,6 +73,12 @@ struct vst_owners;
 int vst_owners_new(const char *root, struct vst_owners **ret);
 void vst_owners_free(struct vst_owners *o);
 
+/*
+ * Where to tell the probes which cgroups are no container's, vst_state.plain: to be called once, before the first scan.
+ * Without it nothing is told.
+ */
+void vst_owners_tell(struct vst_owners *o, __u64 *plain);
+
 /* Which hierarchies the blkio and memory controllers are in. */
 int vst_owners_hiers(const char *root, struct vst_hiers *ret);
 

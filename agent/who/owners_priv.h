@@ -20,6 +20,7 @@ struct cgroup {
 	struct vst_owners_account *account;
 	double ended;	   /* 0: it exists */
 	unsigned int scan; /* the last that found it */
+	bool plain;	   /* a service's, a slice or the root: see bpf/task.bpf.h */
 };
 
 /* Who makes cgroups, so that nobody takes all places; see VST_ACCOUNT_SYSTEM in lookups.h. */
@@ -48,8 +49,10 @@ struct vst_owners {
 	bool scan_partial; /* there is more than the last scan could look at */
 	bool crowded;	   /* and it was said */
 	bool overflow_said;
-	double scan_due;  /* when the next scan is made; 0: none is wanted */
-	double scan_next; /* when one may be made at the earliest */
+	__u64 *plain;		 /* shared with the probes; NULL: not told */
+	unsigned int plain_gone; /* cgroups whose bit is still set there */
+	double scan_due;	 /* when the next scan is made; 0: none is wanted */
+	double scan_next;	 /* when one may be made at the earliest */
 };
 
 /* --- owners_names.c: containers, and what they are called --- */

@@ -42,6 +42,7 @@ enum vst_time {
 };
 
 #define VST_SHARED_BITS 16
+#define VST_PLAIN_BITS 16
 #define VST_ROWS 8192
 /* A row may be used from every CPU, so their number decides: see vst_slots_for(). A slot takes 2.4 KB. */
 #define VST_SLOTS_PER_CPU 1024
@@ -145,7 +146,12 @@ struct vst_state {
 	 * them round: what is marked stays so for minutes, long after its pages are written, and is not marked for ever.
 	 */
 	__u64 shared[2][(1 << VST_SHARED_BITS) / 64];
+	/* Cgroups that are no container's, only a service's or a slice's, a bit for a hash: by the agent. See bpf/task.bpf.h. */
+	__u64 plain[(1 << VST_PLAIN_BITS) / 64];
 };
+
+/* packed: id << 2 | hierarchy */
+#define VST_PLAIN_BIT(packed) ((__u32)((packed) * 0x9e3779b97f4a7c15ULL >> (64 - VST_PLAIN_BITS)))
 
 /* --- rare events: the ring carries only these --- */
 enum vst_event_type {
