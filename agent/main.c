@@ -413,7 +413,8 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_probes_load(&hiers, vst_devices_have_stacked(&a->devices), &a->probes);
 	err = err ?: vst_owners_new("", &a->owners);
 	if (!err)
-		vst_owners_tell(a->owners, vst_probes_maps(a->probes)->state->plain);
+		vst_owners_tell(a->owners, vst_probes_maps(a->probes)->state->plain,
+				vst_probes_maps(a->probes)->shares_fd);
 	err = err ?: vst_table_new(&a->table);
 	err = err ?: vst_locks_new(&a->locks);
 	err = err ?: vst_blame_new(&a->blame);

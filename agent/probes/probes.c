@@ -198,6 +198,7 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->hists_fd = bpf_map__fd(p->block->maps.vst_hists);
 	m->lost_fd = bpf_map__fd(p->block->maps.vst_lost);
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
+	m->shares_fd = bpf_map__fd(p->block->maps.vst_shares);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
 	m->throttled_fd = -1;
 	m->state->blkio_hier = hiers->blkio;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
 #include "agent/base/log.h"
 #include "agent/who/owners_priv.h"
 
@@ -295,9 +297,34 @@ static void plain_again(struct vst_owners *o)
 		__atomic_store_n(&o->plain[i], bits[i], __ATOMIC_RELAXED);
 }
 
-void vst_owners_tell(struct vst_owners *o, __u64 *plain)
+void vst_owners_tell(struct vst_owners *o, __u64 *plain, int shares_fd)
 {
 	o->plain = plain;
+	o->shares_fd = shares_fd;
+}
+
+/*
+ * A container and a unit (but a slice, which is not one thing) have a share of the rows with all that they make inside
+ * themselves; so has a user. The probes have entered what was made inside of what they know.
+ */
+static void share_set(struct vst_owners *o, const struct cgroup *cg, const struct vst_cgpath *p)
+{
+	static const char slice[] = ".slice";
+	__u64 *top = &cg->account->share[cg->key & 3], own = cg->key, *value = top;
+	bool is_slice = p->kind == VST_CGKIND_UNIT && p->id_len >= sizeof(slice) - 1 &&
+			!memcmp(p->id + p->id_len - (sizeof(slice) - 1), slice, sizeof(slice) - 1);
+
+	if (o->shares_fd < 0)
+		return;
+	if (cg->account->id == VST_ACCOUNT_SYSTEM) {
+		if (is_slice || (p->kind != VST_CGKIND_CONTAINER && p->kind != VST_CGKIND_UNIT))
+			return;
+		value = &own;
+	} else if (!*top) {
+		*top = cg->key;
+	}
+	/* a container in a runtime's unit has been entered as the unit's */
+	bpf_map_update_elem(o->shares_fd, &cg->key, value, value == &own ? BPF_ANY : BPF_NOEXIST);
 }
 
 static struct cgroup *cgroup_add(struct vst_owners *o, __u64 hier, __u64 id, struct vst_container *c,
@@ -364,6 +391,7 @@ struct cgroup *vst_owners_cgroup(struct vst_owners *o, __u64 hier, __u64 id, con
 	if (c && cg) {
 		cg->plain = (p.kind == VST_CGKIND_UNIT && !child) || p.kind == VST_CGKIND_HOST;
 		plain_set(o, cg);
+		share_set(o, cg, &p);
 		container_ino(c, hier, id, path);
 	}
 	account_put(o, account);
@@ -452,6 +480,8 @@ struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *
 
 	if (key->witness == VST_WITNESS_NONE)
 		return o->nobody;
+	if (key->owner == VST_OWNER_OVERFLOW)
+		return o->overflow;
 	cg = cgroup_find(o, key->hier, key->owner);
 	return cg ? cg->c : unknown(o, key->hier, key->owner, now);
 }
@@ -460,7 +490,7 @@ bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double bef
 {
 	struct cgroup *cg;
 
-	if (key->witness == VST_WITNESS_NONE)
+	if (key->witness == VST_WITNESS_NONE || key->owner == VST_OWNER_OVERFLOW)
 		return false;
 	cg = cgroup_find(o, key->hier, key->owner);
 	return !cg || (cg->ended && cg->ended < before);
@@ -486,6 +516,7 @@ int vst_owners_new(const char *root, struct vst_owners **ret)
 		return -ENOMEM;
 	for (int h = 0; h < VST_HIER__N; h++)
 		o->mount_fd[h] = -1;
+	o->shares_fd = -1;
 	snprintf(o->root, sizeof(o->root), "%s", root);
 	o->nobody = own_new(o, "unattributed");
 	o->overflow = own_new(o, "overflow");

@@ -74,10 +74,10 @@ int vst_owners_new(const char *root, struct vst_owners **ret);
 void vst_owners_free(struct vst_owners *o);
 
 /*
- * Where to tell the probes which cgroups are no container's, vst_state.plain: to be called once, before the first scan.
- * Without it nothing is told.
+ * Where to tell the probes which cgroups are no container's (vst_state.plain) and which are at the top of a share of the
+ * rows (the map vst_shares): to be called once, before the first scan. Without it nothing is told.
  */
-void vst_owners_tell(struct vst_owners *o, __u64 *plain);
+void vst_owners_tell(struct vst_owners *o, __u64 *plain, int shares_fd);
 
 /* Which hierarchies the blkio and memory controllers are in. */
 int vst_owners_hiers(const char *root, struct vst_hiers *ret);

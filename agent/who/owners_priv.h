@@ -27,6 +27,7 @@ struct cgroup {
 struct vst_owners_account {
 	__u64 id;
 	unsigned int cgroups, containers;
+	__u64 share[VST_HIER__N]; /* its first cgroup of each hierarchy, packed: at the top of its share of the rows */
 	UT_hash_handle hh;
 };
 
@@ -49,6 +50,7 @@ struct vst_owners {
 	bool scan_partial; /* there is more than the last scan could look at */
 	bool crowded;	   /* and it was said */
 	bool overflow_said;
+	int shares_fd;		 /* -1: not told */
 	__u64 *plain;		 /* shared with the probes; NULL: not told */
 	unsigned int plain_gone; /* cgroups whose bit is still set there */
 	double scan_due;	 /* when the next scan is made; 0: none is wanted */
