@@ -141,6 +141,8 @@ int vst_agent_collect(struct vst_agent *a)
 	if (!err)
 		err = vst_table_collect(a->table, a->probes, a->owners, begin);
 	if (!err)
+		err = vst_table_in_flight(a->table, a->probes, a->owners, (__u64)(begin * 1e9));
+	if (!err)
 		err = vst_waits_disk_collect(a->waits_disk, a->table, a->blame, begin);
 	if (!err)
 		err = vst_waits_journal_collect(a->waits_journal, a->probes, a->owners, a->blame, begin);

@@ -88,6 +88,7 @@ enum {
 	RD_SECTORS = 2,
 	WR_IOS = 4,
 	WR_SECTORS = 6,
+	IN_FLIGHT = 8,
 	DC_IOS = 11,
 	DC_SECTORS = 13,
 	FL_IOS = 15,
@@ -127,6 +128,7 @@ static int device_line(struct vst_devices *devs, const char *line)
 	now.ios = v[RD_IOS] + v[WR_IOS] + v[DC_IOS] + v[FL_IOS];
 	now.bytes = (v[RD_SECTORS] + v[WR_SECTORS] + v[DC_SECTORS]) * 512;
 	device_count(d, &now);
+	d->in_flight = (__u32)v[IN_FLIGHT];
 	d->present = true;
 	return 0;
 }

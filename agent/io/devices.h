@@ -29,6 +29,7 @@ struct vst_device {
 	struct vst_count carried; /* of earlier devices under the same number */
 	struct vst_count last;	  /* the kernel's counters, last read */
 	struct vst_count before;  /* ... and read before that */
+	__u32 in_flight;	  /* as the kernel counts what is in flight, last read */
 };
 
 struct vst_devices {

@@ -21,7 +21,8 @@ int vst_table_new(struct vst_table **ret)
 		return -ENOMEM;
 	t->scratch = calloc(BATCH, sizeof(*t->scratch));
 	t->dirty = calloc(VST_ROWS, sizeof(*t->dirty));
-	if (!t->scratch || !t->dirty) {
+	t->busy = calloc(VST_ROWS, sizeof(*t->busy));
+	if (!t->scratch || !t->dirty || !t->busy) {
 		vst_table_free(t);
 		return -ENOMEM;
 	}
@@ -51,6 +52,7 @@ void vst_table_free(struct vst_table *t)
 	free(t->scratch);
 	free(t->cells);
 	free(t->dirty);
+	free(t->busy);
 	free(t);
 }
 
@@ -73,6 +75,20 @@ static struct vst_row *row_new(struct vst_table *t, __u32 number, const struct v
 	t->n_rows++;
 	t->by_number[number] = row;
 	return row;
+}
+
+/* The row with this number, a new one if need be; NULL only if out of memory. */
+static struct vst_row *row_of(struct vst_table *t, __u32 number, const struct vst_maps *m, struct vst_owners *owners,
+			      double now)
+{
+	struct vst_row *row = t->by_number[number];
+	const struct vst_key *key = &m->row_keys[number];
+
+	if (row && !memcmp(&row->key, key, sizeof(row->key)))
+		return row;
+	if (row) /* the number was given to another key while it was still counted for the old one */
+		row->number = 0;
+	return row_new(t, number, key, vst_owners_of(owners, key, now));
 }
 
 static struct vst_seen *seen_of(struct vst_table *t, __u32 dev)
@@ -290,7 +306,6 @@ static int row_hists(struct vst_table *t, struct vst_row *row)
 static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
 {
 	__u32 slot, number;
-	const struct vst_key *key;
 	struct vst_row *row;
 	__u64 sum;
 
@@ -314,18 +329,9 @@ static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_
 		if (sum == t->slot_seen[slot])
 			continue;
 		t->slot_seen[slot] = sum;
-		row = t->by_number[number];
-		if (row && memcmp(&row->key, &m->row_keys[number], sizeof(row->key))) {
-			/* given to another key while it was still counted for the old one */
-			row->number = 0;
-			row = NULL;
-		}
-		if (!row) {
-			key = &m->row_keys[number];
-			row = row_new(t, number, key, vst_owners_of(owners, key, now));
-			if (!row)
-				return -ENOMEM;
-		}
+		row = row_of(t, number, m, owners, now);
+		if (!row)
+			return -ENOMEM;
 		if (row->changed_seq == t->seq)
 			continue;
 		row->changed_seq = t->seq;
@@ -386,6 +392,40 @@ int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, stru
 	return err;
 }
 
+/* --- what is in flight --- */
+
+static int busy_add(struct vst_table *t, struct vst_row *row, double now)
+{
+	if (!row)
+		return -ENOMEM;
+	row->in_flight = t->underway.row[row->number];
+	row->changed_seq = t->seq;
+	row->changed_at = now;
+	t->busy[t->n_busy++] = row;
+	return 0;
+}
+
+int vst_table_in_flight(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, __u64 now_ns)
+{
+	const struct vst_maps *m = vst_probes_maps(probes);
+	struct vst_underway *u = &t->underway;
+	int err = 0;
+
+	vst_underway_scan(u, m->in_flight, now_ns);
+	if (u->undecided) {
+		vst_probes_decide_held(probes);
+		vst_underway_scan(u, m->in_flight, now_ns);
+	}
+	for (unsigned int i = 0; i < t->n_busy; i++) {
+		t->busy[i]->in_flight = (struct vst_in_flight){ 0 };
+		t->busy[i]->changed_seq = t->seq;
+	}
+	t->n_busy = 0;
+	for (unsigned int i = 0; i < u->n_touched && !err; i++)
+		err = busy_add(t, row_of(t, u->touched[i], m, owners, (double)now_ns / 1e9), (double)now_ns / 1e9);
+	return err;
+}
+
 /* --- taking back --- */
 
 #define RETIRE_DEAD 10.0 /* seconds after its owner's end */
@@ -394,6 +434,8 @@ int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, stru
 
 static bool row_is_over(const struct vst_row *row, struct vst_owners *owners, bool crowded, double now)
 {
+	if (row->in_flight.parts)
+		return false;
 	if (crowded && now - row->changed_at > RETIRE_IDLE)
 		return true;
 	return now - row->changed_at > RETIRE_DEAD && vst_owners_gone(owners, &row->key, now - RETIRE_DEAD);
@@ -431,9 +473,10 @@ void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, str
 		if (row->number && !row->retired_at && row_is_over(row, owners, crowded, now)) {
 			bpf_map_delete_elem(m->rows_fd, &row->key);
 			row->retired_at = now;
-		} else if (row->number && row->retired_at && now - row->retired_at > QUARANTINE) {
+		} else if (row->number && row->retired_at && !row->in_flight.parts &&
+			   now - row->retired_at > QUARANTINE) {
 			row_take_back(t, row, m);
-		} else if (!row->number && !row->at_disk &&
+		} else if (!row->number && !row->at_disk && !row->in_flight.parts &&
 			   (row->container->crowded_out ||
 			    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
 			*at = row->next;

@@ -11,6 +11,7 @@
 #include <linux/types.h>
 
 #include "agent/io/devices.h"
+#include "agent/io/underway.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
 #include "vstor/abi.h"
@@ -56,6 +57,7 @@ struct vst_row {
 	__u64 changed_seq; /* snapshot in which it changed last */
 	double changed_at;
 	double retired_at; /* its key was taken out of the map; 0: no */
+	struct vst_in_flight in_flight;
 	struct vst_work_seen work_seen;
 	double worked_at;
 	struct vst_written written;
@@ -89,6 +91,9 @@ struct vst_table {
 	__u16 slot_row[VST_SLOTS_MAX]; /* the row in whose chain it is; 0: none */
 	struct vst_row **dirty;	       /* [VST_ROWS], those that the last collection found changed */
 	unsigned int n_dirty;
+	struct vst_row **busy; /* [VST_ROWS], those that had something in flight at the last look */
+	unsigned int n_busy;
+	struct vst_underway underway; /* that look */
 	struct vst_seen *seen;
 	size_t n_seen;
 	__u64 seq;
@@ -110,6 +115,12 @@ void vst_table_free(struct vst_table *t);
 
 /* now: monotonic seconds. A new ->seq each time. 0 or -errno. */
 int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now);
+
+/*
+ * After vst_table_collect(): what each row has in flight at now_ns. Makes the rows of which nothing has completed yet. A row
+ * with something in flight counts as changed. 0 or -ENOMEM.
+ */
+int vst_table_in_flight(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, __u64 now_ns);
 
 /*
  * Once a tick, after collecting: takes back the rows of what is dead, so that the maps never fill up with it, and

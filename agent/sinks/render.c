@@ -159,6 +159,20 @@ static void render_time(struct vst_out *o, const char *key, const struct vst_row
 	vst_out_raw(o, "]}");
 }
 
+static void render_in_flight(struct vst_out *o, const struct vst_row *row, __u64 now_ns)
+{
+	const struct vst_in_flight *f = &row->in_flight;
+
+	if (!f->ios)
+		return;
+	vst_out_key(o, "in_flight");
+	vst_out_raw(o, "{");
+	vst_out_ku64(o, "ios", f->ios);
+	vst_out_kdouble(o, "oldest_us", f->oldest_ns < now_ns ? (double)(now_ns - f->oldest_ns) / 1e3 : 0, 1);
+	vst_out_kdouble(o, "sum_us", (double)f->sum_ns / 1e3, 1);
+	vst_out_raw(o, "}");
+}
+
 static void render_row(struct vst_out *o, const struct vst_agent *a, const struct vst_row *row)
 {
 	enum vst_layer layer;
@@ -182,6 +196,7 @@ static void render_row(struct vst_out *o, const struct vst_agent *a, const struc
 #define X(f, d) vst_out_ku64(o, #f, row->counter[i++]);
 	VST_COUNTERS(X)
 #undef X
+	render_in_flight(o, row, a->table->underway.now_ns);
 	render_time(o, "latency", row, VST_TIME_LATENCY);
 	render_time(o, "queue", row, VST_TIME_QUEUE);
 	render_time(o, "device_time", row, VST_TIME_DEVICE);

@@ -133,7 +133,7 @@ struct vst_state {
 	__u64 inner; /* a bit for a hash of each blkcg that was seen and has others below it: the task is asked as well */
 	__u64 attach_ns; /* requests allocated before were not seen at their submission */
 	__u32 slot_mask; /* see VST_SLOT */
-	__u32 pad;
+	__u32 bio_traced; /* the bit of bio.bi_flags that is set from block_bio_queue to block_bio_complete; 0: not known */
 	struct vst_origins origins;
 	/* written, but rarely */
 	__u32 next_row; /* rows 1 .. next_row - 1 were given out at least once */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/io/sparse.c -lbpf -lm */
+/* LINK: agent/io/sparse.c agent/io/underway.c -lbpf -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,6 +29,11 @@ static double gone_at;
 const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
 {
 	return &maps;
+}
+
+void vst_probes_decide_held(const struct vst_probes *p)
+{
+	fail();
 }
 
 size_t vst_probes_count(const struct vst_probes *p)
@@ -86,6 +91,53 @@ static void counts_are_kept_ten_minutes_after_the_end(void **state)
 	vst_table_reclaim(t, NULL, NULL, row->retired_at + VST_KEEP_DEAD + 1);
 	assert_int_equal(rows(t), 0);
 	assert_int_equal(owner.rows, 0);
+	vst_table_free(t);
+}
+
+/* One request of a container that is gone, and that has not completed anything: it keeps its row until it has. */
+static void what_is_in_flight_makes_and_keeps_a_row(void **state)
+{
+	static __u64 table[VST_INFLIGHT_WORDS];
+	struct vst_inflight *in = (void *)table;
+	struct vst_table *t;
+
+	assert_int_equal(vst_table_new(&t), 0);
+	maps.in_flight = table;
+	row_keys[3] = (struct vst_key){ .owner = 7, .dev = 1, .op = VST_OP_WRITE };
+	in[64].what = 1ULL << 32 | 3 << IN_ROW_SHIFT | IN_ISSUED;
+	in[64].when = 99000000000ULL;
+	table[VST_INFLIGHT_USED] = 2;
+	gone_at = 50;
+	t->seq = 4;
+	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 100000000000ULL), 0);
+	assert_int_equal(rows(t), 1);
+	assert_int_equal(t->rows->number, 3);
+	assert_int_equal(t->rows->key.op, VST_OP_WRITE);
+	assert_int_equal(t->rows->in_flight.ios, 1);
+	assert_int_equal(t->rows->in_flight.sum_ns, 1000000000ULL);
+	assert_int_equal(t->rows->changed_seq, 4);
+	vst_table_reclaim(t, NULL, NULL, 1000);
+	assert_int_equal(t->rows->number, 3);
+	assert_true(t->rows->retired_at == 0);
+	in[64].what = 1ULL << 32;
+	t->seq = 5;
+	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 101000000000ULL), 0);
+	assert_int_equal(t->rows->in_flight.ios, 0);
+	assert_int_equal(t->rows->changed_seq, 5); /* a client is told that it is over */
+	t->seq = 6;
+	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 102000000000ULL), 0);
+	assert_int_equal(t->rows->changed_seq, 5);
+	vst_table_reclaim(t, NULL, NULL, 1000);
+	assert_true(t->rows->retired_at > 0);
+	/* a request that was submitted just then holds the number */
+	in[64].what = 2ULL << 32 | 3 << IN_ROW_SHIFT | IN_ISSUED;
+	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 103000000000ULL), 0);
+	vst_table_reclaim(t, NULL, NULL, 1000 + 2 * QUARANTINE);
+	assert_int_equal(t->rows->number, 3);
+	in[64].what = 2ULL << 32;
+	assert_int_equal(vst_table_in_flight(t, NULL, NULL, 104000000000ULL), 0);
+	vst_table_reclaim(t, NULL, NULL, 1000 + 3 * QUARANTINE);
+	assert_int_equal(t->rows->number, 0);
 	vst_table_free(t);
 }
 
@@ -147,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_are_kept_ten_minutes_after_the_end),
+		cmocka_unit_test(what_is_in_flight_makes_and_keeps_a_row),
 		cmocka_unit_test(bits_are_found_in_their_order),
 		cmocka_unit_test(a_row_is_the_sum_of_its_slots),
 	};
