@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
 
 #include "agent/base/log.h"
+#include "agent/io/rows.h"
 #include "agent/io/sparse.h"
-#include "agent/io/table.h"
 
 #define BATCH 64 /* histograms read at once */
 #define GAP 8	 /* to read so many more for nothing costs less than another system call */
@@ -30,14 +29,6 @@ int vst_table_new(struct vst_table **ret)
 	return 0;
 }
 
-static void row_free(struct vst_row *row)
-{
-	for (int i = 0; i < VST_TIME__N; i++)
-		free(row->hist[i].bucket);
-	row->container->rows--;
-	free(row);
-}
-
 void vst_table_free(struct vst_table *t)
 {
 	struct vst_row *row, *next;
@@ -46,7 +37,7 @@ void vst_table_free(struct vst_table *t)
 		return;
 	for (row = t->rows; row; row = next) {
 		next = row->next;
-		row_free(row);
+		vst_rows_free(t, row);
 	}
 	free(t->seen);
 	free(t->scratch);
@@ -57,39 +48,6 @@ void vst_table_free(struct vst_table *t)
 }
 
 /* --- rows --- */
-
-static struct vst_row *row_new(struct vst_table *t, __u32 number, const struct vst_key *key,
-			       struct vst_container *container)
-{
-	struct vst_row *row = calloc(1, sizeof(*row));
-
-	if (!row)
-		return NULL;
-	row->id = ++t->last_id;
-	row->number = number;
-	row->key = *key;
-	row->container = container;
-	container->rows++;
-	row->next = t->rows;
-	t->rows = row;
-	t->n_rows++;
-	t->by_number[number] = row;
-	return row;
-}
-
-/* The row with this number, a new one if need be; NULL only if out of memory. */
-static struct vst_row *row_of(struct vst_table *t, __u32 number, const struct vst_maps *m, struct vst_owners *owners,
-			      double now)
-{
-	struct vst_row *row = t->by_number[number];
-	const struct vst_key *key = &m->row_keys[number];
-
-	if (row && !memcmp(&row->key, key, sizeof(row->key)))
-		return row;
-	if (row) /* the number was given to another key while it was still counted for the old one */
-		row->number = 0;
-	return row_new(t, number, key, vst_owners_of(owners, key, now));
-}
 
 static struct vst_seen *seen_of(struct vst_table *t, __u32 dev)
 {
@@ -144,7 +102,7 @@ static void row_counters(struct vst_table *t, struct vst_row *row, const struct 
 	__u32 slot;
 	int i;
 
-	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+	vst_for_each_slot (t, row, slot) {
 		counters_add(counter, &m->counters[slot]);
 		for (i = 0; i < VST_TIME__N; i++) {
 			sum[i] += m->counters[slot].time[i].sum_ns;
@@ -154,12 +112,17 @@ static void row_counters(struct vst_table *t, struct vst_row *row, const struct 
 	}
 	/* what went to the driver directly has its latency in the device time alone */
 	sum[VST_TIME_LATENCY] = sum[VST_TIME_QUEUE] + sum[VST_TIME_DEVICE];
+	for (i = 0; row->past && i < VST_COUNTER__N; i++)
+		counter[i] += row->past->counter[i];
+	for (i = 0; row->past && i < VST_TIME__N; i++)
+		sum[i] += row->past->sum_ns[i];
 	if (row->max_ns[VST_TIME_LATENCY] < row->max_ns[VST_TIME_DEVICE])
 		row->max_ns[VST_TIME_LATENCY] = row->max_ns[VST_TIME_DEVICE];
 	more.ios = counter[VST_COUNTER_ios] - row->counter[VST_COUNTER_ios];
 	more.bytes = counter[VST_COUNTER_bytes] - row->counter[VST_COUNTER_bytes];
 	row->container->ios += more.ios;
 	row->container->bytes += more.bytes;
+	vst_container_touch(row->container, row->changed_at);
 	if (seen) {
 		seen->seen.ios += more.ios;
 		seen->seen.bytes += more.bytes;
@@ -247,7 +210,7 @@ static int read_hists(struct vst_table *t, const struct vst_maps *m)
 	int err = 0;
 
 	for (i = 0; i < t->n_dirty; i++)
-		for (next = t->slot_first[t->dirty[i]->number]; next; next = t->slot_next[next])
+		vst_for_each_slot (t, t->dirty[i], next)
 			bit_set(wanted, next);
 	t->n_cells = 0;
 	for (first = bit_next(wanted, 1, m->slots); first < m->slots && !err;
@@ -279,7 +242,7 @@ static int row_hists(struct vst_table *t, struct vst_row *row)
 	const struct vst_cell *c, *end;
 	int time, err = 0;
 
-	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+	vst_for_each_slot (t, row, slot) {
 		c = t->cells + t->slot_cells[slot].first;
 		for (end = c + t->slot_cells[slot].n; c < end; c++) {
 			bit_set(touched, c->bucket);
@@ -291,6 +254,14 @@ static int row_hists(struct vst_table *t, struct vst_row *row)
 	/* what went to the driver directly did not wait: the shortest queue time */
 	bit_set(touched, 0);
 	t->sum[VST_TIME_QUEUE][0] += direct;
+	for (time = 0; row->past && time < VST_TIME__N; time++) {
+		for (bucket = 0; bucket < row->past->hist[time].n; bucket++) {
+			const struct vst_bucket *b = &row->past->hist[time].bucket[bucket];
+
+			bit_set(touched, b->index);
+			t->sum[time][b->index] += (__u32)b->n;
+		}
+	}
 	for (time = 0; time < VST_TIME__N && !err; time++)
 		err = vst_sparse_update(&row->hist[time], t->sum[time], touched);
 	for (bucket = bit_next(touched, 0, VST_HIST_BUCKETS); bucket < VST_HIST_BUCKETS;
@@ -329,9 +300,10 @@ static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_
 		if (sum == t->slot_seen[slot])
 			continue;
 		t->slot_seen[slot] = sum;
-		row = row_of(t, number, m, owners, now);
+		row = vst_rows_of(t, number, m, owners, now);
 		if (!row)
 			return -ENOMEM;
+		t->numbers[number].changed_at = now;
 		if (row->changed_seq == t->seq)
 			continue;
 		row->changed_seq = t->seq;
@@ -394,14 +366,22 @@ int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, stru
 
 /* --- what is in flight --- */
 
-static int busy_add(struct vst_table *t, struct vst_row *row, double now)
+static int busy_add(struct vst_table *t, __u32 number, struct vst_row *row, double now)
 {
+	const struct vst_in_flight *f = &t->underway.row[number];
+
 	if (!row)
 		return -ENOMEM;
-	row->in_flight = t->underway.row[row->number];
+	if (!row->in_flight.parts)
+		t->busy[t->n_busy++] = row;
+	row->in_flight.ios += f->ios;
+	row->in_flight.parts += f->parts;
+	row->in_flight.sum_ns += f->sum_ns;
+	if (!row->in_flight.oldest_ns || (f->oldest_ns && f->oldest_ns < row->in_flight.oldest_ns))
+		row->in_flight.oldest_ns = f->oldest_ns;
 	row->changed_seq = t->seq;
-	row->changed_at = now;
-	t->busy[t->n_busy++] = row;
+	row->changed_at = t->numbers[number].changed_at = now;
+	vst_container_touch(row->container, now);
 	return 0;
 }
 
@@ -411,6 +391,7 @@ int vst_table_in_flight(struct vst_table *t, const struct vst_probes *probes, st
 	struct vst_underway *u = &t->underway;
 	int err = 0;
 
+	t->looks++;
 	vst_underway_scan(u, m->in_flight, now_ns);
 	if (u->undecided) {
 		vst_probes_decide_held(probes);
@@ -422,69 +403,7 @@ int vst_table_in_flight(struct vst_table *t, const struct vst_probes *probes, st
 	}
 	t->n_busy = 0;
 	for (unsigned int i = 0; i < u->n_touched && !err; i++)
-		err = busy_add(t, row_of(t, u->touched[i], m, owners, (double)now_ns / 1e9), (double)now_ns / 1e9);
+		err = busy_add(t, u->touched[i], vst_rows_of(t, u->touched[i], m, owners, (double)now_ns / 1e9),
+			       (double)now_ns / 1e9);
 	return err;
-}
-
-/* --- taking back --- */
-
-#define RETIRE_DEAD 10.0 /* seconds after its owner's end */
-#define RETIRE_IDLE 60.0 /* seconds without I/O, if the table is nearly full */
-#define QUARANTINE 30.0	 /* a request in flight may still remember the row's number */
-
-static bool row_is_over(const struct vst_row *row, struct vst_owners *owners, bool crowded, double now)
-{
-	if (row->in_flight.parts)
-		return false;
-	if (crowded && now - row->changed_at > RETIRE_IDLE)
-		return true;
-	return now - row->changed_at > RETIRE_DEAD && vst_owners_gone(owners, &row->key, now - RETIRE_DEAD);
-}
-
-static void row_take_back(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
-{
-	static const struct vst_hists zero_hists;
-	__u32 slot, next;
-
-	for (slot = t->slot_first[row->number]; slot; slot = next) {
-		next = t->slot_next[slot];
-		bpf_map_update_elem(m->hists_fd, &slot, &zero_hists, BPF_ANY);
-		memset(&m->counters[slot].pad, 0, sizeof(m->counters[slot]) - offsetof(struct vst_counters, pad));
-		__atomic_store_n(&m->counters[slot].tag, 0, __ATOMIC_RELEASE); /* from here on it is anybody's */
-		t->slot_row[slot] = 0;
-		t->slot_seen[slot] = 0;
-		t->slot_next[slot] = 0;
-		t->n_slots--;
-	}
-	t->slot_first[row->number] = 0;
-	t->by_number[row->number] = NULL;
-	bpf_map_update_elem(m->free_rows_fd, NULL, &row->number, BPF_ANY);
-	row->number = 0;
-	t->n_rows--;
-}
-
-void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
-{
-	const struct vst_maps *m = vst_probes_maps(probes);
-	bool crowded = t->n_rows > VST_ROWS * 3 / 4 || t->n_slots > m->slots * 3 / 4;
-	struct vst_row *row, **at;
-
-	for (at = &t->rows; (row = *at);) {
-		if (row->number && !row->retired_at && row_is_over(row, owners, crowded, now)) {
-			bpf_map_delete_elem(m->rows_fd, &row->key);
-			row->retired_at = now;
-		} else if (row->number && row->retired_at && !row->in_flight.parts &&
-			   now - row->retired_at > QUARANTINE) {
-			row_take_back(t, row, m);
-		} else if (!row->number && !row->at_disk && !row->in_flight.parts &&
-			   (row->container->crowded_out ||
-			    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
-			*at = row->next;
-			row_free(row);
-			continue;
-		}
-		at = &row->next;
-	}
-	/* also where no row was retired: it bounds how long the probes believe what they remember */
-	__atomic_add_fetch(&m->state->epoch, 1, __ATOMIC_RELEASE);
 }

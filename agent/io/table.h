@@ -45,10 +45,17 @@ struct vst_written {
 	double bytes, at;
 };
 
+/* What a row is one of. All bytes count in comparisons. */
+struct vst_row_key {
+	const struct vst_container *container;
+	__u32 dev;
+	__u8 witness, op, kind, size, layer;
+};
+
 struct vst_row {
-	__u32 id;     /* for clients: unique, never given again */
-	__u32 number; /* in the maps; 0: taken back */
-	struct vst_key key;
+	__u32 id;	    /* for clients: unique, never given again */
+	__u32 number;	    /* the first of its numbers in the maps, see rows.h; 0: all were taken back */
+	struct vst_key key; /* of that number */
 	struct vst_container *container;
 	__u64 counter[VST_COUNTER__N];
 	__u64 max_ns[VST_TIME__N];
@@ -56,13 +63,28 @@ struct vst_row {
 	struct vst_sparse hist[VST_TIME__N];
 	__u64 changed_seq; /* snapshot in which it changed last */
 	double changed_at;
-	double retired_at; /* its key was taken out of the map; 0: no */
+	double retired_at; /* the last of its numbers was given up; 0: it got one since */
 	struct vst_in_flight in_flight;
 	struct vst_work_seen work_seen;
 	double worked_at;
 	struct vst_written written;
 	bool at_disk; /* one of those that are looked at in windows */
 	struct vst_row *next;
+	/* of rows.c only */
+	struct vst_row_past *past; /* counted under numbers that it has not any more; NULL: nothing, or it has none */
+	struct vst_row_key row_key;
+	UT_hash_handle hh; /* by .row_key */
+};
+
+/* A number of the maps, and to which row it belongs. */
+struct vst_row_number {
+	struct vst_row *row; /* NULL: not given out, as far as is known */
+	__u32 next;	     /* of the same row; 0: there is none */
+	struct vst_key key;
+	double changed_at;
+	bool retired;	    /* its key was taken out of the map */
+	unsigned int looks; /* at what is in flight, since then, in which no request had it ... */
+	__u64 looked;	    /* ... and the last one, see vst_table.looks */
 };
 
 /* A bucket of the histograms that a slot has for each time. */
@@ -82,9 +104,11 @@ struct vst_seen {
 
 struct vst_table {
 	struct vst_row *rows; /* the newest first */
-	unsigned int n_rows;  /* that have a number, and so a place in the maps */
+	unsigned int n_rows;  /* numbers in use: places in the maps */
 	unsigned int n_slots; /* in use */
-	struct vst_row *by_number[VST_ROWS];
+	struct vst_row_number numbers[VST_ROWS];
+	struct vst_row *by_key;		/* uthash */
+	__u64 looks;			/* at what is in flight, so far */
 	__u64 slot_seen[VST_SLOTS_MAX]; /* sum of a slot's counters when it was last read: moved or not */
 	__u32 slot_next[VST_SLOTS_MAX]; /* slots of one row, chained from ... */
 	__u32 slot_first[VST_ROWS];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/base/self.h"
+#include "agent/io/rows.h"
 #include "agent/waits/share.h"
 #include "agent/waits/waits_disk.h"
 
@@ -124,7 +125,10 @@ static struct vst_work_seen row_now(const struct vst_table *t, const struct vst_
 	if (!m || !row->number)
 		return (struct vst_work_seen){ row->counter[VST_COUNTER_ios], row->counter[VST_COUNTER_bytes],
 					       row->sum_ns[VST_TIME_QUEUE], row->sum_ns[VST_TIME_DEVICE] };
-	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+	if (row->past)
+		s = (struct vst_work_seen){ row->past->counter[VST_COUNTER_ios], row->past->counter[VST_COUNTER_bytes],
+					    row->past->sum_ns[VST_TIME_QUEUE], row->past->sum_ns[VST_TIME_DEVICE] };
+	vst_for_each_slot (t, row, slot) {
 		const struct vst_counters *c = &m->counters[slot];
 
 		s.ios += __atomic_load_n(&c->ios, __ATOMIC_RELAXED);

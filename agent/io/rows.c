@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <malloc.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "agent/io/rows.h"
+#include "agent/io/sparse.h"
+
+#define FREED_MANY 512 /* rows; glibc keeps what they took otherwise */
+
+static struct vst_row_key key_of(const struct vst_key *key, const struct vst_container *container)
+{
+	struct vst_row_key k;
+
+	memset(&k, 0, sizeof(k)); /* all bytes count */
+	k.container = container;
+	k.dev = key->dev;
+	k.witness = key->witness;
+	k.op = key->op;
+	k.kind = key->kind;
+	k.size = key->size;
+	k.layer = key->layer;
+	return k;
+}
+
+static void past_free(struct vst_row *row)
+{
+	if (!row->past)
+		return;
+	for (int i = 0; i < VST_TIME__N; i++)
+		free(row->past->hist[i].bucket);
+	free(row->past);
+	row->past = NULL;
+}
+
+void vst_rows_free(struct vst_table *t, struct vst_row *row)
+{
+	HASH_DEL(t->by_key, row);
+	for (int i = 0; i < VST_TIME__N; i++)
+		free(row->hist[i].bucket);
+	past_free(row);
+	row->container->rows--;
+	free(row);
+}
+
+/* --- numbers --- */
+
+static void number_attach(struct vst_table *t, struct vst_row *row, __u32 number, const struct vst_key *key, double now)
+{
+	t->numbers[number] = (struct vst_row_number){ .row = row, .next = row->number, .key = *key, .changed_at = now };
+	row->number = number;
+	row->key = *key;
+	row->retired_at = 0;
+	t->n_rows++;
+}
+
+static void number_detach(struct vst_table *t, __u32 number)
+{
+	struct vst_row *row = t->numbers[number].row;
+	__u32 *at;
+
+	for (at = &row->number; *at != number; at = &t->numbers[*at].next)
+		;
+	*at = t->numbers[number].next;
+	t->numbers[number] = (struct vst_row_number){ 0 };
+	t->n_rows--;
+}
+
+/* All that the row has counted so far is of numbers that it has not any more. */
+static int past_begin(struct vst_row *row)
+{
+	struct vst_row_past *past = calloc(1, sizeof(*past));
+
+	if (!past)
+		return -ENOMEM;
+	memcpy(past->counter, row->counter, sizeof(past->counter));
+	memcpy(past->sum_ns, row->sum_ns, sizeof(past->sum_ns));
+	past_free(row);
+	row->past = past;
+	for (int i = 0; i < VST_TIME__N; i++) {
+		if (!row->hist[i].n)
+			continue;
+		past->hist[i].bucket = malloc(row->hist[i].n * sizeof(*row->hist[i].bucket));
+		if (!past->hist[i].bucket)
+			return -ENOMEM;
+		past->hist[i].n = row->hist[i].n;
+		memcpy(past->hist[i].bucket, row->hist[i].bucket, row->hist[i].n * sizeof(*row->hist[i].bucket));
+	}
+	return 0;
+}
+
+struct vst_row *vst_rows_add(struct vst_table *t, __u32 number, const struct vst_key *key,
+			     struct vst_container *container)
+{
+	struct vst_row *row = calloc(1, sizeof(*row));
+
+	if (!row)
+		return NULL;
+	row->id = ++t->last_id;
+	row->container = container;
+	container->rows++;
+	row->row_key = key_of(key, container);
+	row->next = t->rows;
+	t->rows = row;
+	HASH_ADD(hh, t->by_key, row_key, sizeof(row->row_key), row);
+	number_attach(t, row, number, key, 0);
+	return row;
+}
+
+struct vst_row *vst_rows_of(struct vst_table *t, __u32 number, const struct vst_maps *m, struct vst_owners *owners,
+			    double now)
+{
+	const struct vst_key *key = &m->row_keys[number];
+	struct vst_row *row = t->numbers[number].row;
+	struct vst_container *container;
+	struct vst_row_key k;
+
+	if (row && !memcmp(&t->numbers[number].key, key, sizeof(*key)))
+		return row;
+	if (row) /* the number was given to another key while it was still counted for the old one */
+		number_detach(t, number);
+	container = vst_owners_of(owners, key, now);
+	if (!container)
+		return NULL;
+	k = key_of(key, container);
+	HASH_FIND(hh, t->by_key, &k, sizeof(k), row);
+	if (!row)
+		return vst_rows_add(t, number, key, container);
+	if (!row->number && past_begin(row))
+		return NULL;
+	number_attach(t, row, number, key, now);
+	return row;
+}
+
+/* --- taking back --- */
+
+/* Adds what is in a slot to the past of its row. */
+static int past_add(struct vst_row *row, const struct vst_counters *c, const struct vst_hists *h)
+{
+	static const __u64 all[VST_HIST_BUCKETS / 64] = { ~0ULL, ~0ULL, ~0ULL };
+	__u32 now[VST_HIST_BUCKETS], direct;
+	struct vst_row_past *past = row->past;
+	int i = 0, err = 0;
+
+#define X(f, d) past->counter[i++] += c->f;
+	VST_COUNTERS(X)
+#undef X
+	for (i = 0; i < VST_TIME__N; i++)
+		if (i != VST_TIME_LATENCY)
+			past->sum_ns[i] += c->time[i].sum_ns;
+	past->sum_ns[VST_TIME_LATENCY] += c->time[VST_TIME_QUEUE].sum_ns + c->time[VST_TIME_DEVICE].sum_ns;
+	for (i = 0; i < VST_TIME__N && !err; i++) {
+		memset(now, 0, sizeof(now));
+		for (unsigned int b = 0; b < past->hist[i].n; b++)
+			now[past->hist[i].bucket[b].index] = (__u32)past->hist[i].bucket[b].n;
+		for (unsigned int b = direct = 0; b < VST_HIST_BUCKETS; b++) {
+			now[b] += h->n[b][i];
+			direct += h->n[b][VST_TIME_LATENCY] - h->n[b][VST_TIME_QUEUE];
+		}
+		/* what went to the driver directly did not wait: the shortest queue time */
+		now[0] += i == VST_TIME_QUEUE ? direct : 0;
+		err = vst_sparse_update(&past->hist[i], now, all);
+	}
+	return err;
+}
+
+/* What a number counted, before it is taken from a row that has others. 0 or -errno, then nothing has changed but the past. */
+static int past_take(struct vst_table *t, struct vst_row *row, __u32 number, const struct vst_maps *m)
+{
+	__u32 slot;
+	int err = 0;
+
+	if (!row->past)
+		row->past = calloc(1, sizeof(*row->past));
+	if (!row->past)
+		return -ENOMEM;
+	for (slot = t->slot_first[number]; slot && !err; slot = t->slot_next[slot]) {
+		if (bpf_map_lookup_elem(m->hists_fd, &slot, t->scratch))
+			err = -errno;
+		else
+			err = past_add(row, &m->counters[slot], t->scratch);
+	}
+	return err;
+}
+
+static void number_take_back(struct vst_table *t, __u32 number, const struct vst_maps *m)
+{
+	static const struct vst_hists zero_hists;
+	struct vst_row *row = t->numbers[number].row;
+	__u32 slot, next;
+
+	if (row->number != number || t->numbers[number].next) { /* it has others */
+		if (past_take(t, row, number, m))
+			return;
+	} else {
+		past_free(row);
+	}
+	for (slot = t->slot_first[number]; slot; slot = next) {
+		next = t->slot_next[slot];
+		bpf_map_update_elem(m->hists_fd, &slot, &zero_hists, BPF_ANY);
+		memset(&m->counters[slot].pad, 0, sizeof(m->counters[slot]) - offsetof(struct vst_counters, pad));
+		__atomic_store_n(&m->counters[slot].tag, 0, __ATOMIC_RELEASE); /* from here on it is anybody's */
+		t->slot_row[slot] = 0;
+		t->slot_seen[slot] = 0;
+		t->slot_next[slot] = 0;
+		t->n_slots--;
+	}
+	t->slot_first[number] = 0;
+	number_detach(t, number);
+	__atomic_sub_fetch(&m->state->share_rows[m->state->row_share[number]], 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&m->state->rows_used, 1, __ATOMIC_RELAXED);
+	bpf_map_update_elem(m->free_rows_fd, NULL, &number, BPF_ANY);
+}
+
+/* How urgently room is needed. */
+struct pressure {
+	bool some; /* the dead go at once */
+	bool much; /* the idle go, too */
+};
+
+static bool number_is_over(const struct vst_table *t, __u32 number, const struct pressure *p, const struct vst_maps *m,
+			   struct vst_owners *owners, double now)
+{
+	const struct vst_row_number *n = &t->numbers[number];
+	double wait = p->some ? 0 : RETIRE_DEAD, idle = now - n->changed_at;
+	const struct vst_state *s = m->state;
+
+	if (t->underway.row[number].parts)
+		return false;
+	if (idle > wait && vst_owners_gone(owners, &n->key, now - wait))
+		return true;
+	if (!p->much)
+		return false;
+	if (s->share_rows[s->row_share[number]] > VST_SHARE_ROWS(s->rows_used))
+		return idle > RETIRE_IDLE_SHARE;
+	return idle > RETIRE_IDLE;
+}
+
+/*
+ * A request in flight remembers its rows' numbers, so a number is nobody's only when no request in flight has it: at two
+ * looks after nobody could find it any more, because a request that changes at the moment of a look is not seen.
+ */
+static bool number_is_free(struct vst_table *t, __u32 number)
+{
+	struct vst_row_number *n = &t->numbers[number];
+
+	if (t->underway.row[number].parts) {
+		n->looks = 0;
+		n->looked = t->looks;
+	} else if (n->looked != t->looks) {
+		n->looks++;
+		n->looked = t->looks;
+	}
+	return n->looks >= LOOKS;
+}
+
+static void reclaim_numbers(struct vst_table *t, const struct pressure *p, const struct vst_maps *m,
+			    struct vst_owners *owners, double now)
+{
+	for (__u32 i = 1; i < VST_ROWS; i++) {
+		struct vst_row_number *n = &t->numbers[i];
+
+		if (!n->row)
+			continue;
+		if (n->retired) {
+			if (number_is_free(t, i))
+				number_take_back(t, i, m);
+		} else if (number_is_over(t, i, p, m, owners, now)) {
+			bpf_map_delete_elem(m->rows_fd, &n->key);
+			n->retired = true;
+			n->looked = t->looks;
+			n->row->retired_at = now;
+		}
+	}
+}
+
+static bool row_is_forgotten(const struct vst_row *row, double now)
+{
+	if (row->number || row->at_disk || row->in_flight.parts)
+		return false;
+	return row->container->crowded_out || now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD;
+}
+
+void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
+{
+	const struct vst_maps *m = vst_probes_maps(probes);
+	struct pressure p = {
+		.some = t->n_rows > VST_ROWS / 2 || t->n_slots > m->slots / 2,
+		.much = t->n_rows > VST_ROWS / 4 * 3 || t->n_slots > m->slots / 4 * 3,
+	};
+	struct vst_row *row, **at;
+	unsigned int freed = 0;
+
+	reclaim_numbers(t, &p, m, owners, now);
+	for (at = &t->rows; (row = *at);) {
+		if (row_is_forgotten(row, now)) {
+			*at = row->next;
+			vst_rows_free(t, row);
+			freed++;
+		} else {
+			at = &row->next;
+		}
+	}
+	if (freed >= FREED_MANY)
+		malloc_trim(0);
+	/* also where no row was retired: it bounds how long the probes believe what they remember */
+	__atomic_add_fetch(&m->state->epoch, 1, __ATOMIC_RELEASE);
+}
