@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -514,8 +513,6 @@ int vst_owners_new(const char *root, struct vst_owners **ret)
 
 	if (!o)
 		return -ENOMEM;
-	for (int h = 0; h < VST_HIER__N; h++)
-		o->mount_fd[h] = -1;
 	o->shares_fd = -1;
 	snprintf(o->root, sizeof(o->root), "%s", root);
 	o->nobody = own_new(o, "unattributed");
@@ -670,8 +667,5 @@ void vst_owners_free(struct vst_owners *o)
 		vst_container_free(o->nobody);
 	if (o->overflow)
 		vst_container_free(o->overflow);
-	for (int h = 0; h < VST_HIER__N; h++)
-		if (o->mount_fd[h] >= 0)
-			close(o->mount_fd[h]);
 	free(o);
 }

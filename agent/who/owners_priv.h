@@ -34,7 +34,6 @@ struct vst_owners_account {
 struct vst_owners {
 	char root[64];
 	struct vst_cgmount mount[VST_HIER__N];
-	int mount_fd[VST_HIER__N];
 	char why[512]; /* containers may be shown without names */
 	struct vst_lookups *lookups;
 	struct cgroup *cgroups;

@@ -47,15 +47,17 @@ int vst_owners_path(const struct vst_owners *o, __u64 hier, __u64 id, char *buf,
 	} handle = { .head = { .handle_bytes = sizeof(__u64), .handle_type = FILEID_KERNFS }, .id = id };
 	const char *where = o->mount[hier].where;
 	size_t n = strlen(where);
+	int mount = o->mount[hier].mounted ? open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, fd, err;
 	char self[32];
 	ssize_t len;
-	int fd;
 
-	if (o->mount_fd[hier] < 0)
+	if (mount < 0)
 		return -EPERM;
-	fd = open_by_handle_at(o->mount_fd[hier], &handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open_by_handle_at(mount, &handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	err = errno;
+	close(mount); /* not held: it would keep the mount busy */
 	if (fd < 0)
-		return errno == ESTALE ? -ENOENT : -EPERM;
+		return err == ESTALE ? -ENOENT : -EPERM;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	len = readlink(self, buf, size);
 	close(fd);
@@ -169,12 +171,9 @@ static void mounts_read(struct vst_owners *o)
 
 	if (vst_cgmounts_read(o->root, o->mount))
 		return;
-	for (int h = 0; h < VST_HIER__N; h++) {
-		if (o->mount_fd[h] < 0 && o->mount[h].mounted)
-			o->mount_fd[h] = open(o->mount[h].where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int h = 0; h < VST_HIER__N; h++)
 		if (o->lookups && o->mount[h].whole)
 			vst_lookups_set_mount(o->lookups, h, o->mount[h].where);
-	}
 	vst_cgmounts_why(o->mount, why, sizeof(why));
 	if (*why && strcmp(why, o->why))
 		vst_warn("%s", why);
