@@ -34,6 +34,7 @@ struct vst_agent {
 	double collected; /* when the table was read last */
 	double swept;	  /* the same, of the last sweep */
 	void *events;	  /* struct ring_buffer */
+	unsigned int events_taken;
 };
 
 /* Reads what is new into the snapshot. 0 or -errno. */

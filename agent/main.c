@@ -27,11 +27,12 @@
 #include "agent/sinks/server.h"
 #include "vstor/cli.h"
 
-#define STATS_EVERY 30	   /* ticks between two moments of run-time statistics */
-#define PRIORITY -10	   /* nice */
-#define SWEEP_EVERY 10	   /* seconds between two looks for completions that did not come, a tick at least */
-#define NAMES_AT_START 0.5 /* seconds that the start waits for the names of containers that run already */
-#define FRESH 0.005	   /* seconds: a snapshot younger than this is fresh enough for a client */
+#define STATS_EVERY 30	    /* ticks between two moments of run-time statistics */
+#define PRIORITY -10	    /* nice */
+#define SWEEP_EVERY 10	    /* seconds between two looks for completions that did not come, a tick at least */
+#define EVENTS_AT_ONCE 2048 /* the rest has its turn after what else there is to do */
+#define NAMES_AT_START 0.5  /* seconds that the start waits for the names of containers that run already */
+#define FRESH 0.005	    /* seconds: a snapshot younger than this is fresh enough for a client */
 
 struct options {
 	const char *socket;
@@ -164,7 +165,8 @@ static int on_event(void *arg, void *data, size_t size)
 
 	if (size >= sizeof(struct vst_event_cgroup))
 		vst_owners_event(a->owners, data, vst_now());
-	return 0;
+	/* whoever makes cgroups faster than this takes their events does not keep the loop for ever */
+	return ++a->events_taken % EVENTS_AT_ONCE ? 0 : -EAGAIN;
 }
 
 /* Stacked devices come and go; their probes cost every bio something, so they follow. */

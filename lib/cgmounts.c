@@ -59,7 +59,7 @@ bool vst_cgmounts_line(char *line, char **ret_where, enum vst_hierarchy *ret_hie
 		where++;
 	}
 	end = strchr(where, ' ');
-	if (!end)
+	if (!end || end > dash)
 		return false;
 	*end = 0;
 	unescape(where);

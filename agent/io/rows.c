@@ -261,7 +261,7 @@ static bool number_is_free(struct vst_table *t, __u32 number)
 static void reclaim_numbers(struct vst_table *t, const struct pressure *p, const struct vst_maps *m,
 			    struct vst_owners *owners, double now)
 {
-	for (__u32 i = 1; i < VST_ROWS; i++) {
+	for (__u32 i = 1; i < VST_ROWS && i < m->state->next_row; i++) {
 		struct vst_row_number *n = &t->numbers[i];
 
 		if (!n->row)

@@ -467,7 +467,8 @@ static struct vst_container *unknown(struct vst_owners *o, __u64 hier, __u64 id,
 	if (!c || c->since > 0)
 		return c ?: o->nobody;
 	c->since = now;
-	c->not_visible = err != -ENOENT;
+	/* where all is seen, it has come and gone */
+	c->not_visible = err != -ENOENT && !o->mount[hier].whole;
 	c->ended = c->not_visible ? 0 : now;
 	HASH_ADD_KEYPTR(hh, o->containers, c->cgroup, strlen(c->cgroup), c);
 	return c;

@@ -320,6 +320,23 @@ static int podman_list(struct vst_runtime *rt, const char *path, const char *id,
 	return r;
 }
 
+/* What podman was told with --annotation, or by a pod's YAML; its labels are in a database only. */
+static void podman_annotations(struct vst_runtime *rt, const char *dir, const char *id)
+{
+	char path[PATH_MAX], file[PATH_MAX];
+	__u64 stamp = rt->stamp;
+	json_t *config;
+
+	memcpy(file, rt->file, sizeof(file)); /* that told the name, and tells when it changes */
+	if (!make_path(path, "%s/%s/userdata/config.json", dir, id) ||
+	    vst_rtfile_json(rt, path, CONFIG_TOKENS, &config))
+		return;
+	vst_labels_take(&rt->labels, json_object_get(config, "annotations"));
+	json_decref(config);
+	memcpy(rt->file, file, sizeof(file));
+	rt->stamp = stamp;
+}
+
 static int podman_storage(struct vst_runtime *rt, const char *dir, const char *id, struct vst_names *names)
 {
 	/* The second: podman run --rm, since containers/storage 1.43 (podman 4.4). */
@@ -330,6 +347,8 @@ static int podman_storage(struct vst_runtime *rt, const char *dir, const char *i
 	for (size_t i = 0; r && r != -ENOMEM && i < ARRAY_SIZE(files); i++)
 		if (make_path(path, "%s/%s", dir, files[i]))
 			r = podman_list(rt, path, id, names);
+	if (!r)
+		podman_annotations(rt, dir, id);
 	return r;
 }
 

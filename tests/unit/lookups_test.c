@@ -75,6 +75,8 @@ static void answered(void **state)
 	k = next(l);
 	assert_int_equal(k->err, 0);
 	assert_string_equal(k->names->name, "shop-web-1");
+	assert_true(k->n_labels >= 2);
+	assert_string_equal(k->labels[0].value, "shop");
 	assert_non_null(k->file);
 	file = k->file;
 	stamp = k->stamp;

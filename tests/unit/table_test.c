@@ -9,7 +9,7 @@
 #include "agent/io/table.c"
 
 /* What the table asks of others: a map without a descriptor, and an owner that is there or gone. */
-static struct vst_state state_page;
+static struct vst_state state_page = { .next_row = VST_ROWS };
 static struct vst_counters counters[VST_SLOTS_MIN];
 static struct vst_key row_keys[VST_ROWS];
 static struct vst_maps maps = {
