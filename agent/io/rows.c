@@ -14,18 +14,18 @@
 
 static struct vst_row_key key_of(const struct vst_key *key, const struct vst_container *container)
 {
-	struct vst_row_key k;
-
-	memset(&k, 0, sizeof(k)); /* all bytes count */
-	k.container = container;
-	k.dev = key->dev;
-	k.witness = key->witness;
-	k.op = key->op;
-	k.kind = key->kind;
-	k.size = key->size;
-	k.layer = key->layer;
-	return k;
+	return (struct vst_row_key){
+		.container = container,
+		.dev = key->dev,
+		.witness = key->witness,
+		.op = key->op,
+		.kind = key->kind,
+		.size = key->size,
+		.layer = key->layer,
+	};
 }
+
+_Static_assert(sizeof(struct vst_row_key) == offsetof(struct vst_row_key, pad) + 7, "all bytes are compared");
 
 static void past_free(struct vst_row *row)
 {
