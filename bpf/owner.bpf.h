@@ -16,12 +16,6 @@
 
 #define TASK_IS_CURRENT (~0ULL) /* the submitter is this task: look at it if it matters */
 
-static __always_inline const struct cgroup_subsys_state *vst_css_of(const struct css_set *set, int subsys)
-{
-	return *(const struct cgroup_subsys_state **)((const char *)set +
-						      bpf_core_field_offset(struct css_set, subsys) + 8 * subsys);
-}
-
 /* The cgroup that a task's memory is charged to, an address. */
 static __always_inline __u64 vst_task_memory_cgroup(const struct task_struct *task)
 {

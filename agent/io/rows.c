@@ -220,6 +220,7 @@ static void number_take_back(struct vst_table *t, __u32 number, const struct vst
 struct pressure {
 	bool some; /* the dead go at once */
 	bool much; /* the idle go, too */
+	bool moved; /* cgroups have become other containers', and so go their numbers: the next ones are those containers' */
 };
 
 static bool number_is_over(const struct vst_table *t, __u32 number, const struct pressure *p, const struct vst_maps *m,
@@ -228,7 +229,10 @@ static bool number_is_over(const struct vst_table *t, __u32 number, const struct
 	const struct vst_row_number *n = &t->numbers[number];
 	double wait = p->some ? 0 : RETIRE_DEAD, idle = now - n->changed_at;
 	const struct vst_state *s = m->state;
+	const struct vst_container *c = p->moved ? vst_owners_known(owners, &n->key) : NULL;
 
+	if (c && c != n->row->container)
+		return true;
 	if (t->underway.row[number].parts)
 		return false;
 	if (idle > wait && vst_owners_gone(owners, &n->key, now - wait))
@@ -295,6 +299,8 @@ void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, str
 	struct vst_row *row, **at;
 	unsigned int freed = 0;
 
+	p.moved = vst_owners_moves(owners) != t->moves;
+	t->moves = vst_owners_moves(owners);
 	reclaim_numbers(t, &p, m, owners, now);
 	for (at = &t->rows; (row = *at);) {
 		if (row_is_forgotten(row, now)) {

@@ -109,6 +109,7 @@ struct vst_table {
 	unsigned int n_slots; /* in use */
 	struct vst_row_number numbers[VST_ROWS];
 	struct vst_row *by_key;		/* uthash */
+	unsigned int moves;		/* of cgroups to other containers, so far */
 	__u64 looks;			/* at what is in flight, so far */
 	__u64 slot_seen[VST_SLOTS_MAX]; /* sum of a slot's counters when it was last read: moved or not */
 	__u32 slot_next[VST_SLOTS_MAX]; /* slots of one row, chained from ... */

@@ -345,8 +345,9 @@ static struct cgroup *cgroup_add(struct vst_owners *o, __u64 hier, __u64 id, str
 }
 
 /* It was renamed, or one above it: it is another container's now. What it did stays with the one that it was. */
-static void cgroup_move(struct cgroup *cg, struct vst_container *to, double now)
+static void cgroup_move(struct vst_owners *o, struct cgroup *cg, struct vst_container *to, double now)
 {
+	o->moves++;
 	cg->c->cgroups--;
 	if (!cg->ended && !--cg->c->alive)
 		cg->c->ended = now;
@@ -384,7 +385,7 @@ struct cgroup *vst_owners_cgroup(struct vst_owners *o, __u64 hier, __u64 id, con
 	if (c && c->ended)
 		container_again(o, c, now);
 	if (c && cg)
-		cgroup_move(cg, c, now);
+		cgroup_move(o, cg, c, now);
 	else if (c)
 		cg = cgroup_add(o, hier, id, c, account);
 	if (c && cg) {
@@ -608,6 +609,18 @@ void vst_owners_tick(struct vst_owners *o, double now)
 	forget_cgroups(o, now);
 	forget_containers(o, now);
 	plain_again(o);
+}
+
+unsigned int vst_owners_moves(const struct vst_owners *o)
+{
+	return o->moves;
+}
+
+struct vst_container *vst_owners_known(const struct vst_owners *o, const struct vst_key *key)
+{
+	struct cgroup *cg = key->witness == VST_WITNESS_NONE ? NULL : cgroup_find(o, key->hier, key->owner);
+
+	return cg ? cg->c : NULL;
 }
 
 struct vst_container *vst_owners_nobody(struct vst_owners *o)

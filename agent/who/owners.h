@@ -118,6 +118,13 @@ struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *
 /* Was the cgroup of a row's key removed before that time (or is not known any more)? Its container may live on. */
 bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double before);
 
+/*
+ * How often cgroups have been moved to another container (renamed) since the start; and the container of a key, NULL if it is
+ * not known. For rows that name the container that it was.
+ */
+unsigned int vst_owners_moves(const struct vst_owners *o);
+struct vst_container *vst_owners_known(const struct vst_owners *o, const struct vst_key *key);
+
 /* The container of what is nobody's, and of the cgroups beyond VST_CGROUPS_MAX. */
 struct vst_container *vst_owners_nobody(struct vst_owners *o);
 struct vst_container *vst_owners_overflow(struct vst_owners *o);

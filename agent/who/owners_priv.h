@@ -44,6 +44,7 @@ struct vst_owners {
 	struct vst_container *ask_next; /* where the last tick stopped asking; NULL: at the first */
 	struct vst_container *nobody, *overflow;
 	__u32 last_number;
+	unsigned int moves;
 	__u64 overflowed;
 	unsigned int scan;
 	bool scan_partial; /* there is more than the last scan could look at */

@@ -12,6 +12,7 @@ setup() {
 	agent_setup /dev/shm
 	containers_setup
 	command -v setpriv >/dev/null || skip "not installed: setpriv"
+	[ -x /usr/bin/python3 ] || skip "not installed: /usr/bin/python3, which a user can run"
 	unified=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 	[ -n "$unified" ] && [ -w "$unified" ] || skip "no cgroup 2 file system that can be written to"
 	session=$unified/user.slice/user-$USER_ID.slice/user@$USER_ID.service
@@ -42,7 +43,7 @@ as_user() { # COMMAND...
 
 # Files of SIZE that the user made, valid to the last byte, as docker and podman would have them for these ids. One file, by links.
 user_files() { # MIB ID...
-	as_user python3 - "$dir/home" "$@" <<-'END'
+	as_user /usr/bin/python3 - "$dir/home" "$@" <<-'END'
 		import os, sys
 		home, mib, ids = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 		share = home + "/.local/share"
@@ -66,7 +67,7 @@ user_files() { # MIB ID...
 
 # So many cgroups, half of them called as docker's and half as podman's.
 user_cgroups() { # COUNT
-	as_user python3 - "$session/app.slice" "$1" <<-'END'
+	as_user /usr/bin/python3 - "$session/app.slice" "$1" <<-'END'
 		import os, sys
 		for i in range(int(sys.argv[2])):
 		    os.mkdir("%s/%s-%064x.scope" % (sys.argv[1], ("docker", "libpod")[i % 2], i))

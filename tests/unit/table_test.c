@@ -51,6 +51,16 @@ struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *
 	return &owner;
 }
 
+unsigned int vst_owners_moves(const struct vst_owners *o)
+{
+	return 0;
+}
+
+struct vst_container *vst_owners_known(const struct vst_owners *o, const struct vst_key *key)
+{
+	return NULL;
+}
+
 bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double before)
 {
 	return gone_at > 0 && gone_at < before;
