@@ -35,7 +35,7 @@ static __always_inline bool vst_is_plain(const struct vst_state *s, __u64 packed
 	return s->plain[bit / 64] >> (bit % 64) & 1;
 }
 
-/* Which of its cgroups counts, of a task that is in a plain one of the unified hierarchy; 0: it is in none of that hierarchy. */
+/* Which cgroup counts, of a task that is in a plain one of the unified hierarchy. Packed; 0: there is no such hierarchy. */
 static __always_inline __u64 vst_task_choose(const struct vst_state *s, __u64 unified, __u64 blkio, __u64 memory)
 {
 	if (blkio >> 2 > ROOT_CGROUP_ID && !vst_is_plain(s, blkio))
