@@ -4,97 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bpf/bpf.h>
-
 #include "agent/base/log.h"
 #include "agent/who/owners_priv.h"
 
 #define KEEP_CROWDED                                                                                                   \
 	10.0 /* seconds that a cgroup stays known after its end, if its account has taken half of its places */
-
-/* --- accounts --- */
-
-static __u64 path_account(const char *path, size_t len)
-{
-	__u32 h = 2166136261U;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)path[i]) * 16777619U;
-	return VST_ACCOUNT_CONTAINER | h;
-}
-
-/*
- * Whose a cgroup is: that of the user in whose session it is, of the container or unit that made it inside itself, of the user
- * who made it, or the system's.
- */
-static __u64 account_of(const struct vst_cgpath *cg, size_t path_len, long maker)
-{
-	if (cg->uid >= 0)
-		return (__u32)cg->uid;
-	if (cg->outer_len)
-		return path_account(cg->path, cg->outer_len);
-	if (cg->scope_len < path_len && (cg->kind == VST_CGKIND_CONTAINER || cg->kind == VST_CGKIND_UNIT))
-		return path_account(cg->path, cg->scope_len);
-	return maker > 0 ? (__u32)maker : VST_ACCOUNT_SYSTEM;
-}
-
-static struct vst_owners_account *account_get(struct vst_owners *o, __u64 id)
-{
-	struct vst_owners_account *a;
-
-	HASH_FIND(hh, o->accounts, &id, sizeof(id), a);
-	if (a)
-		return a;
-	a = calloc(1, sizeof(*a));
-	if (!a)
-		return NULL;
-	a->id = id;
-	HASH_ADD(hh, o->accounts, id, sizeof(a->id), a);
-	return a;
-}
-
-static void account_put(struct vst_owners *o, struct vst_owners_account *a)
-{
-	if (a->cgroups || a->containers)
-		return;
-	HASH_DEL(o->accounts, a);
-	free(a);
-}
-
-/* Is there no place for one more of its cgroups? */
-static bool is_full(const struct vst_owners *o, const struct vst_owners_account *a)
-{
-	if (o->n_cgroups >= VST_CGROUPS_MAX)
-		return true;
-	return a->id != VST_ACCOUNT_SYSTEM && (a->cgroups >= VST_CGROUPS_USER || o->n_users >= VST_CGROUPS_USERS);
-}
-
-/* Does it have so many that the dead make room early? */
-static bool is_crowded(const struct vst_owners *o, const struct vst_owners_account *a)
-{
-	if (o->n_cgroups >= VST_CGROUPS_MAX / 4 * 3)
-		return true;
-	return a->id != VST_ACCOUNT_SYSTEM &&
-	       (a->cgroups >= VST_CGROUPS_USER / 2 || o->n_users >= VST_CGROUPS_USERS / 2);
-}
-
-static void overflow(struct vst_owners *o, const struct vst_owners_account *a)
-{
-	if (!o->overflow_said && a->id == VST_ACCOUNT_SYSTEM)
-		vst_warn("more than %u cgroups: what the further ones do is shown as one container, 'overflow'",
-			 VST_CGROUPS_MAX);
-	else if (!o->overflow_said && a->id < VST_ACCOUNT_CONTAINER)
-		vst_warn("the user with uid %u made %u cgroups: what its further ones do is shown as one container, "
-			 "'overflow'",
-			 (unsigned int)a->id, a->cgroups);
-	else if (!o->overflow_said)
-		vst_warn("a container made %u cgroups inside itself: what its further ones do is shown as one "
-			 "container, "
-			 "'overflow'",
-			 a->cgroups);
-	o->overflow_said = true;
-	o->overflowed++;
-}
 
 /* --- from a path to a container --- */
 
@@ -135,7 +49,7 @@ static struct vst_container *container_add(struct vst_owners *o, const struct vs
 	free(scope);
 	if (!c)
 		return NULL;
-	c->account = account_get(o, account);
+	c->account = vst_owners_account_get(o, account);
 	if (!c->account) {
 		vst_container_free(c);
 		return NULL;
@@ -160,7 +74,7 @@ static void container_forget(struct vst_owners *o, struct vst_container *c)
 	HASH_DEL(o->containers, c);
 	if (c->account) {
 		c->account->containers--;
-		account_put(o, c->account);
+		vst_owners_account_put(o, c->account);
 	}
 	vst_container_free(c);
 }
@@ -263,69 +177,6 @@ static void container_ino(struct vst_container *c, __u64 hier, __u64 id, const c
 	c->changed++;
 }
 
-/* --- which cgroups are no container's, for the probes --- */
-
-#define PLAIN_GONE_MAX 1024 /* bits of cgroups that are gone make others look like them: one in 64 then */
-
-static void plain_set(struct vst_owners *o, const struct cgroup *cg)
-{
-	__u32 bit = VST_PLAIN_BIT(cg->key);
-
-	if (o->plain && cg->plain)
-		__atomic_or_fetch(&o->plain[bit / 64], 1ULL << (bit % 64), __ATOMIC_RELAXED);
-}
-
-/* Word by word: a bit that stays is never 0 meanwhile. */
-static void plain_again(struct vst_owners *o)
-{
-	static __u64 bits[(1 << VST_PLAIN_BITS) / 64];
-	struct cgroup *cg;
-	__u32 bit;
-
-	if (!o->plain || o->plain_gone < PLAIN_GONE_MAX)
-		return;
-	o->plain_gone = 0;
-	memset(bits, 0, sizeof(bits));
-	for (cg = o->cgroups; cg < o->cgroups + o->places; cg++) {
-		if (!cg->c || !cg->plain || cg->ended > 0)
-			continue;
-		bit = VST_PLAIN_BIT(cg->key);
-		bits[bit / 64] |= 1ULL << (bit % 64);
-	}
-	for (size_t i = 0; i < sizeof(bits) / sizeof(*bits); i++)
-		__atomic_store_n(&o->plain[i], bits[i], __ATOMIC_RELAXED);
-}
-
-void vst_owners_tell(struct vst_owners *o, __u64 *plain, int shares_fd)
-{
-	o->plain = plain;
-	o->shares_fd = shares_fd;
-}
-
-/*
- * A container and a unit (but a slice, which is not one thing) have a share of the rows with all that they make inside
- * themselves; so has a user. The probes have entered what was made inside of what they know.
- */
-static void share_set(struct vst_owners *o, const struct cgroup *cg, const struct vst_cgpath *p)
-{
-	static const char slice[] = ".slice";
-	__u64 *top = &cg->account->share[cg->key & 3], own = cg->key, *value = top;
-	bool is_slice = p->kind == VST_CGKIND_UNIT && p->id_len >= sizeof(slice) - 1 &&
-			!memcmp(p->id + p->id_len - (sizeof(slice) - 1), slice, sizeof(slice) - 1);
-
-	if (o->shares_fd < 0)
-		return;
-	if (cg->account->id == VST_ACCOUNT_SYSTEM) {
-		if (is_slice || (p->kind != VST_CGKIND_CONTAINER && p->kind != VST_CGKIND_UNIT))
-			return;
-		value = &own;
-	} else if (!*top) {
-		*top = cg->key;
-	}
-	/* a container in a runtime's unit has been entered as the unit's */
-	bpf_map_update_elem(o->shares_fd, &cg->key, value, value == &own ? BPF_ANY : BPF_NOEXIST);
-}
-
 static struct cgroup *cgroup_add(struct vst_owners *o, __u64 hier, __u64 id, struct vst_container *c,
 				 struct vst_owners_account *account)
 {
@@ -368,17 +219,17 @@ struct cgroup *vst_owners_cgroup(struct vst_owners *o, __u64 hier, __u64 id, con
 
 	if (vst_cgpath_parse(path, &p))
 		return NULL;
-	whose = account_of(&p, len, maker);
+	whose = vst_owners_account_of(&p, len, maker);
 	child = delegate(o, &p, len);
 	c = find_path(o, path, p.scope_len);
 	if (cg && c == cg->c)
 		return cg;
-	account = account_get(o, whose);
+	account = vst_owners_account_get(o, whose);
 	if (!account)
 		return NULL;
-	if (!cg && is_full(o, account)) {
-		overflow(o, account);
-		account_put(o, account);
+	if (!cg && vst_owners_is_full(o, account)) {
+		vst_owners_overflow_add(o, account);
+		vst_owners_account_put(o, account);
 		return NULL;
 	}
 	c = c ?: container_add(o, &p, child, whose, maker, now);
@@ -390,11 +241,11 @@ struct cgroup *vst_owners_cgroup(struct vst_owners *o, __u64 hier, __u64 id, con
 		cg = cgroup_add(o, hier, id, c, account);
 	if (c && cg) {
 		cg->plain = (p.kind == VST_CGKIND_UNIT && !child) || p.kind == VST_CGKIND_HOST;
-		plain_set(o, cg);
-		share_set(o, cg, &p);
+		vst_owners_plain_set(o, cg);
+		vst_owners_share_set(o, cg, &p);
 		container_ino(c, hier, id, path);
 	}
-	account_put(o, account);
+	vst_owners_account_put(o, account);
 	return c ? cg : NULL;
 }
 
@@ -541,7 +392,7 @@ static void cgroup_forget(struct vst_owners *o, struct cgroup *cg)
 	o->n_cgroups--;
 	o->n_users -= cg->account->id != VST_ACCOUNT_SYSTEM;
 	cg->account->cgroups--;
-	account_put(o, cg->account);
+	vst_owners_account_put(o, cg->account);
 	cg->account = NULL;
 }
 
@@ -554,7 +405,7 @@ static void forget_cgroups(struct vst_owners *o, double now)
 			continue;
 		/* a container that lives on makes and removes cgroups inside it for years */
 		if (is_over(cg->ended, now) || cg->c->crowded_out ||
-		    (cg->ended > 0 && now - cg->ended >= KEEP_CROWDED && is_crowded(o, cg->account)))
+		    (cg->ended > 0 && now - cg->ended >= KEEP_CROWDED && vst_owners_is_crowded(o, cg->account)))
 			cgroup_forget(o, cg);
 	}
 }
@@ -608,7 +459,7 @@ void vst_owners_tick(struct vst_owners *o, double now)
 	crowd_out(o);
 	forget_cgroups(o, now);
 	forget_containers(o, now);
-	plain_again(o);
+	vst_owners_plain_again(o);
 }
 
 unsigned int vst_owners_moves(const struct vst_owners *o)

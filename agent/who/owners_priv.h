@@ -82,4 +82,26 @@ bool vst_owners_is_delegated(const struct vst_owners *o, const char *path, size_
 struct cgroup *vst_owners_cgroup(struct vst_owners *o, __u64 hier, __u64 id, const char *path, long maker, double now);
 void vst_owners_cgroup_gone(struct cgroup *cg, double now);
 
+/* --- owners_account.c: whose cgroups take the places --- */
+
+/* Whose a cgroup is, as VST_ACCOUNT_*; cg: as parsed, before it is taken for a part of a delegated unit. */
+__u64 vst_owners_account_of(const struct vst_cgpath *cg, size_t path_len, long maker);
+struct vst_owners_account *vst_owners_account_get(struct vst_owners *o, __u64 id);
+void vst_owners_account_put(struct vst_owners *o, struct vst_owners_account *a);
+
+/* Is there no place for one more of its cgroups; does it have so many that the dead make room early? */
+bool vst_owners_is_full(const struct vst_owners *o, const struct vst_owners_account *a);
+bool vst_owners_is_crowded(const struct vst_owners *o, const struct vst_owners_account *a);
+
+/* Counts a cgroup that found no place, and says so once. */
+void vst_owners_overflow_add(struct vst_owners *o, const struct vst_owners_account *a);
+
+/* --- owners_tell.c: what the probes are told --- */
+
+void vst_owners_plain_set(struct vst_owners *o, const struct cgroup *cg);
+
+/* Takes the bits of cgroups that are gone away, if they are many. */
+void vst_owners_plain_again(struct vst_owners *o);
+void vst_owners_share_set(struct vst_owners *o, const struct cgroup *cg, const struct vst_cgpath *p);
+
 #endif /* VST_OWNERS_PRIV_H */
