@@ -32,6 +32,10 @@ typedef u32 req_flags_t;
 typedef u8 blk_status_t;
 typedef u64 sector_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 enum {
 	false = 0,
 	true = 1,
@@ -382,6 +386,7 @@ struct request {
 	struct bio *bio;
 	struct bio *biotail;
 	u64 start_time_ns;
+	atomic_t ref;
 };
 
 enum req_flag_bits {

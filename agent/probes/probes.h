@@ -18,10 +18,12 @@ struct vst_maps {
 	struct vst_state *state;
 	const struct vst_key *row_keys; /* [VST_ROWS] */
 	struct vst_counters *counters;	/* [.slots] */
+	const __u64 *in_flight;		/* [VST_INFLIGHT_WORDS], see vstor/abi_inflight.h */
 	int rows_fd;
 	int hists_fd;
 	int lost_fd;
 	int free_rows_fd;
+	int shares_fd;
 	int events_fd;
 	unsigned int cpus;
 	__u32 slots;
@@ -79,6 +81,9 @@ void vst_probes_follow(struct vst_probes *p);
 
 /* Counts what has ended without a completion that the probes were shown (loss no_end). Costs less than a millisecond. */
 void vst_probes_sweep(struct vst_probes *p);
+
+/* Decides the rows of requests that have waited in a queue for long. Costs a millisecond. */
+void vst_probes_decide_held(const struct vst_probes *p);
 
 /* Looks the functions of vstor/abi_symbols.h up again, if modules came or went since. */
 void vst_probes_symbols(struct vst_probes *p);

@@ -28,6 +28,22 @@ static void find_tracepoints(const struct btf *btf, __u32 first, int args[VST_PR
 	}
 }
 
+/* The bit of bio.bi_flags with this name, in an enum that has none; 0: this kernel has no such bit. */
+static __u32 find_bio_flag(const struct btf *btf, const char *flag)
+{
+	__u32 n = btf__type_cnt(btf);
+
+	for (__u32 id = 1; id < n; id++) {
+		const struct btf_type *t = btf__type_by_id(btf, id);
+		const struct btf_enum *e = btf_is_enum(t) && !t->name_off ? btf_enum(t) : NULL;
+
+		for (__u32 i = 0; e && i < btf_vlen(t); i++)
+			if (e[i].val >= 0 && e[i].val < 16 && !strcmp(btf__name_by_offset(btf, e[i].name_off), flag))
+				return 1U << e[i].val;
+	}
+	return 0;
+}
+
 /* Tracepoints of which a kernel has one or more: without any of them all are missing. */
 static void find_one_of(struct vst_probes *p, const int *ids, size_t n)
 {
@@ -63,6 +79,7 @@ int vst_probes_find(struct vst_probes *p)
 			find_tracepoints(btf, btf__type_cnt(kernel), args);
 		btf__free(btf);
 	}
+	p->maps.state->bio_traced = find_bio_flag(kernel, "BIO_TRACE_COMPLETION");
 	btf__free(kernel);
 	for (int i = 0; i < VST_PROBE_ID__N; i++)
 		if (!p->late || vst_object_table[vst_probe_table[i].group].when != VST_WHEN_START)

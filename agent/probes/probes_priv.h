@@ -60,6 +60,7 @@ enum vst_group {
 	X(STACKED, bio_complete, block_bio_complete)                                                                   \
 	X(STACKED, bio_queue, block_bio_queue)                                                                         \
 	X(CGROUP, cgroup_mkdir, cgroup_mkdir)                                                                          \
+	X(CGROUP, cgroup_rename, cgroup_rename)                                                                        \
 	X(CGROUP, cgroup_rmdir, cgroup_rmdir)                                                                          \
 	X(DIRTY, dirty_folio, writeback_dirty_folio)                                                                   \
 	X(XFS, xfs_write, iomap_iter)                                                                                  \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/base/self.h"
+#include "agent/io/io_rows.h"
 #include "agent/waits/share.h"
 #include "agent/waits/waits_disk.h"
 
@@ -167,7 +168,10 @@ static struct work_seen row_now(const struct vst_io_table *t, const struct vst_i
 	if (!m || !row->number)
 		return (struct work_seen){ c->counter[VST_COUNTER_ios], c->counter[VST_COUNTER_bytes],
 					   c->time[VST_TIME_QUEUE].sum_ns, c->time[VST_TIME_DEVICE].sum_ns };
-	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+	if (row->past)
+		s = (struct work_seen){ row->past->counter[VST_COUNTER_ios], row->past->counter[VST_COUNTER_bytes],
+					row->past->sum_ns[VST_TIME_QUEUE], row->past->sum_ns[VST_TIME_DEVICE] };
+	vst_for_each_slot (t, row, slot) {
 		const struct vst_counters *now = &m->counters[slot];
 
 		s.ios += __atomic_load_n(&now->ios, __ATOMIC_RELAXED);
