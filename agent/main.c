@@ -43,6 +43,7 @@ struct options {
 	const char *socket;
 	double interval;
 	double budget;
+	bool fsync;
 	bool verbose;
 };
 
@@ -56,6 +57,7 @@ static void print_help(void)
 	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
 	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
 	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
+	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
 	       "      --version           show the version\n"
@@ -66,11 +68,12 @@ static void print_help(void)
 /* 0, an exit code + 1 to leave at once, with everything said. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_VERSION };
+	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_VERSION };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "budget", required_argument, NULL, OPT_BUDGET },
+		{ "fsync", no_argument, NULL, OPT_FSYNC },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -104,6 +107,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 				fprintf(stderr, "vstord: --budget '%s' is not a percentage from 0 to 100\n", optarg);
 				return VST_EXIT_USAGE + 1;
 			}
+			break;
+		case OPT_FSYNC:
+			o->fsync = true;
 			break;
 		case 'v':
 			o->verbose = true;
@@ -255,6 +261,7 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	vst_io_table_reclaim(a->table, a->probes, a->owners, vst_now());
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
 	vst_blame_reclaim(a->blame, vst_now());
+	vst_fsync_reclaim(a->fsync, a->probes, a->owners, vst_now());
 	vst_probes_symbols(a->probes);
 	vst_probes_follow(a->probes);
 	follow_devices(a);
@@ -546,6 +553,7 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_blame_new(&a->wait_rows, &a->blame);
 	err = err ?: vst_waits_disk_new(&a->waits_disk);
 	err = err ?: vst_waits_journal_new(&a->waits_journal);
+	err = err ?: vst_fsync_new(&a->wait_rows, &a->fsync);
 	err = err ?: vst_waits_dirty_new(&a->waits_dirty);
 	err = err ?: vst_collect_new(&a->collect);
 	if (err)
@@ -571,6 +579,7 @@ static void agent_free(struct vst_agent *a)
 	ring_buffer__free(a->events);
 	vst_waits_disk_free(a->waits_disk);
 	vst_waits_journal_free(a->waits_journal);
+	vst_fsync_free(a->fsync);
 	vst_waits_dirty_free(a->waits_dirty);
 	vst_blame_free(a->blame);
 	vst_io_table_free(a->table);
@@ -633,6 +642,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
 	if (!err) {
+		vst_probes_want_fsync(a->probes, o->fsync);
 		err = loop(a, o, signal_fd);
 		notify("STOPPING=1");
 	}

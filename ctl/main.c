@@ -25,21 +25,11 @@ struct command {
 static int cmd_help(const struct vst_ctl *ctl, int argc, char **argv);
 
 static const struct command commands[] = {
-	{ "top", vst_cmd_top, "live view: who does what to the disks, and where it waits", vst_top_options,
-	  vst_top_help, 0, NULL },
-	{ "io", vst_cmd_io, "I/O per container, device, kind and size of file, interval by interval", vst_io_options,
-	  NULL, 1, "[CONTAINER]" },
-	{ "explain", vst_cmd_explain, "what a container waits for, and because of whom, in sentences",
-	  vst_explain_options, vst_explain_help, 1, "CONTAINER" },
-	{ "locks", vst_cmd_locks, "who waits for which lock of the kernel's, interval by interval", vst_locks_options,
-	  NULL, 1, "[CONTAINER]" },
-	{ "blame", vst_cmd_blame, "who makes whom wait, and at what, interval by interval", vst_blame_options, NULL, 1,
-	  "[CONTAINER]" },
-	{ "ps", vst_cmd_ps, "containers that run, and units that do I/O", vst_ps_options, NULL, 1, "[CONTAINER]" },
-	{ "check", vst_cmd_check, "do the books balance? compares with what the kernel counted", NULL, NULL, 0, NULL },
-	{ "status", vst_cmd_status, "the agent, its probes, and what it costs", NULL, NULL, 0, NULL },
-	{ "doctor", vst_cmd_doctor, "what this kernel offers, and what a missing feature costs", NULL, NULL, 0, NULL },
-	{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "[COMMAND]" },
+#define X(name, operands, operand, options, more, summary)                                                             \
+	{ #name, vst_cmd_##name, summary, options, more, operands, operand },
+	VST_COMMANDS(X)
+#undef X
+		{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "[COMMAND]" },
 };
 
 enum { OPT_SOCKET = 1, OPT_JSON, OPT_VERSION };
@@ -153,7 +143,7 @@ static void show_help(FILE *out)
 	      "  vstorctl [OPTION...] COMMAND [OPTION...]\n\nCommands:\n",
 	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fputs("\nOptions of every command ('vstorctl help COMMAND' lists the others):\n", out);
 	show_options(out, common_options);
 	fputs("\nExit codes: 0 ok, 1 failed or the check does not hold, 2 wrong usage, 3 agent unreachable,\n"

@@ -19,13 +19,13 @@ struct vst_pending {
 	const struct vst_wait *wait; /* what tasks wait for; NULL: requests are in flight */
 	struct vst_who holder;	     /* who makes these tasks wait; name NULL: not known */
 	struct vst_open open;
-	bool contained; /* it contains another one of the same container: an fsync */
+	bool contains; /* it contains another one of the same container: an fsync */
 };
 
 struct vst_underway {
 	struct vst_pending *list; /* the oldest first; those that contain others at the end */
 	size_t n;
-	struct vst_waits *groups[2]; /* what list borrows from */
+	struct vst_waits *told, *pairs, *holders; /* what list borrows from; NULL: none */
 };
 
 /* waits and blame may be NULL. Borrows texts from all of them. Never NULL. */
