@@ -43,7 +43,8 @@ struct vst_agent {
 	double made, made_in; /* when the last snapshot was ready, and how long it took */
 	struct vst_tickets answered;
 	unsigned int name_rounds; /* looks for names that somebody waits for; 0: nobody does */
-	void *events;		  /* struct ring_buffer */
+	unsigned int events_taken;
+	void *events; /* struct ring_buffer */
 };
 
 #endif /* VST_AGENT_H */

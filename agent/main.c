@@ -29,11 +29,13 @@
 #include "agent/sinks/stuck.h"
 #include "vstor/cli.h"
 
-#define STATS_EVERY 30 /* ticks between two moments of run-time statistics */
-#define PRIORITY -10   /* nice */
-#define SWEEP_SOON 1   /* seconds, likewise, if some I/O has not completed for long */
-#define SWEEP_EVERY 10 /* seconds between two looks for completions that did not come, a tick at least */
-#define ASKED_SHARE 9  /* between two snapshots that were asked for, so many times as long as the last one took ... */
+#define STATS_EVERY 30	    /* ticks between two moments of run-time statistics */
+#define PRIORITY -10	    /* nice */
+#define SWEEP_SOON 1	    /* seconds, likewise, if some I/O has not completed for long */
+#define SWEEP_EVERY 10	    /* seconds between two looks for completions that did not come, a tick at least */
+#define EVENTS_AT_ONCE 2048 /* the rest has its turn after what else there is to do */
+#define NAMES_AT_START 0.5  /* seconds that the start waits for the names of containers that run already */
+#define ASKED_SHARE 9 /* between two snapshots that were asked for, so many times as long as the last one took ... */
 #define ASKED_PAUSE 0.005 /* ... and so many seconds: clients that poll delay no tick */
 #define NAME_ROUNDS 3	  /* looks for names of locks that one question can cause */
 #define FILES_WANTED 1024
@@ -214,7 +216,8 @@ static int on_event(void *arg, void *data, size_t size)
 
 	if (size >= sizeof(struct vst_event_cgroup))
 		vst_owners_event(a->owners, data, vst_now());
-	return 0;
+	/* whoever makes cgroups faster than this takes their events does not keep the loop for ever */
+	return ++a->events_taken % EVENTS_AT_ONCE ? 0 : -EAGAIN;
 }
 
 /* Stacked devices come and go; their probes cost every bio something, so they follow. */
@@ -316,6 +319,7 @@ enum source {
 	SOURCE_EVENTS,
 	SOURCE_LATE,
 	SOURCE_NAMES,
+	SOURCE_OWNERS,
 	SOURCE_ASKED,
 	SOURCE_PAUSED,
 };
@@ -430,6 +434,7 @@ static int loop_open(struct loop *l, struct vst_agent *a, int signal_fd)
 	err = err ?: add_source(l->epoll_fd, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 	err = err ?: add_source(l->epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
 	err = err ?: add_source(l->epoll_fd, vst_lock_naming_fd(vst_locks_naming(a->locks)), SOURCE_NAMES);
+	err = err ?: add_source(l->epoll_fd, vst_owners_fd(a->owners), SOURCE_OWNERS);
 	return err ?: add_source(l->epoll_fd, vst_relay_asked_fd(a->relay), SOURCE_ASKED);
 }
 
@@ -475,6 +480,9 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 		return 0;
 	case SOURCE_NAMES:
 		on_names(a);
+		return 0;
+	case SOURCE_OWNERS:
+		vst_owners_answers(a->owners, vst_now());
 		return 0;
 	case SOURCE_PAUSED:
 		if (expired(l->pause_fd))
@@ -553,6 +561,9 @@ static int start_probes(struct vst_agent *a)
 	vst_devices_settings(&a->devices);
 	err = err ?: vst_probes_load(&hiers, vst_devices_have_stacked(&a->devices), &a->probes);
 	err = err ?: vst_owners_new("", &a->owners);
+	if (!err)
+		vst_owners_tell(a->owners, vst_probes_maps(a->probes)->state->plain,
+				vst_probes_maps(a->probes)->shares_fd);
 	err = err ?: vst_io_table_new(&a->table);
 	err = err ?: vst_locks_new(&a->wait_rows, &a->locks);
 	err = err ?: vst_blame_new(&a->wait_rows, &a->blame);
@@ -575,6 +586,8 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_probes_attach_block(a->probes);
 	err = err ?: vst_devices_read(&a->devices);
 	vst_devices_base(&a->devices, VST_LAYER_LEAF, false);
+	if (!err)
+		vst_owners_settle(a->owners, NAMES_AT_START);
 	return err;
 }
 
@@ -605,7 +618,7 @@ static void settle(void)
 	 * Measured with 4,000 containers: 18 MiB instead of 25.
 	 */
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-	/* what one thread gives back the others use: the control socket's thread would keep megabytes of its own */
+	/* one heap for all threads: each would keep the most that it ever took, replies of megabytes among that */
 	mallopt(M_ARENA_MAX, 1);
 	/*
 	 * What a container of 50 ms is called can be read while it lives or never. Measured on 2 CPUs with 38 processes

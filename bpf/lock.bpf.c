@@ -126,7 +126,7 @@ static __always_inline int begin_asleep(void *ctx, struct vst_lock_own *own, __u
 	w = &own->open.wait[set][way];
 	if (!is_new && type == VST_LOCK_MUTEX)
 		return vst_lock_wait_on(w);
-	w->waiter = vst_lock_waiter(task);
+	w->waiter = vst_task_owner(vst_state_get());
 	w->pid = task->pid;
 	return begin(ctx, own, w, lock, type);
 }
@@ -221,7 +221,7 @@ int BPF_PROG(vst_lock_end, void *lock, int ret)
 	w = spin_of(own, (__u64)lock);
 	if (w->state == VST_LOCK_WAIT_IS &&
 	    w->lock == ((__u64)lock | VST_LOCK_SPINS)) { /* of two waits for one address the inner one spins */
-		w->waiter = vst_lock_waiter(bpf_get_current_task_btf());
+		w->waiter = vst_task_owner(vst_state_get());
 	} else {
 		set = wait_set(bpf_get_current_task_btf(), (__u64)lock, &tag);
 		for (way = 0; way < VST_LOCK_WAIT_WAYS; way++)

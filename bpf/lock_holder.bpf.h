@@ -9,50 +9,12 @@
 
 #include "lock_class.bpf.h"
 #include "lock_object.bpf.h"
+#include "task.bpf.h"
 
-const volatile __u8 vst_lock_memory_hier; /* enum vst_hierarchy, as this host is set up */
-
-#define PF_KTHREAD 0x00200000
-#define ROOT_CGROUP_ID 1  /* kernfs gives its root the first id (fs/kernfs/dir.c, kernfs_create_root) */
 #define OWNER_FLAGS 7ULL  /* of mutex.owner and rw_semaphore.owner, below the task's address */
 #define RWSEM_READER 1ULL /* kernel/locking/rwsem.c, RWSEM_READER_OWNED: the task is one that read, maybe long ago */
 
-static __always_inline __u64 vst_lock_cgroup_id(__u64 cgrp)
-{
-	return vst_read(vst_ptr(cgrp, struct cgroup, kn), struct kernfs_node, id);
-}
-
-/* As vst_task_owner() in owner.bpf.h, of any task: one that a lock names may be gone, then it is anybody's. */
-static __always_inline __u64 vst_lock_task_owner(__u64 task)
-{
-	__u64 set, css, id;
-
-	if (vst_read(task, struct task_struct, flags) & PF_KTHREAD)
-		return VST_LOCK_KERNEL;
-	set = (__u64)vst_read(task, struct task_struct, cgroups);
-	id = vst_lock_cgroup_id(vst_ptr(set, struct css_set, dfl_cgrp));
-	/* hybrid hosts: systemd and some runtimes put a task into version 1 memory cgroups only */
-	if (id == ROOT_CGROUP_ID && vst_lock_memory_hier != VST_HIER_UNIFIED) {
-		css = vst_word(set, bpf_core_field_offset(struct css_set, subsys) + 8 * vst_memory_subsys());
-		id = vst_lock_cgroup_id(vst_ptr(css, struct cgroup_subsys_state, cgroup));
-		if (id != ROOT_CGROUP_ID)
-			return id << 2 | vst_lock_memory_hier;
-	}
-	return id << 2 | VST_HIER_UNIFIED;
-}
-
-/* The same of the current task, through types that the verifier trusts: loads without checks of the address. */
-static __always_inline __u64 vst_lock_waiter(const struct task_struct *task)
-{
-	__u64 id;
-
-	if (task->flags & PF_KTHREAD)
-		return VST_LOCK_KERNEL;
-	id = task->cgroups->dfl_cgrp->kn->id;
-	if (id == ROOT_CGROUP_ID && vst_lock_memory_hier != VST_HIER_UNIFIED)
-		return vst_lock_task_owner(vst_address(task));
-	return id << 2 | VST_HIER_UNIFIED;
-}
+_Static_assert(VST_LOCK_KERNEL == 0, "what vst_task_owner() says of a thread of the kernel's");
 
 /* --- what a holder does --- */
 
@@ -157,7 +119,7 @@ __noinline int vst_lock_ask(struct vst_lock_wait *w)
 	task = owner & ~OWNER_FLAGS;
 	if (!task)
 		return 0;
-	w->holder = vst_lock_task_owner(task);
+	w->holder = vst_task_owner_at(vst_state_get(), task);
 	w->evidence =
 		type == VST_LOCK_RWSEM && (owner & RWSEM_READER) ? VST_LOCK_EVIDENCE_LAST : VST_LOCK_EVIDENCE_OWNER;
 	if (w->evidence == VST_LOCK_EVIDENCE_OWNER)

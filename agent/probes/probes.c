@@ -213,6 +213,7 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->hists_fd = bpf_map__fd(p->block->maps.vst_hists);
 	m->lost_fd = bpf_map__fd(p->block->maps.vst_lost);
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
+	m->shares_fd = bpf_map__fd(p->block->maps.vst_shares);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
 	m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = -1;
 	m->state->blkio_hier = hiers->blkio;
@@ -220,7 +221,6 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->state->next_row = 1;
 	m->state->slot_mask = m->slots - 1;
 	m->state->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
-	p->lock->rodata->vst_lock_memory_hier = hiers->memory;
 	return 0;
 }
 

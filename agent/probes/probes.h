@@ -24,6 +24,7 @@ struct vst_maps {
 	int hists_fd;
 	int lost_fd;
 	int free_rows_fd;
+	int shares_fd;
 	int events_fd;
 	unsigned int cpus;
 	__u32 slots;

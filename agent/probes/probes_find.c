@@ -118,9 +118,9 @@ int vst_probes_find(struct vst_probes *p)
 		return -errno;
 	memset(args, -1, sizeof(args));
 	find_tracepoints(kernel, 1, args);
+	p->maps.state->bio_traced = find_bio_flag(kernel, "BIO_TRACE_COMPLETION");
 	find_in_modules(kernel, args);
 	find_syscalls(kernel, args);
-	p->maps.state->bio_traced = find_bio_flag(kernel, "BIO_TRACE_COMPLETION");
 	btf__free(kernel);
 	for (int i = 0; i < VST_PROBE_ID__N; i++) {
 		const struct vst_probe_row *row = &vst_probe_table[i];

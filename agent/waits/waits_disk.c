@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/base/self.h"
+#include "agent/io/io_rows.h"
 #include "agent/waits/share.h"
 #include "agent/waits/waits_disk.h"
 
@@ -213,7 +214,7 @@ static int old_requests(struct vst_waits_disk *w, const struct vst_io_table *t, 
 {
 	for (unsigned int i = 0; i < t->n_busy; i++) {
 		const struct vst_io_row *row = t->busy[i];
-		const struct vst_in_flight *f = &t->underway.row[row->number];
+		const struct vst_in_flight *f = &row->in_flight;
 		struct row_state *state;
 
 		if (!f->old_ns || !*row->container->cgroup) /* nobody knows who waits */
@@ -241,7 +242,10 @@ static struct work_seen row_now(const struct vst_io_table *t, const struct vst_i
 	if (!m || !row->number)
 		return (struct work_seen){ c->counter[VST_COUNTER_ios], c->counter[VST_COUNTER_bytes],
 					   c->time[VST_TIME_QUEUE].sum_ns, c->time[VST_TIME_DEVICE].sum_ns };
-	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+	if (row->past)
+		s = (struct work_seen){ row->past->counter[VST_COUNTER_ios], row->past->counter[VST_COUNTER_bytes],
+					row->past->sum_ns[VST_TIME_QUEUE], row->past->sum_ns[VST_TIME_DEVICE] };
+	vst_for_each_slot (t, row, slot) {
 		const struct vst_counters *now = &m->counters[slot];
 
 		s.ios += __atomic_load_n(&now->ios, __ATOMIC_RELAXED);
@@ -392,9 +396,9 @@ double vst_waits_disk_pause(const struct vst_waits_disk *w)
 }
 
 /* Has it requests that take long? */
-static bool is_old(const struct vst_io_table *t, const struct vst_io_row *row)
+static bool is_old(const struct vst_io_row *row)
 {
-	return row->number && t->underway.row[row->number].old_ns;
+	return row->in_flight.old_ns;
 }
 
 /* Puts a row that moved into its disk's list. */
@@ -422,9 +426,9 @@ int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_io_table *
 	int err = 0;
 
 	w->nobody = nobody;
-	for (unsigned int i = 0; i < t->n_dirty && !err; i++)
-		if (t->dirty[i]->key.layer == VST_LAYER_LEAF || is_old(t, t->dirty[i]))
-			err = row_list(w, t->dirty[i], &d, now);
+	for (unsigned int i = 0; i < t->n_changed && !err; i++)
+		if (t->changed[i]->key.layer == VST_LAYER_LEAF || is_old(t->changed[i]))
+			err = row_list(w, t->changed[i], &d, now);
 	w->contended = false;
 	for (d = w->disks; d < w->disks + w->n; d++) {
 		if (d->n && is_due(d, now))

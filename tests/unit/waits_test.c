@@ -207,12 +207,14 @@ static void work(struct vst_io_row *row, unsigned int ios, double ms, bool read)
 	row->value->counts.counter[VST_COUNTER_bytes] = c->bytes;
 	row->value->counts.time[VST_TIME_DEVICE].sum_ns = c->time[VST_TIME_DEVICE].sum_ns;
 	table->dirty[table->n_dirty++] = row;
+	table->changed[table->n_changed++] = row;
 }
 
 static int table_new(void **state)
 {
 	table = calloc(1, sizeof(*table));
 	table->dirty = calloc(8, sizeof(*table->dirty));
+	table->changed = calloc(8, sizeof(*table->changed));
 	table->busy = calloc(8, sizeof(*table->busy));
 	memset(counters, 0, sizeof(counters));
 	memset(rows, 0, sizeof(rows));
@@ -230,6 +232,7 @@ static int table_free(void **state)
 		free(row);
 	}
 	free(table->dirty);
+	free(table->changed);
 	free(table->busy);
 	free(table);
 	return 0;
@@ -240,7 +243,7 @@ static void tick(struct vst_waits_disk *w, struct vst_blame *b, double now)
 	clock_now = now + 0.0001;
 	assert_int_equal(vst_waits_disk_collect(w, table, b, &containers[0], now), 0);
 	vst_blame_collect(b, NULL);
-	table->n_dirty = 0;
+	table->n_dirty = table->n_changed = 0;
 }
 
 static void test_a_disk_that_is_fought_for_is_looked_at_in_between(void **state)
@@ -303,7 +306,7 @@ static void test_a_disk_that_is_fought_for_is_looked_at_in_between(void **state)
 /* So many requests of a row are under way since then. */
 static void under_way(struct vst_io_row *row, __u32 ios, double since, double now)
 {
-	struct vst_in_flight *f = &table->underway.row[row->number];
+	struct vst_in_flight *f = &row->in_flight;
 
 	*f = (struct vst_in_flight){ .ios = ios,
 				     .oldest_ns = (__u64)(since * 1e9),
@@ -314,7 +317,7 @@ static void under_way(struct vst_io_row *row, __u32 ios, double since, double no
 	}
 	table->n_busy = ios ? 1 : 0;
 	table->busy[0] = row;
-	table->dirty[table->n_dirty++] = row;
+	table->changed[table->n_changed++] = row;
 }
 
 static double device_wait(const struct vst_blame *b, const struct vst_container *holder)
