@@ -15,10 +15,10 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN)
 DEPFLAGS  = -MMD -MP
 
-AGENT_PKGS := libbpf libmicrohttpd jansson
-CTL_PKGS   := libcurl jansson ncursesw
+AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1
+CTL_PKGS   := libcurl jansson ncursesw yaml-0.1
 
-all: $(B)/vstord $(B)/vstorctl ## build the agent and the command
+all: $(B)/vstord $(B)/vstorctl $(B)/vstor-actor ## build the agent, the command and the actor
 
 # --- kernel side: every bpf/*.bpf.c becomes a skeleton ---
 BPF_CC    = $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ $(WARN) -Iinclude -I.
@@ -32,6 +32,9 @@ $(B)/%.bpf.o: bpf/%.bpf.c | $(B)
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf >$@.tmp && mv $@.tmp $@
 
+$(B)/skeletons.h: $(BPF_SKEL)
+	printf '#include "%s"\n' $(notdir $^) >$@
+
 # --- user side. What both programs may need is in one archive: the linker takes the members that are used. ---
 SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)))
 AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard agent/*.c agent/*/*.c))
@@ -39,7 +42,7 @@ CTL_OBJ    := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
 
 $(B)/agent/%.o: CFLAGS += $(shell $(PKG_CONFIG) --cflags $(AGENT_PKGS))
 $(B)/ctl/%.o:   CFLAGS += $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS))
-$(AGENT_OBJ): $(BPF_SKEL)
+$(AGENT_OBJ): $(BPF_SKEL) $(B)/skeletons.h
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
@@ -50,6 +53,8 @@ $(B)/vstord: $(AGENT_OBJ) $(B)/libvstor.a
 	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(AGENT_PKGS)) -lm
 $(B)/vstorctl: $(CTL_OBJ) $(B)/libvstor.a
 	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(CTL_PKGS) libbpf) -lm
+$(B)/vstor-actor: $(B)/policy/actor_main.o $(B)/libvstor.a
+	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ -lcap -lseccomp
 
 # --- unit tests: a line "LINK: FILE.c ... -lLIB ..." in tests/unit/NAME_test.c names what it needs ---
 UNIT_SRC := $(wildcard tests/unit/*_test.c)
@@ -64,8 +69,9 @@ $(B)/$(1:.c=): $(1) $(filter %.c,$(call unit_link,$(1)))
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
-# --- programs that the tests of bpf/ use ---
-TEST_BIN := $(B)/tests/bpf/kind_trace $(B)/tests/bpf/insns $(B)/tests/bpf/lock_load $(B)/tests/bpf/disk_load
+# --- programs that the tests of bpf/ and the e2e tests use ---
+TEST_BIN := $(B)/tests/e2e/actor_drive \
+	$(addprefix $(B)/tests/bpf/,kind_trace insns lock_load disk_load fsync_load fsync_rows)
 
 $(B)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -77,6 +83,10 @@ $(B)/tests/bpf/kind_trace: $(B)/tests/bpf/kind_trace.skel.h
 $(B)/tests/bpf/%: tests/bpf/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -I$(B)/tests/bpf $(CFLAGS) $(DEPFLAGS) -MT $@ -o $@ $< -lbpf
+
+$(B)/tests/e2e/%: tests/e2e/%.c $(B)/libvstor.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -MT $@ -o $@ $< $(B)/libvstor.a
 
 tests: $(UNIT_BIN) $(TEST_BIN) ## build the programs that the tests need
 
@@ -99,6 +109,10 @@ bench: all ## measure cost, side by side with other tools, and print the tables
 	@scripts/deps build bench --install
 	@bench/run $(BENCH)
 
+bench-vm: all ## measure in guests what acting brings; BENCH="-k 6.12 weights" for a part
+	@scripts/deps build test --install
+	@bench/vm/run $(BENCH)
+
 C_FILES  := $(filter-out vmlinux.h,$(shell git ls-files '*.c' '*.h' 2>/dev/null))
 
 check: ## format, warnings of gcc and clang, shellcheck, licence lines
@@ -115,7 +129,8 @@ man: $(MAN) ## build the man pages (needs scdoc)
 install: all man ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/vstord $(DESTDIR)$(PREFIX)/sbin/vstord
 	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(MAN)
+	install -D -m 755 $(B)/vstor-actor $(DESTDIR)$(PREFIX)/sbin/vstor-actor
+	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${m##*.} $$m || exit; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor README.md LICENSE docs/*.md
 
 $(B):
@@ -127,7 +142,7 @@ help: ## show this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all tests run test test-vm bench check man install help clean
+.PHONY: all tests run test test-vm bench bench-vm check man install help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

@@ -7,12 +7,13 @@
 
 #include "agent/waits/blame.h"
 #include "agent/io/devices.h"
+#include "agent/waits/fsync.h"
 #include "agent/waits/locks.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
 #include "agent/base/self.h"
 #include "agent/io/io_table.h"
-#include "agent/sinks/feed.h"
+#include "agent/sinks/relay.h"
 #include "agent/waits/waits_dirty.h"
 #include "agent/waits/waits_disk.h"
 #include "agent/waits/waits_journal.h"
@@ -25,11 +26,12 @@ struct vst_agent {
 	struct vst_blame *blame;
 	struct vst_waits_disk *waits_disk;
 	struct vst_waits_journal *waits_journal;
+	struct vst_fsync *fsync;
 	struct vst_waits_dirty *waits_dirty;
 	struct vst_wait_rows wait_rows;
 	struct vst_collect *collect;
-	struct vst_feed *feed;
 	struct vst_stuck *stuck;
+	struct vst_relay *relay;
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_budget budget;

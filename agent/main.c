@@ -43,6 +43,7 @@ struct options {
 	const char *socket;
 	double interval;
 	double budget;
+	bool fsync;
 	bool verbose;
 };
 
@@ -56,6 +57,7 @@ static void print_help(void)
 	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
 	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
 	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
+	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
 	       "      --version           show the version\n"
@@ -66,11 +68,12 @@ static void print_help(void)
 /* 0, an exit code + 1 to leave at once, with everything said. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_VERSION };
+	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_VERSION };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "budget", required_argument, NULL, OPT_BUDGET },
+		{ "fsync", no_argument, NULL, OPT_FSYNC },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -104,6 +107,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 				fprintf(stderr, "vstord: --budget '%s' is not a percentage from 0 to 100\n", optarg);
 				return VST_EXIT_USAGE + 1;
 			}
+			break;
+		case OPT_FSYNC:
+			o->fsync = true;
 			break;
 		case 'v':
 			o->verbose = true;
@@ -169,7 +175,7 @@ static int publish(struct vst_agent *a)
 	double begin = vst_now();
 	int err;
 
-	vst_feed_asked(a->feed, &asked);
+	vst_relay_asked(a->relay, &asked);
 	if (asked.n[VST_ASK_SWEPT] > a->answered.n[VST_ASK_SWEPT])
 		sweep(a);
 	err = vst_collect(a, &s);
@@ -184,7 +190,7 @@ static int publish(struct vst_agent *a)
 	a->answered = asked;
 	if (vst_stuck_any(a->stuck) || is_old(a, VST_STUCK_AGE))
 		vst_stuck_look(a->stuck, s);
-	vst_feed_publish(a->feed, s, &asked);
+	vst_relay_publish(a->relay, s, &asked);
 	return err;
 }
 
@@ -268,6 +274,7 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	vst_io_table_reclaim(a->table, a->probes, a->owners, vst_now());
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
 	vst_blame_reclaim(a->blame, vst_now());
+	vst_fsync_reclaim(a->fsync, a->probes, a->owners, vst_now());
 	vst_probes_symbols(a->probes);
 	vst_probes_follow(a->probes);
 	follow_devices(a);
@@ -423,7 +430,7 @@ static int loop_open(struct loop *l, struct vst_agent *a, int signal_fd)
 	err = err ?: add_source(l->epoll_fd, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 	err = err ?: add_source(l->epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
 	err = err ?: add_source(l->epoll_fd, vst_lock_naming_fd(vst_locks_naming(a->locks)), SOURCE_NAMES);
-	return err ?: add_source(l->epoll_fd, vst_feed_asked_fd(a->feed), SOURCE_ASKED);
+	return err ?: add_source(l->epoll_fd, vst_relay_asked_fd(a->relay), SOURCE_ASKED);
 }
 
 static void loop_close(struct loop *l)
@@ -552,6 +559,7 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_waits_disk_new(&a->waits_disk);
 	err = err ?: vst_stuck_new(&a->stuck);
 	err = err ?: vst_waits_journal_new(&a->waits_journal);
+	err = err ?: vst_fsync_new(&a->wait_rows, &a->fsync);
 	err = err ?: vst_waits_dirty_new(&a->waits_dirty);
 	err = err ?: vst_collect_new(&a->collect);
 	if (err)
@@ -576,13 +584,14 @@ static void agent_free(struct vst_agent *a)
 	vst_stuck_free(a->stuck);
 	vst_waits_disk_free(a->waits_disk);
 	vst_waits_journal_free(a->waits_journal);
+	vst_fsync_free(a->fsync);
 	vst_waits_dirty_free(a->waits_dirty);
 	vst_blame_free(a->blame);
 	vst_io_table_free(a->table);
 	vst_locks_free(a->locks);
 	vst_wait_rows_free(&a->wait_rows);
 	vst_collect_free(a->collect);
-	vst_feed_free(a->feed);
+	vst_relay_free(a->relay);
 	vst_owners_free(a->owners);
 	vst_devices_free(&a->devices);
 	vst_probes_free(a->probes);
@@ -625,11 +634,11 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 	struct vst_server *server = NULL;
 	int err;
 
-	err = vst_feed_new(&a->feed);
+	err = vst_relay_new(&a->relay);
 	if (err)
 		return err;
 	/* the socket first: a second agent is told so before it loads anything */
-	err = vst_server_new(o->socket, a->feed, &server);
+	err = vst_server_new(o->socket, a->relay, &server);
 	if (err)
 		return err;
 	err = start_probes(a);
@@ -638,6 +647,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
 	if (!err) {
+		vst_probes_want_fsync(a->probes, o->fsync);
 		err = loop(a, o, signal_fd);
 		notify("STOPPING=1");
 	}

@@ -25,21 +25,11 @@ struct command {
 static int cmd_help(const struct vst_ctl *ctl, int argc, char **argv);
 
 static const struct command commands[] = {
-	{ "top", vst_cmd_top, "live view: who does what to the disks, and where it waits", vst_top_options,
-	  vst_top_help, 0, NULL },
-	{ "io", vst_cmd_io, "I/O per container, device, kind and size of file, interval by interval", vst_io_options,
-	  NULL, 0, NULL },
-	{ "explain", vst_cmd_explain, "what a container waits for, and because of whom, in sentences",
-	  vst_explain_options, vst_explain_help, 1, "CONTAINER" },
-	{ "locks", vst_cmd_locks, "who waits for which lock of the kernel's, interval by interval", vst_locks_options,
-	  NULL, 0, NULL },
-	{ "blame", vst_cmd_blame, "who makes whom wait, and at what, interval by interval", vst_blame_options, NULL, 0,
-	  NULL },
-	{ "ps", vst_cmd_ps, "containers that run, and units that do I/O", vst_ps_options, NULL, 0, NULL },
-	{ "check", vst_cmd_check, "do the books balance? compares with what the kernel counted", NULL, NULL, 0, NULL },
-	{ "status", vst_cmd_status, "the agent, its probes, and what it costs", NULL, NULL, 0, NULL },
-	{ "doctor", vst_cmd_doctor, "what this kernel offers, and what a missing feature costs", NULL, NULL, 0, NULL },
-	{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "[COMMAND]" },
+#define X(name, operands, operand, options, more, summary)                                                             \
+	{ #name, vst_cmd_##name, summary, options, more, operands, operand },
+	VST_COMMANDS(X)
+#undef X
+		{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "[COMMAND]" },
 };
 
 enum { OPT_SOCKET = 1, OPT_JSON, OPT_VERSION };
@@ -153,7 +143,7 @@ static void show_help(FILE *out)
 	      "  vstorctl [OPTION...] COMMAND [OPTION...]\n\nCommands:\n",
 	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fputs("\nOptions of every command ('vstorctl help COMMAND' lists the others):\n", out);
 	show_options(out, common_options);
 	fputs("\nExit codes: 0 ok, 1 failed or the check does not hold, 2 wrong usage, 3 agent unreachable,\n"
@@ -273,6 +263,7 @@ static int run(int argc, char **argv)
 	argv += optind;
 	if (argc < 1) {
 		show_help(stderr);
+		vst_error("no command was given");
 		return VST_EXIT_USAGE;
 	}
 	c = find_command(argv[0]);
@@ -282,7 +273,7 @@ static int run(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	if (argc - optind > c->operands)
-		return vst_usage(c->name, "'%s' is too much: it takes %s", argv[optind + c->operands],
+		return vst_usage(c->name, "unexpected argument '%s': it takes %s", argv[optind + c->operands],
 				 c->operand ? c->operand : "options only");
 	if (!*ctl.socket || strlen(ctl.socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return vst_usage(NULL, "--socket '%s' is no path of a socket: it must have 1 to %zu bytes", ctl.socket,

@@ -17,10 +17,12 @@ static int by_age(const void *a, const void *b)
 {
 	const struct vst_pending *x = a, *y = b;
 
+	/* a wait that is contained in another one began later, but it is the reason */
+	if (x->contains != y->contains)
+		return (int)x->contains - (int)y->contains;
 	if (x->open.oldest_us > y->open.oldest_us || x->open.oldest_us < y->open.oldest_us)
 		return x->open.oldest_us > y->open.oldest_us ? -1 : 1;
-	/* of the same age: what is contained in the other is said first, because it is the reason */
-	return x->contained != y->contained ? (int)x->contained - (int)y->contained : vst_who_compare(&x->who, &y->who);
+	return vst_who_compare(&x->who, &y->who);
 }
 
 /* Requests in flight, one for each container and device. Returns how many. */
@@ -29,7 +31,7 @@ static size_t take_requests(struct vst_pending *list, const struct vst_io_delta 
 	size_t used = 0, kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct vst_io_row *row = d[i].row;
+		const struct vst_wire_row *row = d[i].row;
 		struct vst_pending p = { .who = { row->container, row->cgroup },
 					 .device = row->device,
 					 .open = d[i].in_flight };
@@ -76,15 +78,15 @@ static bool has_requests(const struct vst_pending *list, size_t n, const struct 
 	return !strcmp(w->resource->prefix, "device") && n && bsearch(&key, list, n, sizeof(*list), by_who_and_device);
 }
 
-static void take_waits(struct vst_underway *u, size_t requests)
+/* Adds the waits of a group, but not those that are in `before` as well, or that the first `requests` of the list tell. */
+static void take_waits(struct vst_underway *u, const struct vst_waits *group, const struct vst_waits *before,
+		       size_t requests)
 {
-	const struct vst_waits *open = u->groups[0], *holders = u->groups[1];
-
-	for (size_t i = 0; i < open->n; i++) {
-		const struct vst_wait *w = &open->list[i], *holder = holders ? vst_waits_find(holders, w) : NULL;
+	for (size_t i = 0; group && i < group->n; i++) {
+		const struct vst_wait *w = &group->list[i], *holder = u->holders ? vst_waits_find(u->holders, w) : NULL;
 		struct vst_pending p = { .who = vst_wait_waiter(w), .wait = w, .open = w->open };
 
-		if (has_requests(u->list, requests, w))
+		if ((before && vst_waits_find(before, w)) || has_requests(u->list, requests, w))
 			continue;
 		if (holder)
 			p.holder = vst_wait_holder(holder);
@@ -92,37 +94,40 @@ static void take_waits(struct vst_underway *u, size_t requests)
 	}
 }
 
-static void mark_contained(struct vst_underway *u)
+static void mark_containing(struct vst_underway *u)
 {
 	for (size_t i = 0; i < u->n; i++) {
 		struct vst_pending *p = &u->list[i];
 
 		if (!p->wait || !p->wait->resource->overlaps)
 			continue;
-		for (size_t k = 0; k < u->n && !p->contained; k++)
-			p->contained = k != i && !vst_who_compare(&p->who, &u->list[k].who) &&
-				       !(u->list[k].wait && u->list[k].wait->resource->overlaps);
+		for (size_t k = 0; k < u->n && !p->contains; k++)
+			p->contains = k != i && !vst_who_compare(&p->who, &u->list[k].who) &&
+				      !(u->list[k].wait && u->list[k].wait->resource->overlaps);
 	}
+}
+
+static struct vst_waits *open_of(const struct vst_waits *w, vst_wait_keep *keep)
+{
+	return w ? vst_waits_group(w, VST_BY_WAITER | VST_BY_RESOURCE, keep, NULL) : NULL;
 }
 
 struct vst_underway *vst_underway_new(const struct vst_rows *rows, const struct vst_waits *waits,
 				      const struct vst_waits *blame)
 {
-	const struct vst_waits *of = waits ? waits : blame;
 	struct vst_underway *u = vst_alloc(sizeof(*u));
 	const struct vst_io_delta *deltas;
 	size_t n;
 
 	deltas = vst_rows_deltas(rows, &n);
-	if (of)
-		u->groups[0] = vst_waits_group(of, VST_BY_WAITER | VST_BY_RESOURCE, is_open, NULL);
-	if (blame)
-		u->groups[1] = vst_waits_group(blame, VST_BY_WAITER | VST_BY_RESOURCE, is_open_and_of_others, NULL);
-	u->list = vst_alloc((n + (of ? u->groups[0]->n : 0)) * sizeof(*u->list));
-	u->n = take_requests(u->list, deltas, n);
-	if (of)
-		take_waits(u, u->n);
-	mark_contained(u);
+	u->told = open_of(waits, is_open);
+	u->pairs = open_of(blame, is_open);
+	u->holders = open_of(blame, is_open_and_of_others);
+	u->list = vst_alloc((n + (u->told ? u->told->n : 0) + (u->pairs ? u->pairs->n : 0)) * sizeof(*u->list));
+	n = u->n = take_requests(u->list, deltas, n);
+	take_waits(u, u->told, NULL, n);
+	take_waits(u, u->pairs, u->told, n);
+	mark_containing(u);
 	if (u->n)
 		qsort(u->list, u->n, sizeof(*u->list), by_age);
 	return u;
@@ -132,8 +137,9 @@ void vst_underway_free(struct vst_underway *u)
 {
 	if (!u)
 		return;
-	vst_waits_free(u->groups[0]);
-	vst_waits_free(u->groups[1]);
+	vst_waits_free(u->told);
+	vst_waits_free(u->pairs);
+	vst_waits_free(u->holders);
 	free(u->list);
 	free(u);
 }
@@ -193,4 +199,19 @@ char *vst_pending_sentence(const struct vst_pending *p, struct vst_who_labels *l
 	if (!brief)
 		fputc('.', t.out);
 	return vst_text_close(&t);
+}
+
+json_t *vst_pending_json(const struct vst_pending *p)
+{
+	const char *kind = p->wait ? p->wait->resource->prefix : "device";
+	json_t *o = json_object();
+
+	json_object_set_new(o, "resource",
+			    json_sprintf("%s%s%s", kind, *kind ? ":" : "", p->wait ? p->wait->name : p->device));
+	vst_json_open(o, p->wait ? "waiting" : "in_flight", p->wait ? "tasks" : "ios", &p->open);
+	if (p->holder.name) {
+		json_object_set_new(o, "holder", json_string(p->holder.name));
+		json_object_set_new(o, "holder_cgroup", json_string(p->holder.cgroup));
+	}
+	return o;
 }

@@ -19,13 +19,13 @@ struct vst_pending {
 	const struct vst_wait *wait; /* what tasks wait for; NULL: requests are in flight */
 	struct vst_who holder;	     /* who makes these tasks wait; name NULL: not known */
 	struct vst_open open;
-	bool contained; /* it contains another one of the same container: an fsync */
+	bool contains; /* it contains another one of the same container: an fsync */
 };
 
 struct vst_underway {
-	struct vst_pending *list; /* the oldest first */
+	struct vst_pending *list; /* the oldest first; those that contain others at the end */
 	size_t n;
-	struct vst_waits *groups[2]; /* what list borrows from */
+	struct vst_waits *told, *pairs, *holders; /* what list borrows from; NULL: none */
 };
 
 /* waits and blame may be NULL. Borrows texts from all of them. Never NULL. */
@@ -38,5 +38,8 @@ void vst_underway_free(struct vst_underway *u);
  * see them. The caller frees.
  */
 char *vst_pending_sentence(const struct vst_pending *p, struct vst_who_labels *labels, bool brief);
+
+/* {"resource":"device:loop4","in_flight":{...}}, or "waiting" in place of it. New reference. */
+json_t *vst_pending_json(const struct vst_pending *p);
 
 #endif /* VSTOR_CTL_UNDERWAY_H */

@@ -6,12 +6,12 @@
 #ifndef VST_SERVER_H
 #define VST_SERVER_H
 
-#include "agent/sinks/feed.h"
+#include "agent/sinks/relay.h"
 
 struct vst_server;
 
-/* Listens at path. 0 or -errno, explained on stderr: -EADDRINUSE if another agent serves it. The feed outlives it. */
-int vst_server_new(const char *path, struct vst_feed *feed, struct vst_server **ret);
+/* Listens at path. 0 or -errno, explained on stderr: -EADDRINUSE if another agent serves it. The relay outlives it. */
+int vst_server_new(const char *path, struct vst_relay *relay, struct vst_server **ret);
 
 /* Answers who still waits, ends the thread, removes the socket. */
 void vst_server_free(struct vst_server *s);
