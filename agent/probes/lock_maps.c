@@ -25,9 +25,9 @@ static void *memory_of(const struct bpf_map *map, size_t size)
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
-static const void *part_of(int fd, size_t size)
+static void *part_of(int fd, size_t size, int prot)
 {
-	void *mem = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	void *mem = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
 
 	return mem == MAP_FAILED ? NULL : mem;
 }
@@ -41,7 +41,7 @@ int vst_lock_maps_open(struct lock_bpf *skel, struct vst_lock_maps *m)
 	TABLES(X)
 #undef X
 	m->open_fd = bpf_map__fd(skel->maps.vst_lock_own);
-	m->open_tags = part_of(m->open_fd, sizeof(((struct vst_lock_open *)NULL)->tag));
+	m->open_tags = part_of(m->open_fd, sizeof(((struct vst_lock_open *)NULL)->tag), PROT_READ | PROT_WRITE);
 	if (!m->open_tags)
 		goto fail;
 	m->rows = skel->bss->vst_lock_rows;
@@ -69,7 +69,7 @@ void vst_lock_maps_close(struct vst_lock_maps *m)
 
 const struct vst_lock_open *vst_lock_maps_waits(const struct vst_lock_maps *m)
 {
-	return part_of(m->open_fd, sizeof(struct vst_lock_open));
+	return part_of(m->open_fd, sizeof(struct vst_lock_open), PROT_READ);
 }
 
 void vst_lock_maps_waits_end(const struct vst_lock_open *open)

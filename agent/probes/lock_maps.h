@@ -20,7 +20,7 @@ struct vst_lock_maps {
 	struct vst_lock_route *routes;	      /* [VST_LOCK_CLASSES] */
 	struct vst_lock_object *objects;      /* [1 << VST_LOCK_OBJECT_BITS] */
 	struct vst_lock_holder_stack *stacks; /* [1 << VST_LOCK_STACK_BITS] */
-	const __u64 *open_tags;		      /* those of struct vst_lock_open, one after the other */
+	__u64 *open_tags;		      /* those of struct vst_lock_open, one after the other */
 	int open_fd;			      /* the rest of it */
 };
 

@@ -4,6 +4,7 @@
 #define VST_LOCKS_PRIV_H
 
 #include "agent/waits/lock_open.h"
+#include "agent/waits/lock_stale.h"
 #include "agent/waits/locks.h"
 
 struct vst_locks {
@@ -15,7 +16,8 @@ struct vst_locks {
 	struct vst_lock_open_wait *open; /* [VST_LOCK_OPEN_MAX] */
 	size_t n_open;
 	const struct vst_lock_open *waits; /* while they are read */
-	struct vst_lock_row **on_rows;	   /* of which somebody waits, or did at the last look */
+	struct vst_lock_suspects suspects;
+	struct vst_lock_row **on_rows; /* of which somebody waits, or did at the last look */
 	struct vst_lock_blame **on_blames;
 	size_t n_on_rows, n_on_blames, cap_on_rows, cap_on_blames;
 	/* by place in the maps */

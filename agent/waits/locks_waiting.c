@@ -37,6 +37,28 @@ void vst_locks_open_find(struct vst_locks *l, const struct vst_probes *probes, _
 		l->n_open = vst_lock_open_find(m->open_tags, l->waits->wait[0], now_ns, l->open, VST_LOCK_OPEN_MAX);
 }
 
+/* Forgets waits whose end was not shown to the probe. */
+static void drop_stale(struct vst_locks *l, const struct vst_lock_maps *m, __u64 now_ns)
+{
+	const struct vst_lock_wait *first = l->waits ? l->waits->wait[0] : NULL, *w;
+	size_t kept = 0;
+	int looks = 0;
+	__u64 tag;
+
+	for (size_t i = 0; i < l->n_open; i++) {
+		w = &l->open[i].w;
+		if (w->start_ns + VST_LOCK_STALE_AGE <= now_ns && looks++ < LOOKS &&
+		    vst_lock_stale(&l->suspects, w->pid, w->start_ns, vst_lock_switches(&l->suspects, w->pid))) {
+			tag = m->open_tags[l->open[i].at - first];
+			__sync_val_compare_and_swap(&m->open_tags[l->open[i].at - first], tag, 0);
+			__sync_fetch_and_add(&m->state->lost[VST_LOCK_LOSS_NO_END].waits, 1);
+			continue;
+		}
+		l->open[kept++] = l->open[i];
+	}
+	l->n_open = kept;
+}
+
 /* --- the rows and pairs that are concerned --- */
 
 struct charging {
@@ -207,6 +229,7 @@ int vst_locks_open_collect(struct vst_locks *l, const struct vst_probes *probes,
 			      .now_ns = now_ns,
 			      .now = (double)now_ns / 1e9 };
 
+	drop_stale(l, c.m, now_ns);
 	for (size_t i = 0; i < l->n_open && !c.err; i++)
 		charge(&c, &l->open[i].w);
 	end_all(&c, vst_probes_watch_locks(probes));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/waits/lock_open.c agent/base/log.c agent/io/sparse.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c -lbpf */
+/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/waits/lock_open.c agent/waits/lock_stale.c agent/base/log.c agent/io/sparse.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c -lbpf */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +20,14 @@ static int fake_lookup(int fd, const void *key, void *value);
 static int fake_update(int fd, const void *key, const void *value, __u64 flags);
 
 #include "agent/waits/lock_open.h"
+#include "agent/waits/lock_stale.h"
+
+static __s64 switches; /* of any thread */
+
+__s64 vst_lock_switches(struct vst_lock_suspects *s, __u32 pid)
+{
+	return switches;
+}
 
 static void (*after_counters)(void); /* what happens when the agent has read the counters, but not yet what goes on */
 
@@ -121,6 +129,8 @@ static int set_up(void **state)
 	m->open_tags = open_waits->tag[0];
 	watched = true;
 	after_counters = NULL;
+	switches = 0;
+	m->state = calloc(1, sizeof(*m->state));
 	m->classes_fd = CLASSES_FD;
 	m->hists_fd = HISTS_FD;
 	classes[9] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_STATIC, .name = "namespace_sem" };
@@ -149,6 +159,8 @@ static int tear_down(void **state)
 	free(m->objects);
 	free(m->stacks);
 	free(open_waits);
+	free(m->state);
+	m->state = NULL;
 	return 0;
 }
 
@@ -317,6 +329,34 @@ static void test_a_wait_that_is_given_up_stays_charged(void **state)
 	first_ends();
 	collect(l, 23);
 	assert_int_equal(row->row.value->total_ns, 4 * SECOND);
+}
+
+/* The probe was not shown the end of a wait: its thread is gone, or goes on. */
+static void test_who_cannot_be_waiting_is_forgotten(void **state)
+{
+	struct vst_locks *l = *state;
+	const struct vst_lock_row *row;
+
+	waits(0, 1, 10);
+	switches = 100;
+	collect(l, 13);
+	row = vst_locks_rows(l);
+	switches = 110; /* woken for nothing */
+	collect(l, 14);
+	assert_int_equal(row->row.value->waiting, 1);
+	switches = 1000;
+	collect(l, 15);
+	assert_int_equal(row->row.value->waiting, 0);
+	assert_int_equal(row->row.value->total_ns, 4 * SECOND);
+	assert_int_equal(open_waits->tag[0][0], 0);
+	assert_int_equal(maps.lock.state->lost[VST_LOCK_LOSS_NO_END].waits, 1);
+	waits(0, 1, 20);
+	switches = -2; /* it cannot be known: the table is believed */
+	collect(l, 60);
+	assert_int_equal(row->row.value->waiting, 1);
+	switches = -1;
+	collect(l, 61);
+	assert_int_equal(row->row.value->waiting, 0);
 }
 
 /* Just begun, in the future, or changing at this moment. */
@@ -636,6 +676,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_wait_that_ends_while_it_is_read_counts_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_settled_meanwhile_is_not_charged_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_wait_that_is_given_up_stays_charged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_who_cannot_be_waiting_is_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_has_hardly_begun_is_left_to_its_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_turns_divide_what_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_frozen_file_system_is_told, set_up, tear_down),
