@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kernel side: loads and attaches the probes, and says how they are. The table of them is vstor/probes.h. */
+/* The kernel side: loads and attaches the probes, and says how they are. The table of them is vstor/probe_list.h. */
 #ifndef VST_PROBES_H
 #define VST_PROBES_H
 
