@@ -32,6 +32,10 @@ typedef u32 req_flags_t;
 typedef u8 blk_status_t;
 typedef u64 sector_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 enum {
 	false = 0,
 	true = 1,
@@ -115,11 +119,23 @@ struct blkcg_gq {
 };
 
 /* --- files and pages --- */
+struct percpu_rw_semaphore {
+	void *writer;
+};
+
+/* The levels are numbered from 1: SB_FREEZE_WRITE, SB_FREEZE_PAGEFAULT, SB_FREEZE_FS */
+#define SB_FREEZE_LEVELS 3
+
+struct sb_writers {
+	struct percpu_rw_semaphore rw_sem[SB_FREEZE_LEVELS];
+};
+
 struct super_block {
 	dev_t s_dev;
 	unsigned long s_magic;
 	struct block_device *s_bdev;
 	struct dentry *s_root;
+	struct sb_writers s_writers;
 	char s_id[32];
 	void *s_fs_info;
 };
@@ -399,6 +415,7 @@ struct request {
 	struct bio *bio;
 	struct bio *biotail;
 	u64 start_time_ns;
+	atomic_t ref;
 };
 
 enum req_flag_bits {

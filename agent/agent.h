@@ -31,6 +31,7 @@ struct vst_agent {
 	struct vst_wait_rows wait_rows;
 	struct vst_collect *collect;
 	struct vst_relay *relay;
+	struct vst_stuck *stuck;
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_budget budget;
@@ -42,7 +43,8 @@ struct vst_agent {
 	double made, made_in; /* when the last snapshot was ready, and how long it took */
 	struct vst_tickets answered;
 	unsigned int name_rounds; /* looks for names that somebody waits for; 0: nobody does */
-	void *events;		  /* struct ring_buffer */
+	unsigned int events_taken;
+	void *events; /* struct ring_buffer */
 };
 
 #endif /* VST_AGENT_H */

@@ -56,7 +56,7 @@ static void take_events(struct vst_agent *a)
 	if (lost == a->table->events_lost)
 		return;
 	a->table->events_lost = lost;
-	vst_owners_scan(a->owners, vst_now());
+	vst_owners_scan_soon(a->owners, vst_now());
 }
 
 static int read_rooms(struct vst_agent *a, double now)
@@ -68,7 +68,9 @@ static int read_rooms(struct vst_agent *a, double now)
 	if (!err)
 		err = vst_io_table_collect(a->table, a->probes, a->owners, now);
 	if (!err)
-		err = vst_waits_disk_collect(a->waits_disk, a->table, a->blame, now);
+		err = vst_io_table_in_flight(a->table, a->probes, a->owners, (__u64)(now * 1e9));
+	if (!err)
+		err = vst_waits_disk_collect(a->waits_disk, a->table, a->blame, vst_owners_nobody(a->owners), now);
 	if (!err)
 		err = vst_waits_journal_collect(a->waits_journal, a->probes, a->owners, a->blame, now);
 	if (!err)
@@ -146,6 +148,7 @@ static struct vst_snap_container *value_of(struct vst_collect *c, const struct k
 	v->own = own;
 	v->listed = from->listed;
 	v->cgroup = from->cgroup;
+	v->cgroup_ino = from->ino;
 	v->display = from->display;
 	v->ns = from->ns;
 	v->pod = from->pod;
@@ -153,10 +156,18 @@ static struct vst_snap_container *value_of(struct vst_collect *c, const struct k
 	v->image = from->image;
 	v->cid = from->id;
 	v->runtime = from->runtime;
+	v->labels = from->labels;
+	v->n_labels = from->n_labels;
+	v->limits = from->limits;
+	v->n_limits = from->n_limits;
 	set_numbers(v, from);
 	if (!vst_value_own_texts(VST_SNAP_CONTAINERS, v))
 		return v;
-	v->cgroup = v->display = v->ns = v->pod = v->name = v->image = v->cid = v->runtime = NULL; /* not its own */
+	/* what it points to is not its own */
+	v->cgroup = v->display = v->ns = v->pod = v->name = v->image = v->cid = v->runtime = NULL;
+	v->labels = NULL;
+	v->limits = NULL;
+	v->n_labels = v->n_limits = 0;
 	vst_value_unref(v);
 	return NULL;
 }
@@ -182,23 +193,23 @@ static int put_container(struct vst_collect *c, struct vst_snapshot *s, const st
 }
 
 /* Those that are no cgroups. */
-static int put_own(struct vst_collect *c, struct vst_snapshot *s, struct vst_owners *owners, double now)
+static int put_own(struct vst_collect *c, struct vst_snapshot *s, struct vst_owners *owners)
 {
-	static const struct vst_container overflow = { .cgroup = (char *)"", .display = (char *)"overflow" };
-	const struct vst_key none = { .witness = VST_WITNESS_NONE };
+	struct vst_container *overflow = vst_owners_overflow(owners);
 	int err;
 
-	err = put_container(c, s, vst_owners_of(owners, &none, now), VST_CONTAINER_UNATTRIBUTED);
+	overflow->place = VST_CONTAINER_OVERFLOW;
+	err = put_container(c, s, vst_owners_nobody(owners), VST_CONTAINER_UNATTRIBUTED);
 	err = err ?: put_container(c, s, &vst_waits_kernel, VST_CONTAINER_KERNEL);
 	err = err ?: put_container(c, s, &vst_waits_others, VST_CONTAINER_OTHERS);
-	return err ?: put_container(c, s, &overflow, VST_CONTAINER_OVERFLOW);
+	return err ?: put_container(c, s, overflow, VST_CONTAINER_OVERFLOW);
 }
 
-static int put_containers(struct vst_collect *c, struct vst_snapshot *s, struct vst_owners *owners, double now)
+static int put_containers(struct vst_collect *c, struct vst_snapshot *s, struct vst_owners *owners)
 {
 	struct vst_container *from;
 	struct known *k;
-	int err = put_own(c, s, owners, now);
+	int err = put_own(c, s, owners);
 
 	s->self.containers = 0;
 	for (from = vst_owners_first(owners); from && !err; from = from->hh.next) {
@@ -230,8 +241,8 @@ static int put_ios(struct vst_snapshot *s, struct vst_io_table *t)
 {
 	int err = put_gone(s, VST_SNAP_IOS, &t->places);
 
-	for (unsigned int i = 0; i < t->n_dirty && !err; i++) {
-		struct vst_io_row *row = t->dirty[i];
+	for (unsigned int i = 0; i < t->n_changed && !err; i++) {
+		struct vst_io_row *row = t->changed[i];
 
 		row->value->container = row->container->place;
 		row->value->changed_seq = s->seq;
@@ -423,6 +434,7 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->rows_max = VST_ROWS;
 	self->slots = a->table->n_slots;
 	self->slots_max = vst_probes_maps(a->probes)->slots;
+	self->overflow_cgroups = vst_owners_overflowed(a->owners);
 	self->watch_locks = vst_probes_watch_locks(a->probes);
 	put_lost(s, a);
 }
@@ -457,7 +469,7 @@ int vst_collect(struct vst_agent *a, const struct vst_snapshot **ret)
 	if (!s)
 		return -ENOMEM;
 	err = read_rooms(a, now);
-	put = put_containers(c, s, a->owners, now);
+	put = put_containers(c, s, a->owners);
 	put = put ?: put_ios(s, a->table);
 	put = put ?: put_waits(s, &a->wait_rows);
 	put = put ?: put_devices(s, a);

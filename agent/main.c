@@ -26,12 +26,16 @@
 #include "agent/base/log.h"
 #include "agent/collect.h"
 #include "agent/sinks/server.h"
+#include "agent/sinks/stuck.h"
 #include "vstor/cli.h"
 
-#define STATS_EVERY 30 /* ticks between two moments of run-time statistics */
-#define PRIORITY -10   /* nice */
-#define SWEEP_EVERY 10 /* seconds between two looks for completions that did not come, a tick at least */
-#define ASKED_SHARE 9  /* between two snapshots that were asked for, so many times as long as the last one took ... */
+#define STATS_EVERY 30	    /* ticks between two moments of run-time statistics */
+#define PRIORITY -10	    /* nice */
+#define SWEEP_SOON 1	    /* seconds, likewise, if some I/O has not completed for long */
+#define SWEEP_EVERY 10	    /* seconds between two looks for completions that did not come, a tick at least */
+#define EVENTS_AT_ONCE 2048 /* the rest has its turn after what else there is to do */
+#define NAMES_AT_START 0.5  /* seconds that the start waits for the names of containers that run already */
+#define ASKED_SHARE 9 /* between two snapshots that were asked for, so many times as long as the last one took ... */
 #define ASKED_PAUSE 0.005 /* ... and so many seconds: clients that poll delay no tick */
 #define NAME_ROUNDS 3	  /* looks for names of locks that one question can cause */
 #define FILES_WANTED 1024
@@ -156,6 +160,15 @@ static bool names_are_there(struct vst_agent *a)
 	return true;
 }
 
+/* Has some I/O or wait been under way for so long? */
+static bool is_old(const struct vst_agent *a, double age)
+{
+	__u64 io = a->table->underway.oldest_ns, lock = vst_locks_oldest_ns(a->locks);
+	double before = vst_now() - age;
+
+	return (io && (double)io / 1e9 < before) || (lock && (double)lock / 1e9 < before);
+}
+
 /* Makes a snapshot for everybody who has asked until now, and hands it out. 0 or -errno. */
 static int publish(struct vst_agent *a)
 {
@@ -177,6 +190,8 @@ static int publish(struct vst_agent *a)
 	if (asked.n[VST_ASK_NAMED] > a->answered.n[VST_ASK_NAMED] && !names_are_there(a))
 		asked.n[VST_ASK_NAMED] = a->answered.n[VST_ASK_NAMED];
 	a->answered = asked;
+	if (vst_stuck_any(a->stuck) || is_old(a, VST_STUCK_AGE))
+		vst_stuck_look(a->stuck, s);
 	vst_relay_publish(a->relay, s, &asked);
 	return err;
 }
@@ -201,7 +216,8 @@ static int on_event(void *arg, void *data, size_t size)
 
 	if (size >= sizeof(struct vst_event_cgroup))
 		vst_owners_event(a->owners, data, vst_now());
-	return 0;
+	/* whoever makes cgroups faster than this takes their events does not keep the loop for ever */
+	return ++a->events_taken % EVENTS_AT_ONCE ? 0 : -EAGAIN;
 }
 
 /* Stacked devices come and go; their probes cost every bio something, so they follow. */
@@ -251,7 +267,10 @@ static void keep_budget(struct vst_agent *a, unsigned int tick)
 
 static void on_tick(struct vst_agent *a, unsigned int tick)
 {
-	if (vst_now() - a->swept >= SWEEP_EVERY - a->interval / 2)
+	double since = vst_now() - a->swept;
+
+	/* sooner if something looks stuck: maybe it has ended, and nobody told us */
+	if (since >= SWEEP_EVERY - a->interval / 2 || (since >= SWEEP_SOON && is_old(a, VST_STUCK_AGE / 2)))
 		sweep(a);
 	publish(a);
 	vst_owners_tick(a->owners, vst_now());
@@ -300,6 +319,7 @@ enum source {
 	SOURCE_EVENTS,
 	SOURCE_LATE,
 	SOURCE_NAMES,
+	SOURCE_OWNERS,
 	SOURCE_ASKED,
 	SOURCE_PAUSED,
 };
@@ -414,6 +434,7 @@ static int loop_open(struct loop *l, struct vst_agent *a, int signal_fd)
 	err = err ?: add_source(l->epoll_fd, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 	err = err ?: add_source(l->epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
 	err = err ?: add_source(l->epoll_fd, vst_lock_naming_fd(vst_locks_naming(a->locks)), SOURCE_NAMES);
+	err = err ?: add_source(l->epoll_fd, vst_owners_fd(a->owners), SOURCE_OWNERS);
 	return err ?: add_source(l->epoll_fd, vst_relay_asked_fd(a->relay), SOURCE_ASKED);
 }
 
@@ -459,6 +480,9 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 		return 0;
 	case SOURCE_NAMES:
 		on_names(a);
+		return 0;
+	case SOURCE_OWNERS:
+		vst_owners_answers(a->owners, vst_now());
 		return 0;
 	case SOURCE_PAUSED:
 		if (expired(l->pause_fd))
@@ -537,10 +561,14 @@ static int start_probes(struct vst_agent *a)
 	vst_devices_settings(&a->devices);
 	err = err ?: vst_probes_load(&hiers, vst_devices_have_stacked(&a->devices), &a->probes);
 	err = err ?: vst_owners_new("", &a->owners);
+	if (!err)
+		vst_owners_tell(a->owners, vst_probes_maps(a->probes)->state->plain,
+				vst_probes_maps(a->probes)->shares_fd);
 	err = err ?: vst_io_table_new(&a->table);
 	err = err ?: vst_locks_new(&a->wait_rows, &a->locks);
 	err = err ?: vst_blame_new(&a->wait_rows, &a->blame);
 	err = err ?: vst_waits_disk_new(&a->waits_disk);
+	err = err ?: vst_stuck_new(&a->stuck);
 	err = err ?: vst_waits_journal_new(&a->waits_journal);
 	err = err ?: vst_fsync_new(&a->wait_rows, &a->fsync);
 	err = err ?: vst_waits_dirty_new(&a->waits_dirty);
@@ -558,12 +586,15 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_probes_attach_block(a->probes);
 	err = err ?: vst_devices_read(&a->devices);
 	vst_devices_base(&a->devices, VST_LAYER_LEAF, false);
+	if (!err)
+		vst_owners_settle(a->owners, NAMES_AT_START);
 	return err;
 }
 
 static void agent_free(struct vst_agent *a)
 {
 	ring_buffer__free(a->events);
+	vst_stuck_free(a->stuck);
 	vst_waits_disk_free(a->waits_disk);
 	vst_waits_journal_free(a->waits_journal);
 	vst_fsync_free(a->fsync);
@@ -587,7 +618,7 @@ static void settle(void)
 	 * Measured with 4,000 containers: 18 MiB instead of 25.
 	 */
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-	/* what one thread gives back the others use: the control socket's thread would keep megabytes of its own */
+	/* one heap for all threads: each would keep the most that it ever took, replies of megabytes among that */
 	mallopt(M_ARENA_MAX, 1);
 	/*
 	 * What a container of 50 ms is called can be read while it lives or never. Measured on 2 CPUs with 38 processes

@@ -258,10 +258,12 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 /* --- what no completion came for --- */
 
 /*
- * Run by the agent now and then, attached to nothing (not a "syscall" program: on 6.1 these may not use the queues of
- * free numbers): a request whose entry says that the device has it, while the block layer has it no
- * more, has ended without our being told. Not the younger ones, those issued since the sweep began among them: at its
- * issue a request is still idle.
+ * The agent runs these two now and then; they are attached to nothing. They are not "syscall" programs, because on 6.1 those
+ * may not use the queues of free numbers.
+ *
+ * The sweep: an entry says that the device has a request, or that a bio is under way, but the block layer says that it has
+ * ended. So we were not told of its completion. Young entries are left alone, and so are those issued since the sweep began: at
+ * its issue a request is still idle.
  */
 #define SWEEP_AGE_NS 100000000LL
 
@@ -270,22 +272,33 @@ struct sweep {
 	__u64 base; /* address from which vst_identity() counts */
 };
 
+/* The kernel clears the flag when it has traced the bio's completion. */
+static __always_inline bool bio_has_ended(__u64 bio)
+{
+	__u32 traced = vst_state_get()->bio_traced;
+
+	return traced && !(vst_read(bio, struct bio, bi_flags) & traced);
+}
+
 __noinline int vst_sweep_one(__u32 at, __u64 now, __u64 base)
 {
 	struct vst_inflight_more more = *vst_more(at & (PLACES - 1)); /* whoever uses it again writes to it */
 	struct vst_inflight *in = vst_in(at & (PLACES - 1));
 	__u64 what = in->what, when = in->when;
+	__u8 layer = more.dev ? VST_LAYER_STACKED : VST_LAYER_LEAF;
 	struct vst_key *key;
 	__u32 row = IN_ROW(what);
 
-	if (IN_STATE(what) != IN_ISSUED || more.dev || (__s64)(now - when) < SWEEP_AGE_NS)
+	if (IN_STATE(what) != IN_ISSUED || (__s64)(now - when) < SWEEP_AGE_NS)
 		return 0;
 	key = bpf_map_lookup_elem(&vst_row_keys, &row);
-	if (!key || rq_get(base + more.addr, state) != MQ_RQ_IDLE)
+	if (!key)
+		return 0;
+	if (more.dev ? !bio_has_ended(base + more.addr) : rq_get(base + more.addr, state) != MQ_RQ_IDLE)
 		return 0;
 	/* unless it is being used again: that settles it, then */
 	if (__sync_val_compare_and_swap(&in->what, what, what & IN_PLACE) == what)
-		vst_settle(&more, what, key->dev, vst_layer_age(VST_LAYER_LEAF, when, now));
+		vst_settle(&more, what, more.dev ?: key->dev, layer);
 	return 0;
 }
 
@@ -309,5 +322,63 @@ int vst_sweep(void *ctx)
 	sweep.now = bpf_ktime_get_ns();
 	sweep.base = vst_address(s);
 	bpf_loop(PLACES, sweep_place, &sweep, 0);
+	return 0;
+}
+
+/*
+ * Requests that wait in a queue for long get their row now, so that the agent can say whose they are. At their issue the row
+ * is decided again. Nobody may have told us that such a request was freed: then it has no reference any more.
+ */
+__noinline int vst_held_one(__u32 at, __u64 now, __u64 base)
+{
+	struct vst_inflight *in = vst_in(at & (PLACES - 1));
+	struct vst_inflight_more *more = vst_more(at & (PLACES - 1));
+	__u64 what = in->what, queued = more->queued_ns, rq, bio;
+	struct vst_state *s = vst_state_get();
+	blk_opf_t flags;
+	__u32 row;
+
+	if (!s || more->dev || (__s64)(now - queued) < (__s64)VST_HELD_FOR ||
+	    VST_HELD_ROW(more->held, queued) < VST_ROWS)
+		return 0;
+	rq = base + more->addr;
+	if (!rq_get(rq, ref.counter)) {
+		__sync_val_compare_and_swap(&in->what, what, what & IN_PLACE);
+		return 0;
+	}
+	flags = rq_get(rq, cmd_flags);
+	bio = rq_ptr(rq, bio);
+	if (bio)
+		row = vst_row_of_bio(s, bio, more->task, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0));
+	else
+		row = vst_row_of_nobody(dev_of((const struct request *)rq), vst_op_of(flags), VST_LAYER_LEAF);
+	if (in->what == what && row)
+		more->held = VST_HELD(queued, row);
+	return 0;
+}
+
+static long held_place(__u32 at, struct sweep *sweep)
+{
+	__u64 what;
+
+	if (at >= PLACES)
+		return 1;
+	what = vst_in(at)->what;
+	if (IN_STATE(what) == IN_HELD && what & IN_MORE)
+		vst_held_one(at, sweep->now, sweep->base);
+	return 0;
+}
+
+SEC("raw_tp")
+int vst_held(void *ctx)
+{
+	struct vst_state *s = vst_state_get();
+	struct sweep sweep = {};
+
+	if (!s)
+		return 0;
+	sweep.now = bpf_ktime_get_ns();
+	sweep.base = vst_address(s);
+	bpf_loop(PLACES, held_place, &sweep, 0);
 	return 0;
 }

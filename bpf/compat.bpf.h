@@ -154,9 +154,14 @@ static __always_inline __u32 vst_folio_pages(__u64 folio)
 	return 1;
 }
 
-/* A task's memory cgroup is looked up by a number that depends on the kernel's configuration. */
+/* A task's cgroups are looked up by numbers that depend on the kernel's configuration. */
 static __always_inline int vst_memory_subsys(void)
 {
 	return bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+}
+
+static __always_inline int vst_io_subsys(void)
+{
+	return bpf_core_enum_value(enum cgroup_subsys_id, io_cgrp_id);
 }
 #endif /* VST_COMPAT_BPF_H */

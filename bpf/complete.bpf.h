@@ -77,16 +77,14 @@ static __always_inline __u32 vst_bytes_left(const struct vst_inflight_more *more
 	return bytes > more->done ? bytes - more->done : 0;
 }
 
-/* A row number is another key's when it was not used for so long (agent/io/table.c keeps them 30 s), and its I/O is nobody's then. */
-#define ROW_NS 30000000000LL
-
 /*
  * An entry whose I/O has ended without our being told: the kernel did not run the completion probe. Seen on 6.18 when
  * another tracer attaches to the same tracepoint or leaves it, some ten completions each time, which the kernel itself does
  * not count as missed. The I/O counts now, without its times. The additions are atomic: these counters are the completion's,
- * which may interrupt. The caller has taken the entry; layer_age: VST_LAYER_, and 1 << 8 if it is too old.
+ * which may interrupt. The caller has taken the entry; layer: VST_LAYER_. However old the entry is, its row is still its own: the
+ * agent keeps a row while something of it is in flight.
  */
-__noinline int vst_settle(struct vst_inflight_more *more, __u64 what, __u32 dev, __u32 layer_age)
+__noinline int vst_settle(struct vst_inflight_more *more, __u64 what, __u32 dev, __u32 layer)
 {
 	__u32 done = 0, bytes = IN_SECTORS(what) << 9, row = IN_ROW(what), ios = 1, slot, less;
 	struct vst_counters *c;
@@ -103,8 +101,8 @@ __noinline int vst_settle(struct vst_inflight_more *more, __u64 what, __u32 dev,
 			if (i && !row)
 				break;
 		}
-		if (!row || layer_age >> 8)
-			row = vst_row_of_nobody(dev, VST_OP_READ, layer_age);
+		if (!row)
+			row = vst_row_of_nobody(dev, VST_OP_READ, layer);
 		less = done < bytes ? done : bytes;
 		done -= less;
 		c = vst_counters_of(row, &slot);
@@ -122,11 +120,6 @@ __noinline int vst_settle(struct vst_inflight_more *more, __u64 what, __u32 dev,
 	return 0;
 }
 
-static __always_inline __u32 vst_layer_age(__u8 layer, __u64 when, __u64 now)
-{
-	return layer | ((__s64)(now - when) > ROW_NS) << 8;
-}
-
 /* A place that is used again: if its last I/O was issued and did not end, it has, and nobody told. */
 static __always_inline void vst_settle_last(__u32 at, __u32 dev, __u8 layer)
 {
@@ -134,6 +127,6 @@ static __always_inline void vst_settle_last(__u32 at, __u32 dev, __u8 layer)
 	__u64 what = in->what;
 
 	if (__sync_val_compare_and_swap(&in->what, what, (what & IN_PLACE) | IN_HELD) == what)
-		vst_settle(vst_more(at), what, dev, vst_layer_age(layer, in->when, bpf_ktime_get_ns()));
+		vst_settle(vst_more(at), what, dev, layer);
 }
 #endif /* VST_COMPLETE_BPF_H */

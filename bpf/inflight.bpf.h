@@ -15,65 +15,18 @@
 
 #include "compat.bpf.h"
 #include "maps.bpf.h"
-
-/*
- * .what, from the top: 32 bits of the address, two that count the uses, so that the sweep does not take one use for the
- * next, the bytes in sectors, the row, and the state. The 32 bits are the address up to 256 GiB; that two requests further
- * apart have the same ones and their homes in one set besides is less likely than an error of the memory.
- */
-#define IN_ID(what) ((__u32)((what) >> 32))
-#define IN_USE (1ULL << 30)
-#define IN_USES (3 * IN_USE)
-#define IN_SECTORS_SHIFT 16
-#define IN_SECTORS_MAX ((1U << 14) - 1)
-#define IN_SECTORS(what) ((__u32)(what) >> IN_SECTORS_SHIFT & IN_SECTORS_MAX)
-#define IN_ROW_SHIFT 3
-#define IN_ROW(what) ((__u32)(what) >> IN_ROW_SHIFT & (VST_ROWS - 1))
-#define IN_MORE 4ULL /* the rest is in struct vst_inflight_more: bytes and rows too */
-#define IN_STATE(what) ((what) & 3)
-#define IN_FREE 0     /* nothing is known: it ended, or never began */
-#define IN_HELD 1     /* waits in a queue (IN_MORE: what was noted then), or its rows are just being decided */
-#define IN_REQUEUED 2 /* given back by the driver */
-#define IN_ISSUED 3
-#define IN_HAS_ROW 2 /* the last two */
-#define IN_IDS (~0ULL << 32)
-#define IN_PLACE (IN_IDS | IN_USES) /* what a place keeps when it is free */
-_Static_assert(VST_ROWS == 1 << 13, "a row in 13 bits");
-
-struct vst_inflight {
-	__u64 what; /* 0: never used */
-	__u64 when; /* it was issued last */
-};
-
-/* A request holds bios of several rows if it was merged from them; this many are kept apart, the last takes the rest. */
-#define PARTS 4
-
-/* What few requests need: those that waited in a queue, and those of several parts, or of no whole sectors, or of too many. */
-struct vst_inflight_more {
-	__u64 addr;	 /* of the request, see vst_identity(); written when the place is given to it */
-	__u64 queued_ns; /* 0: went to the driver directly */
-	union {
-		__u64 task; /* vst_task_owner() of who queued it; until it is issued */
-		__u64 bio;  /* of a request that was given back: is it still the same I/O? */
-	};
-	__u32 done;	    /* bytes completed */
-	__u32 dev;	    /* of a bio on a stacked device; 0: a request */
-	__u32 bytes[PARTS]; /* of each part, as issued */
-	__u16 row[PARTS];   /* 0: no such part */
-	__u64 pad;
-};
-_Static_assert(sizeof(struct vst_inflight_more) == 64, "one cache line");
+#include "vstor/abi_inflight.h"
 
 #define WAYS 8 /* places of a set: two lines */
-#define PLACES (1U << VST_INFLIGHT_BITS)
+#define PLACES VST_INFLIGHT_PLACES
 #define NOWHERE PLACES
 
 /*
- * All places, and behind them all that is more. The only variable of its section, which the agent shares between the objects
- * that have it. Words and not structures: its type is part of the skeleton. Not static: libbpf asks for memory that begins
- * on a page only if others may see it, else each cache line here would be half of two.
+ * See vstor/abi_inflight.h. The only variable of its section, which the agent shares between the objects that have it. Words
+ * and not structures, because its type is part of the skeleton. Not static: libbpf asks for memory that begins on a page only if
+ * others may see the variable, else each cache line here would be half of two.
  */
-__u64 vst_in_flight[PLACES * (sizeof(struct vst_inflight) + sizeof(struct vst_inflight_more)) / sizeof(__u64)];
+__u64 vst_in_flight[VST_INFLIGHT_WORDS];
 
 /* at: a place, below PLACES */
 static __always_inline struct vst_inflight *vst_in(__u32 at)
@@ -84,6 +37,16 @@ static __always_inline struct vst_inflight *vst_in(__u32 at)
 static __always_inline struct vst_inflight_more *vst_more(__u32 at)
 {
 	return (struct vst_inflight_more *)((struct vst_inflight *)vst_in_flight + PLACES) + at;
+}
+
+/* From now on the agent looks at this place. */
+static __always_inline void vst_place_used(__u32 at)
+{
+	__u64 *word = vst_in_flight + VST_INFLIGHT_USED + at / VST_INFLIGHT_BLOCK / 64 % VST_INFLIGHT_USED_WORDS;
+	__u64 bit = 1ULL << (at / VST_INFLIGHT_BLOCK % 64);
+
+	if (!(*word & bit))
+		__sync_fetch_and_or(word, bit);
 }
 
 /* Requests and bios are larger than 64 bytes. Not 0: no place is taken for theirs that never was. */
@@ -158,6 +121,7 @@ static __noinline __u32 vst_place_take(__u32 home, __u64 addr)
 		return NOWHERE;
 	vst_more(best)->addr = addr;
 	vst_more(best)->dev = 0;
+	vst_place_used(best);
 	return best;
 }
 

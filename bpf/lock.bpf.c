@@ -34,29 +34,29 @@ static __always_inline struct vst_lock_wait *spin_of(struct vst_lock_own *own, _
 	return &own->spins[cpu % CPUS].e[vst_lock_hash(lock) >> (64 - SPIN_BITS)];
 }
 
-/* The way of a wait that sleeps, a new one if it is not there; WAIT_WAYS: there is no room. */
-static __always_inline __u32 wait_way(struct vst_lock_wait_set *set, __u64 tag, bool *ret_new)
+/* The way of a wait that sleeps, a new one if it is not there; VST_LOCK_WAIT_WAYS: there is no room. */
+static __always_inline __u32 wait_way(__u64 *tags, __u64 tag, bool *ret_new)
 {
 	__u32 i;
 
 	*ret_new = false;
-	for (i = 0; i < WAIT_WAYS; i++)
-		if (set->tag[i] == tag)
+	for (i = 0; i < VST_LOCK_WAIT_WAYS; i++)
+		if (tags[i] == tag)
 			return i;
 	*ret_new = true;
-	for (i = 0; i < WAIT_WAYS; i++)
-		if (!set->tag[i] && !__sync_val_compare_and_swap(&set->tag[i], 0, tag))
+	for (i = 0; i < VST_LOCK_WAIT_WAYS; i++)
+		if (!tags[i] && !__sync_val_compare_and_swap(&tags[i], 0, tag))
 			break;
 	return i;
 }
 
-static __always_inline struct vst_lock_wait_set *wait_set(struct vst_lock_own *own, const struct task_struct *task,
-							  __u64 lock, __u64 *ret_tag)
+/* The set that a wait is in. */
+static __always_inline __u32 wait_set(const struct task_struct *task, __u64 lock, __u64 *ret_tag)
 {
 	__u64 hash = vst_lock_mix(vst_address(task), lock);
 
 	*ret_tag = vst_lock_tag(hash);
-	return &own->waits[hash >> (64 - WAIT_BITS)];
+	return hash >> (64 - VST_LOCK_WAIT_BITS);
 }
 
 /* Goes from spinning to sleeping, or was woken and spins again: still the same wait, but maybe for another. */
@@ -76,7 +76,7 @@ static __always_inline void what_is(void *ctx, struct vst_lock_own *own, struct 
 
 	if (w->lock == lock && VST_LOCK_WHAT_TYPE(w->what) == type && random % SAMPLE)
 		return;
-	class = vst_lock_class(ctx, own, lock & ~SPINS, lock & SPINS, random);
+	class = vst_lock_class(ctx, own, lock & ~VST_LOCK_SPINS, type, random);
 	w->lock = lock;
 	w->what = VST_LOCK_WHAT(class, type, 0);
 }
@@ -84,12 +84,13 @@ static __always_inline void what_is(void *ctx, struct vst_lock_own *own, struct 
 /* The clock comes last: our own time is not waited. */
 static __always_inline int begin(void *ctx, struct vst_lock_own *own, struct vst_lock_wait *w, __u64 lock, __u8 type)
 {
-	if (w->state != WAIT_FREE) { /* the end of that wait was not shown to us, or of this one will not be counted */
+	if (w->state !=
+	    VST_LOCK_WAIT_FREE) { /* the end of that wait was not shown to us, or of this one will not be counted */
 		vst_lock_lose(VST_LOCK_LOSS_NO_END, 0);
-		if (w->state == WAIT_CHANGES)
+		if (w->state == VST_LOCK_WAIT_CHANGES)
 			return 0;
 	}
-	w->state = WAIT_CHANGES;
+	w->state = VST_LOCK_WAIT_CHANGES;
 	barrier();
 	what_is(ctx, own, w, lock, type);
 	if (!VST_LOCK_WHAT_CLASS(w->what))
@@ -100,9 +101,12 @@ static __always_inline int begin(void *ctx, struct vst_lock_own *own, struct vst
 		w->holder = VST_LOCK_NOBODY;
 		w->evidence = VST_LOCK_EVIDENCE_NONE;
 	}
+	if (type ==
+	    VST_LOCK_PERCPU_RWSEM) /* hardly ever waited for, but by who finds a file system frozen, and then for long */
+		vst_lock_object_note(lock, VST_LOCK_WHAT_CLASS(w->what));
 	w->start_ns = w->since_ns = bpf_ktime_get_ns();
 	barrier();
-	w->state = WAIT_IS;
+	w->state = VST_LOCK_WAIT_IS;
 	vst_lock_turns_ask(own, w);
 	return 0;
 }
@@ -110,20 +114,20 @@ static __always_inline int begin(void *ctx, struct vst_lock_own *own, struct vst
 static __always_inline int begin_asleep(void *ctx, struct vst_lock_own *own, __u64 lock, __u8 type)
 {
 	const struct task_struct *task = bpf_get_current_task_btf();
-	struct vst_lock_wait_set *set;
 	struct vst_lock_wait *w;
 	bool is_new;
 	__u64 tag;
-	__u32 way;
+	__u32 set, way;
 
-	set = wait_set(own, task, lock, &tag);
-	way = wait_way(set, tag, &is_new);
-	if (way == WAIT_WAYS)
+	set = wait_set(task, lock, &tag);
+	way = wait_way(own->open.tag[set], tag, &is_new);
+	if (way == VST_LOCK_WAIT_WAYS)
 		return vst_lock_lose(VST_LOCK_LOSS_NO_WAIT, 0);
-	w = &set->e[way];
+	w = &own->open.wait[set][way];
 	if (!is_new && type == VST_LOCK_MUTEX)
 		return vst_lock_wait_on(w);
-	w->waiter = vst_lock_waiter(task);
+	w->waiter = vst_task_owner(vst_state_get());
+	w->pid = task->pid;
 	return begin(ctx, own, w, lock, type);
 }
 
@@ -137,7 +141,7 @@ int BPF_PROG(vst_lock_begin, void *lock, unsigned int flags)
 		return 0;
 	if (type != VST_LOCK_SPINLOCK && type != VST_LOCK_RWLOCK)
 		return begin_asleep(ctx, own, (__u64)lock, type);
-	return begin(ctx, own, spin_of(own, (__u64)lock), (__u64)lock | SPINS, type);
+	return begin(ctx, own, spin_of(own, (__u64)lock), (__u64)lock | VST_LOCK_SPINS, type);
 }
 
 static __always_inline struct vst_lock_counters *row_at(__u32 place)
@@ -192,8 +196,8 @@ static __always_inline void count(struct vst_lock_wait *w, __u64 ns)
 		c->max_ns = ns;
 	if (ns > c->object_ns) {
 		c->object_ns = ns;
-		c->object = w->lock & ~SPINS;
-		vst_lock_object_note(w->lock & ~SPINS, VST_LOCK_WHAT_CLASS(w->what));
+		c->object = w->lock & ~VST_LOCK_SPINS;
+		vst_lock_object_note(w->lock & ~VST_LOCK_SPINS, VST_LOCK_WHAT_CLASS(w->what));
 	}
 	h = bpf_map_lookup_elem(&vst_lock_hists, &place);
 	if (h && bucket < VST_HIST_BUCKETS)
@@ -207,29 +211,28 @@ int BPF_PROG(vst_lock_end, void *lock, int ret)
 {
 	__u64 now = bpf_ktime_get_ns(); /* first: our own time is not waited */
 	struct vst_lock_own *own = vst_lock_own_get();
-	struct vst_lock_wait_set *set;
 	struct vst_lock_turns *turns;
 	__u64 *asleep = NULL, tag;
 	struct vst_lock_wait *w;
-	__u32 way;
+	__u32 set, way;
 
 	if (!own)
 		return 0;
 	w = spin_of(own, (__u64)lock);
-	if (w->state == WAIT_IS &&
-	    w->lock == ((__u64)lock | SPINS)) { /* of two waits for one address the inner one spins */
-		w->waiter = vst_lock_waiter(bpf_get_current_task_btf());
+	if (w->state == VST_LOCK_WAIT_IS &&
+	    w->lock == ((__u64)lock | VST_LOCK_SPINS)) { /* of two waits for one address the inner one spins */
+		w->waiter = vst_task_owner(vst_state_get());
 	} else {
-		set = wait_set(own, bpf_get_current_task_btf(), (__u64)lock, &tag);
-		for (way = 0; way < WAIT_WAYS; way++)
-			if (set->tag[way] == tag)
+		set = wait_set(bpf_get_current_task_btf(), (__u64)lock, &tag);
+		for (way = 0; way < VST_LOCK_WAIT_WAYS; way++)
+			if (own->open.tag[set][way] == tag)
 				break;
-		if (way == WAIT_WAYS) /* began before we were attached, or is counted as lost */
+		if (way == VST_LOCK_WAIT_WAYS) /* began before we were attached, or is counted as lost */
 			return 0;
-		w = &set->e[way];
-		asleep = &set->tag[way];
+		w = &own->open.wait[set][way];
+		asleep = &own->open.tag[set][way];
 	}
-	w->state = WAIT_CHANGES;
+	w->state = VST_LOCK_WAIT_CHANGES;
 	barrier();
 	turns = vst_lock_turns_of(own, w); /* its line comes from another CPU: asked for before it is needed */
 	count(w, now - w->start_ns);
@@ -238,8 +241,20 @@ int BPF_PROG(vst_lock_end, void *lock, int ret)
 	if (!ret)
 		vst_lock_turn(w, turns, now);
 	barrier();
-	w->state = WAIT_FREE;
+	w->state = VST_LOCK_WAIT_FREE;
 	if (asleep)
 		*asleep = 0;
 	return 0;
+}
+
+/*
+ * Which object is it whose lock somebody waits for, and has not got yet? Run by the agent, attached to nothing. ctx: the lock's
+ * address, and its class.
+ */
+SEC("raw_tp")
+int vst_lock_look(__u64 *ctx)
+{
+	__u64 lock = ctx[0], class = ctx[1];
+
+	return vst_lock_object_note(lock, class);
 }

@@ -8,7 +8,7 @@
 #ifndef VST_LOCK_CLASS_BPF_H
 #define VST_LOCK_CLASS_BPF_H
 
-#include "lock_maps.bpf.h"
+#include "lock_object.bpf.h"
 
 #define SAMPLE 256
 #define FRAMES 16
@@ -124,7 +124,7 @@ static __always_inline void vst_lock_symbol(char *buf, __u32 size, __u64 addr)
 
 __noinline __u32 vst_lock_class_find(__u32 kind, __u64 a, __u64 offset)
 {
-	__u64 hash = vst_lock_mix(a, offset << 2 | kind), tag = vst_lock_tag(hash);
+	__u64 hash = vst_lock_mix(a, offset << 3 | kind), tag = vst_lock_tag(hash);
 	__u32 place = hash >> (64 - VST_LOCK_CLASS_BITS), way;
 	struct vst_lock_tags *set = bpf_map_lookup_elem(&vst_lock_ctags, &place);
 
@@ -236,14 +236,59 @@ __noinline __u32 vst_lock_class_describe(__u32 class, __u32 kind, __u64 a, __u64
 	return class;
 }
 
-static __noinline __u32 vst_lock_class_look(void *ctx, __u64 lock, bool spins)
+/*
+ * Is it one of the locks of a super block that are held while its file system is frozen, and hardly else? Each of them is a
+ * class by itself, so that frozen file systems are told apart. 0: it is none.
+ */
+__noinline __u32 vst_lock_class_freeze(__u64 lock)
 {
+	__u32 size = bpf_core_type_size(struct percpu_rw_semaphore), class, level;
+	__s32 offset = bpf_core_field_offset(struct super_block, s_writers.rw_sem);
+	struct vst_lock_route *route;
+	struct vst_lock_class *c;
+	const struct super_block *sb;
+
+	for (level = 0; level < SB_FREEZE_LEVELS; level++, offset += size) {
+		sb = (const void *)(lock - offset);
+		if (vst_lock_is_super(sb))
+			break;
+	}
+	if (level == SB_FREEZE_LEVELS)
+		return 0;
+	class = vst_lock_class_find(VST_LOCK_KIND_FREEZE, member_of(sb, struct super_block, s_dev), level);
+	if (!(class & CLASS_NEW))
+		return class;
+	class &= ~CLASS_NEW;
+	c = bpf_map_lookup_elem(&vst_lock_classes, &class);
+	route = bpf_map_lookup_elem(&vst_lock_routes, &class);
+	if (!c || !route)
+		return 0;
+	c->a = member_of(sb, struct super_block, s_dev);
+	c->offset = level;
+	bpf_probe_read_kernel_str(c->name, sizeof(c->name),
+				  (const char *)sb + bpf_core_field_offset(struct super_block, s_id));
+	route->offset = -offset;
+	barrier();
+	route->kind = VST_LOCK_OBJECT_SUPER;
+	c->kind = VST_LOCK_KIND_FREEZE;
+	return class;
+}
+
+static __noinline __u32 vst_lock_class_look(void *ctx, __u64 lock, __u32 type)
+{
+	bool spins = type == VST_LOCK_SPINLOCK || type == VST_LOCK_RWLOCK;
 	struct vst_lock_state *s = vst_lock_state_get();
 	__u32 kind = VST_LOCK_KIND_STATIC, class = CLASS_OPAQUE;
 	__u64 a = lock, offset = 0, ip[CALLERS];
 
 	if (!s)
 		return 0;
+	if (type == VST_LOCK_PERCPU_RWSEM && lock < IMAGE) {
+		class = vst_lock_class_freeze(lock);
+		if (class)
+			return class;
+		class = CLASS_OPAQUE;
+	}
 	if (lock < IMAGE)
 		kind = vst_lock_in_slab(s, lock, &a, &offset) ? VST_LOCK_KIND_SLAB : VST_LOCK_KIND_CALLER;
 	if (kind != VST_LOCK_KIND_CALLER)
@@ -265,14 +310,15 @@ static __noinline __u32 vst_lock_class_look(void *ctx, __u64 lock, bool spins)
 }
 
 /* random: any number that changes with every wait. */
-static __always_inline __u32 vst_lock_class(void *ctx, struct vst_lock_own *own, __u64 lock, bool spins, __u64 random)
+static __always_inline __u32 vst_lock_class(void *ctx, struct vst_lock_own *own, __u64 lock, __u8 type, __u64 random)
 {
+	bool spins = type == VST_LOCK_SPINLOCK || type == VST_LOCK_RWLOCK;
 	__u64 h = vst_lock_hash(lock | spins), *memo = &own->memo[h >> (64 - MEMO_BITS)];
 	__u32 class;
 
 	if ((*memo ^ h << MEMO_BITS) < 1 << MEMO_BITS && random % SAMPLE)
 		return *memo & ((1 << MEMO_BITS) - 1);
-	class = vst_lock_class_look(ctx, lock, spins);
+	class = vst_lock_class_look(ctx, lock, type);
 	if (*memo != (h << MEMO_BITS | class)) /* else the line stays with all CPUs */
 		*memo = h << MEMO_BITS | class;
 	return class;

@@ -9,50 +9,12 @@
 
 #include "lock_class.bpf.h"
 #include "lock_object.bpf.h"
+#include "task.bpf.h"
 
-const volatile __u8 vst_lock_memory_hier; /* enum vst_hierarchy, as this host is set up */
-
-#define PF_KTHREAD 0x00200000
-#define ROOT_CGROUP_ID 1  /* kernfs gives its root the first id (fs/kernfs/dir.c, kernfs_create_root) */
 #define OWNER_FLAGS 7ULL  /* of mutex.owner and rw_semaphore.owner, below the task's address */
 #define RWSEM_READER 1ULL /* kernel/locking/rwsem.c, RWSEM_READER_OWNED: the task is one that read, maybe long ago */
 
-static __always_inline __u64 vst_lock_cgroup_id(__u64 cgrp)
-{
-	return vst_read(vst_ptr(cgrp, struct cgroup, kn), struct kernfs_node, id);
-}
-
-/* As vst_task_owner() in owner.bpf.h, of any task: one that a lock names may be gone, then it is anybody's. */
-static __always_inline __u64 vst_lock_task_owner(__u64 task)
-{
-	__u64 set, css, id;
-
-	if (vst_read(task, struct task_struct, flags) & PF_KTHREAD)
-		return VST_LOCK_KERNEL;
-	set = (__u64)vst_read(task, struct task_struct, cgroups);
-	id = vst_lock_cgroup_id(vst_ptr(set, struct css_set, dfl_cgrp));
-	/* hybrid hosts: systemd and some runtimes put a task into version 1 memory cgroups only */
-	if (id == ROOT_CGROUP_ID && vst_lock_memory_hier != VST_HIER_UNIFIED) {
-		css = vst_word(set, bpf_core_field_offset(struct css_set, subsys) + 8 * vst_memory_subsys());
-		id = vst_lock_cgroup_id(vst_ptr(css, struct cgroup_subsys_state, cgroup));
-		if (id != ROOT_CGROUP_ID)
-			return id << 2 | vst_lock_memory_hier;
-	}
-	return id << 2 | VST_HIER_UNIFIED;
-}
-
-/* The same of the current task, through types that the verifier trusts: loads without checks of the address. */
-static __always_inline __u64 vst_lock_waiter(const struct task_struct *task)
-{
-	__u64 id;
-
-	if (task->flags & PF_KTHREAD)
-		return VST_LOCK_KERNEL;
-	id = task->cgroups->dfl_cgrp->kn->id;
-	if (id == ROOT_CGROUP_ID && vst_lock_memory_hier != VST_HIER_UNIFIED)
-		return vst_lock_task_owner(vst_address(task));
-	return id << 2 | VST_HIER_UNIFIED;
-}
+_Static_assert(VST_LOCK_KERNEL == 0, "what vst_task_owner() says of a thread of the kernel's");
 
 /* --- what a holder does --- */
 
@@ -157,7 +119,7 @@ __noinline int vst_lock_ask(struct vst_lock_wait *w)
 	task = owner & ~OWNER_FLAGS;
 	if (!task)
 		return 0;
-	w->holder = vst_lock_task_owner(task);
+	w->holder = vst_task_owner_at(vst_state_get(), task);
 	w->evidence =
 		type == VST_LOCK_RWSEM && (owner & RWSEM_READER) ? VST_LOCK_EVIDENCE_LAST : VST_LOCK_EVIDENCE_OWNER;
 	if (w->evidence == VST_LOCK_EVIDENCE_OWNER)
@@ -218,8 +180,8 @@ static __always_inline void vst_lock_pair_add(struct vst_lock_wait *w, int which
 	vst_add(&p->ns, ns);
 	if (ns > p->object_ns) {
 		p->object_ns = ns;
-		p->object = w->lock & ~SPINS;
-		vst_lock_object_note(w->lock & ~SPINS, VST_LOCK_WHAT_CLASS(w->what));
+		p->object = w->lock & ~VST_LOCK_SPINS;
+		vst_lock_object_note(w->lock & ~VST_LOCK_SPINS, VST_LOCK_WHAT_CLASS(w->what));
 	}
 	barrier();
 	vst_add(&p->waits, 1); /* last: by it the agent sees that the rest changed */
@@ -228,13 +190,13 @@ static __always_inline void vst_lock_pair_add(struct vst_lock_wait *w, int which
 static __always_inline struct vst_lock_turns *vst_lock_turns_at(struct vst_lock_own *own, __u32 place)
 {
 	barrier_var(place);
-	return &own->turns[place & ((1 << TURNS_BITS) - 1)];
+	return &own->open.turns[place & ((1 << VST_LOCK_TURNS_BITS) - 1)];
 }
 
 /* The first of the places that the turns of a lock may be in. */
 static __always_inline __u32 vst_lock_turns_place(__u64 lock)
 {
-	return vst_lock_hash(lock & ~SPINS) >> (64 - TURNS_BITS) & ~(TURNS_WAYS - 1U);
+	return vst_lock_hash(lock & ~VST_LOCK_SPINS) >> (64 - VST_LOCK_TURNS_BITS) & ~(VST_LOCK_TURNS_WAYS - 1U);
 }
 
 /* The turns of the lock that is waited for; NULL: it has none. */
@@ -246,7 +208,7 @@ static __always_inline struct vst_lock_turns *vst_lock_turns_of(struct vst_lock_
 	if (t->lock == w->lock)
 		return t;
 	place = vst_lock_turns_place(w->lock);
-	for (way = 0; way < TURNS_WAYS; way++) {
+	for (way = 0; way < VST_LOCK_TURNS_WAYS; way++) {
 		t = vst_lock_turns_at(own, place + way);
 		if (t->lock != w->lock)
 			continue;
@@ -276,13 +238,13 @@ static __noinline int vst_lock_blame(struct vst_lock_wait *w, __u64 holder, __u8
 /* Turns of a lock, the last one first. false: nothing is known of that one. */
 static __always_inline bool vst_lock_turn_get(const struct vst_lock_turns *t, __u32 i, struct vst_lock_turn *ret)
 {
-	if (i > TURNS + 1 || t->next - t->first < i)
+	if (i > VST_LOCK_TURNS + 1 || t->next - t->first < i)
 		return false;
 	if (i < 2) {
 		ret->ns = i ? t->last.ns : t->ns;
 		ret->owner = i ? t->last.owner : t->owner;
 	} else {
-		*ret = t->before[(t->next + 1 - i) % TURNS];
+		*ret = t->before[(t->next + 1 - i) % VST_LOCK_TURNS];
 	}
 	return true;
 }
@@ -370,7 +332,7 @@ __noinline int vst_lock_turn_first(__u64 lock, __u64 owner, __u64 now)
 	if (!own)
 		return 0;
 	t = vst_lock_turns_at(own, place);
-	for (way = 1; way < TURNS_WAYS; way++)
+	for (way = 1; way < VST_LOCK_TURNS_WAYS; way++)
 		if (vst_lock_turns_at(own, place + way)->ns < t->ns)
 			t = vst_lock_turns_at(own, place + way);
 	t->lock = lock;
@@ -398,7 +360,7 @@ static __always_inline void vst_lock_turn(struct vst_lock_wait *w, struct vst_lo
 		return;
 	}
 	w->moves = 1;
-	t->before[t->next % TURNS] = t->last;
+	t->before[t->next % VST_LOCK_TURNS] = t->last;
 	t->last.ns = t->ns;
 	t->last.owner = t->owner;
 	t->next++;

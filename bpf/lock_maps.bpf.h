@@ -10,36 +10,6 @@
 #include "compat.bpf.h"
 #include "vstor/abi_locks.h"
 
-/* The address of a semaphore is that of the spinlock that guards it, hence a bit. */
-#define SPINS 1ULL
-
-/* While a place changes, an interrupt on its CPU that waits for a lock of the same place leaves it alone. */
-#define WAIT_FREE 0
-#define WAIT_CHANGES 1
-#define WAIT_IS 2
-
-/*
- * A wait under way. Row, pairs and turns are where those of the last wait in this place were: mostly they
- * are the same again, and what stands there tells.
- */
-struct vst_lock_wait {
-	__u64 lock; /* | SPINS */
-	__u64 start_ns;
-	__u64 since_ns; /* up to here it is known whom for */
-	__u64 waiter;
-	__u64 holder;
-	__u64 what; /* of the row, without its CPU */
-	__u16 row;
-	__u16 pair[2]; /* of the time up to the last turn, and since */
-	__u16 turns;
-	__u8 evidence;
-	__u8 state; /* WAIT_ */
-	__u8 moves; /* the lock went from one owner to another in the last wait in this place */
-	__u8 pad[5];
-};
-_Static_assert(sizeof(struct vst_lock_wait) == 64, "a line of the cache");
-_Static_assert(VST_LOCK_ROWS <= 1 << 16 && VST_LOCK_PAIRS <= 1 << 16, "a place fits into 16 bits");
-
 /*
  * Whoever spins stays on its CPU, and is interrupted there at most by another who waits for another lock: a place for each
  * CPU and hash of an address. In the unlikely case that two of them need the same one, the first is lost.
@@ -49,42 +19,6 @@ _Static_assert(VST_LOCK_ROWS <= 1 << 16 && VST_LOCK_PAIRS <= 1 << 16, "a place f
 struct vst_lock_spins {
 	struct vst_lock_wait e[1 << SPIN_BITS];
 };
-
-/*
- * Who sleeps goes to another CPU. A thread waits for one lock, and within that for another: so the two are a key, whatever
- * the order in which they come and go.
- */
-#define WAIT_WAYS 4
-#define WAIT_BITS 12
-struct vst_lock_wait_set {
-	__u64 tag[WAIT_WAYS];
-	__u64 pad[4]; /* a wait is one line */
-	struct vst_lock_wait e[WAIT_WAYS];
-};
-
-/*
- * Who got a lock after waiting for it, and when: its holders, as far as anything tells. The last two are in the line that
- * finds the place, for mostly only they are asked for, and the line goes from CPU to CPU with the lock. The ones before
- * are behind it; the oldest are overwritten.
- */
-#define TURNS 16
-struct vst_lock_turns {
-	__u64 lock; /* | SPINS */
-	__u64 ns;
-	__u64 owner;
-	struct vst_lock_turn {
-		__u64 ns;
-		__u64 owner;
-	} last; /* the one before */
-	__u32 first,
-		next; /* turns before that one since the place was given to this lock; only the last TURNS + 1 are there */
-	__u64 asked; /* says nothing, see vst_lock_turns_ask() */
-	__u64 pad;
-	struct vst_lock_turn before[TURNS];
-};
-
-#define TURNS_WAYS 2
-#define TURNS_BITS 10
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -101,11 +35,13 @@ struct {
 #define MEMO_BITS 11
 _Static_assert(VST_LOCK_CLASSES <= 1 << MEMO_BITS, "a class fits into the bits that the place frees");
 
-/* What nobody else needs: one element, so that a program looks it up once. Not a variable, which would be the agent's memory, too. */
+/*
+ * One element, so that a program looks it up once. Not a variable, because all of it would be the agent's memory: the agent maps
+ * the first parts, and the larger ones only while it reads them.
+ */
 struct vst_lock_own {
+	struct vst_lock_open open;
 	struct vst_lock_spins spins[CPUS];
-	struct vst_lock_wait_set waits[1 << WAIT_BITS];
-	struct vst_lock_turns turns[1 << TURNS_BITS];
 	__u64 memo[1 << MEMO_BITS];
 };
 

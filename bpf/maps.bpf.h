@@ -62,6 +62,18 @@ struct {
 	__type(value, struct vst_lost);
 } vst_lost SEC(".maps");
 
+/*
+ * cgroup -> the one at the top of its share of the rows, both packed. The agent enters containers, what they make inside
+ * themselves is entered as it is made, before anybody can do I/O in it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, 1); /* BPF_F_NO_PREALLOC */
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, __u64);
+} vst_shares SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);

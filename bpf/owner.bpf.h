@@ -9,65 +9,19 @@
 #include "compat.bpf.h"
 #include "maps.bpf.h"
 #include "rows.bpf.h"
+#include "task.bpf.h"
 
-#define PF_KTHREAD 0x00200000
-#define ROOT_CGROUP_ID 1 /* kernfs gives its root the first id (fs/kernfs/dir.c, kernfs_create_root) */
 #define MEMCG_DATA_OBJCGS 1UL
 #define MEMCG_DATA_KMEM 2UL
 
-static __always_inline __u64 vst_cgroup_id(__u64 cgrp)
-{
-	return vst_read(vst_ptr(cgrp, struct cgroup, kn), struct kernfs_node, id);
-}
-
-/* The current task's cgroup, packed, so that it can wait in the in-flight table; 0: a kernel thread, nobody's. */
 #define TASK_IS_CURRENT (~0ULL) /* the submitter is this task: look at it if it matters */
 
-static __always_inline __u64 vst_task_pack(__u64 id, __u8 hier)
-{
-	return id << 2 | hier;
-}
-
-/*
- * Its memory is read through types that the verifier trusts: the current task, its css_set and what that has in it can not
- * go while a program runs, so the loads need no checks of the address (measured: 15 ns for four).
- */
-static __always_inline const struct css_set *vst_task_cgroups(const struct task_struct *task)
-{
-	return task->cgroups;
-}
-
-static __always_inline const struct cgroup_subsys_state *vst_css_of_memory(const struct css_set *set)
-{
-	return *(const struct cgroup_subsys_state **)((const char *)set +
-						      bpf_core_field_offset(struct css_set, subsys) +
-						      8 * vst_memory_subsys());
-}
-
-/* The cgroup that its memory is charged to, an address. */
+/* The cgroup that a task's memory is charged to, an address. */
 static __always_inline __u64 vst_task_memory_cgroup(const struct task_struct *task)
 {
-	const struct cgroup_subsys_state *css = vst_css_of_memory(vst_task_cgroups(task));
+	const struct cgroup_subsys_state *css = vst_css_of(vst_task_cgroups(task), vst_memory_subsys());
 
 	return css ? vst_address(css->cgroup) : 0;
-}
-
-static __always_inline __u64 vst_task_owner(const struct vst_state *s)
-{
-	const struct task_struct *task = bpf_get_current_task_btf();
-	const struct css_set *set = vst_task_cgroups(task);
-	__u64 id, other;
-
-	if (task->flags & PF_KTHREAD)
-		return 0;
-	id = set->dfl_cgrp->kn->id;
-	/* hybrid hosts: systemd and some runtimes put a task into version 1 memory cgroups only */
-	if (id == ROOT_CGROUP_ID && s->memory_hier != VST_HIER_UNIFIED) {
-		other = vst_cgroup_id(vst_task_memory_cgroup(task));
-		if (other != ROOT_CGROUP_ID)
-			return vst_task_pack(other, s->memory_hier);
-	}
-	return vst_task_pack(id, VST_HIER_UNIFIED);
 }
 
 /* The memory cgroup that a page cache folio is charged to; 0: none. */
@@ -127,8 +81,9 @@ static __always_inline void vst_who_clues(struct vst_clues *c, const struct vst_
 		const struct css_set *set = vst_task_cgroups(current);
 
 		vst_clue_task(c, vst_identity(set->dfl_cgrp, s));
-		if (s->memory_hier != VST_HIER_UNIFIED)
-			vst_clue_memory(c, vst_identity(vst_css_of_memory(set), s));
+		if (s->blkio_hier | s->memory_hier) /* 3: two equal ones must not be 0 together */
+			vst_clue_memory(c, vst_identity(vst_css_of(set, vst_memory_subsys()), s) +
+						   3 * vst_identity(vst_css_of(set, vst_io_subsys()), s));
 	}
 }
 

@@ -90,26 +90,59 @@ static __always_inline void vst_remember(__u64 hash, __u32 row)
 		memo->e[hash >> (64 - MEMO_BITS)] = (hash & ~MEMO_ROW) | row;
 }
 
-static __always_inline __u32 vst_row_new(const struct vst_key *key)
+/*
+ * To which share of the table a key's new row is counted. If that has its rows already, *key is changed to the cgroup at
+ * the top of the share.
+ */
+static __always_inline __u32 vst_share_of(const struct vst_state *s, struct vst_key *key)
+{
+	__u64 packed = key->owner << 2 | key->hier, top = packed, *found;
+	__u32 share;
+
+	found = bpf_map_lookup_elem(&vst_shares, &packed);
+	if (found)
+		top = *found;
+	else if (s->shares_full)
+		top = 0;
+	share = VST_SHARE(top);
+	if (top != packed && key->witness && s->share_rows[share] >= VST_SHARE_ROWS(s->rows_used)) {
+		key->owner = top ? top >> 2 : VST_OWNER_OVERFLOW;
+		key->hier = top & 3;
+	}
+	return share;
+}
+
+/* A new row for a key, or the one that it has. A function: it is rare. */
+static __noinline __u32 vst_row_new(const struct vst_key *of)
 {
 	struct vst_state *s = vst_state_get();
-	struct vst_key *slot;
-	__u32 row = 0, *old;
+	struct vst_key *slot, key = *of;
+	__u32 row = 0, *old, share;
 
 	if (!s)
 		return 0;
+	share = vst_share_of(s, &key);
+	if (key.owner != of->owner) {
+		old = bpf_map_lookup_elem(&vst_rows, &key);
+		if (old)
+			return *old;
+	}
 	/* one that was taken back, or a new one */
 	if (bpf_map_pop_elem(&vst_free_rows, &row) && s->next_row < VST_ROWS)
 		row = __sync_fetch_and_add(&s->next_row, 1);
 	slot = row && row < VST_ROWS ? bpf_map_lookup_elem(&vst_row_keys, &row) : NULL;
 	if (!slot)
 		return 0;
-	*slot = *key;
-	if (!bpf_map_update_elem(&vst_rows, key, &row, BPF_NOEXIST))
+	*slot = key;
+	if (!bpf_map_update_elem(&vst_rows, &key, &row, BPF_NOEXIST)) {
+		s->row_share[row & (VST_ROWS - 1)] = share;
+		__sync_fetch_and_add(&s->share_rows[share], 1);
+		__sync_fetch_and_add(&s->rows_used, 1);
 		return row;
+	}
 	/* another CPU was first */
 	bpf_map_push_elem(&vst_free_rows, &row, BPF_ANY);
-	old = bpf_map_lookup_elem(&vst_rows, key);
+	old = bpf_map_lookup_elem(&vst_rows, &key);
 	return old ? *old : 0;
 }
 

@@ -29,7 +29,7 @@ struct vst_feature {
 	bool required;	    /* without it the agent does not start */
 	const char *cost;   /* of its absence; a sentence */
 	const char *remedy; /* a sentence */
-	const char *probe;  /* of a tracepoint: the program that is attached to it (vstor/probes.h); NULL: no probe */
+	const char *probe;  /* of a tracepoint: its program (vstor/probe_list.h); NULL: no probe */
 };
 
 struct vst_feature_result {

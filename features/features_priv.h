@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "features.h"
-#include "vstor/probes.h"
+#include "vstor/probe_list.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -342,7 +342,7 @@ int vst_journal_intent(struct vst_journal *j, const struct vst_entry *entry, cha
 	return err;
 }
 
-void vst_journal_event(struct vst_journal *j, enum vst_event_type type, const struct vst_entry *entry)
+void vst_journal_event(struct vst_journal *j, enum vst_journal_event_type type, const struct vst_entry *entry)
 {
 	uint8_t frame[VST_FRAME_MAX];
 

@@ -37,7 +37,7 @@ int vst_journal_intent(struct vst_journal *journal, const struct vst_entry *entr
  * Records what became of it. A failure is not reported, because it is harmless: at the next start the value that the
  * knob holds then shows what happened.
  */
-void vst_journal_event(struct vst_journal *journal, enum vst_event_type type, const struct vst_entry *entry);
+void vst_journal_event(struct vst_journal *journal, enum vst_journal_event_type type, const struct vst_entry *entry);
 
 /* Removes the files if no knob is open and the journal is sound; frees everything. */
 void vst_journal_close(struct vst_journal *journal);

@@ -175,7 +175,7 @@ size_t vst_frame_intent(uint8_t *buf, const struct vst_entry *e)
 	return frame_finish(buf, p);
 }
 
-size_t vst_frame_event(uint8_t *buf, enum vst_event_type type, const struct vst_entry *e)
+size_t vst_frame_event(uint8_t *buf, enum vst_journal_event_type type, const struct vst_entry *e)
 {
 	uint8_t *p = put_u32(put_u32(buf + VST_FRAME_HEADER, type), e->slot);
 
@@ -186,12 +186,12 @@ size_t vst_frame_event(uint8_t *buf, enum vst_event_type type, const struct vst_
 
 /* --- reading --- */
 
-struct reader {
+struct frame_reader {
 	const uint8_t *p, *end;
 	bool bad;
 };
 
-static void get(struct reader *r, void *ret, size_t len)
+static void get(struct frame_reader *r, void *ret, size_t len)
 {
 	if (r->bad || (size_t)(r->end - r->p) < len) {
 		r->bad = true;
@@ -202,7 +202,7 @@ static void get(struct reader *r, void *ret, size_t len)
 	r->p += len;
 }
 
-static uint32_t get_u32(struct reader *r)
+static uint32_t get_u32(struct frame_reader *r)
 {
 	uint32_t v;
 
@@ -210,7 +210,7 @@ static uint32_t get_u32(struct reader *r)
 	return v;
 }
 
-static uint64_t get_u64(struct reader *r)
+static uint64_t get_u64(struct frame_reader *r)
 {
 	uint64_t v;
 
@@ -218,7 +218,7 @@ static uint64_t get_u64(struct reader *r)
 	return v;
 }
 
-static void get_str(struct reader *r, char *ret, size_t size)
+static void get_str(struct frame_reader *r, char *ret, size_t size)
 {
 	uint16_t len;
 
@@ -234,7 +234,7 @@ static void get_str(struct reader *r, char *ret, size_t size)
 }
 
 /* Returns whether a complete, sound frame is at data; if not, *ret_torn says whether the end of the file cut it off. */
-static bool frame_at(const uint8_t *data, size_t len, struct reader *ret, bool *ret_torn)
+static bool frame_at(const uint8_t *data, size_t len, struct frame_reader *ret, bool *ret_torn)
 {
 	uint32_t h[4], magic = FRAME_MAGIC;
 
@@ -250,11 +250,11 @@ static bool frame_at(const uint8_t *data, size_t len, struct reader *ret, bool *
 		*ret_torn = true;
 		return false;
 	}
-	*ret = (struct reader){ data + VST_FRAME_HEADER, data + VST_FRAME_HEADER + h[1], false };
+	*ret = (struct frame_reader){ data + VST_FRAME_HEADER, data + VST_FRAME_HEADER + h[1], false };
 	return h[2] == vst_crc32c(ret->p, h[1]);
 }
 
-static const char *replay_intent(struct reader *r, struct vst_entries *entries, int *ret_err)
+static const char *replay_intent(struct frame_reader *r, struct vst_entries *entries, int *ret_err)
 {
 	struct vst_entry e = { .slot = get_u32(r) }, *known;
 
@@ -293,7 +293,7 @@ static const char *replay_intent(struct reader *r, struct vst_entries *entries, 
 	return NULL;
 }
 
-static const char *replay_event(struct reader *r, uint32_t type, struct vst_entries *entries)
+static const char *replay_event(struct frame_reader *r, uint32_t type, struct vst_entries *entries)
 {
 	struct vst_entry *e = entry_of_slot(entries, get_u32(r));
 
@@ -317,7 +317,7 @@ static const char *replay_event(struct reader *r, uint32_t type, struct vst_entr
 }
 
 /* The first frame. */
-static void replay_header(struct reader *r, const char *boot_id, struct vst_replay *ret)
+static void replay_header(struct frame_reader *r, const char *boot_id, struct vst_replay *ret)
 {
 	uint32_t type = get_u32(r), version = get_u32(r);
 	char id[VST_BOOT_ID_LEN + 1];
@@ -343,7 +343,7 @@ static void replay_header(struct reader *r, const char *boot_id, struct vst_repl
 }
 
 /* One of the frames that follow. Returns what is wrong with it, or NULL. */
-static const char *replay_frame(struct reader *r, struct vst_entries *entries, int *ret_err)
+static const char *replay_frame(struct frame_reader *r, struct vst_entries *entries, int *ret_err)
 {
 	uint32_t type = get_u32(r);
 
@@ -366,7 +366,7 @@ int vst_journal_replay(const uint8_t *data, size_t len, const char boot_id[VST_B
 	*ret = (struct vst_replay){ .end = VST_REPLAY_CLEAN };
 	while (ret->good_len < len) {
 		const char *wrong = "a checksum is wrong";
-		struct reader r;
+		struct frame_reader r;
 		bool torn;
 		int err = 0;
 

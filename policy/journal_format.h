@@ -24,7 +24,7 @@ enum {
 	VST_KNOBS_MAX = 16384,			 /* knobs that one journal holds */
 };
 
-enum vst_event_type {
+enum vst_journal_event_type {
 	VST_EVENT_HEADER = 1, /* version, boot id */
 	VST_EVENT_INTENT,     /* before a knob is written: everything about it */
 	VST_EVENT_WRITTEN,    /* the write of the last intent succeeded */
@@ -65,7 +65,7 @@ void vst_entries_remove(struct vst_entries *entries, struct vst_entry *entry);
 /* Each writes one frame of at most VST_FRAME_MAX bytes to buf and returns its length. */
 size_t vst_frame_header(uint8_t *buf, const char boot_id[VST_BOOT_ID_LEN + 1]);
 size_t vst_frame_intent(uint8_t *buf, const struct vst_entry *entry);
-size_t vst_frame_event(uint8_t *buf, enum vst_event_type type, const struct vst_entry *entry);
+size_t vst_frame_event(uint8_t *buf, enum vst_journal_event_type type, const struct vst_entry *entry);
 
 enum vst_replay_end {
 	VST_REPLAY_CLEAN,

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
 
 #include "agent/base/log.h"
+#include "agent/io/io_rows.h"
 #include "agent/io/sparse.h"
-#include "agent/io/io_table.h"
 
 #define BATCH 64		/* histograms read at once */
-#define GAP 8			/* to read so many more for nothing costs less than another system call */
 #define CELLS_KEPT (128 * 1024) /* bytes */
+#define GAP 8			/* to read so many more for nothing costs less than another system call */
 
 int vst_io_table_new(struct vst_io_table **ret)
 {
@@ -22,21 +21,14 @@ int vst_io_table_new(struct vst_io_table **ret)
 		return -ENOMEM;
 	t->scratch = calloc(BATCH, sizeof(*t->scratch));
 	t->dirty = calloc(VST_ROWS, sizeof(*t->dirty));
-	if (!t->scratch || !t->dirty) {
+	t->busy = calloc(VST_ROWS, sizeof(*t->busy));
+	t->changed = calloc(2 * VST_ROWS, sizeof(*t->changed));
+	if (!t->scratch || !t->dirty || !t->busy || !t->changed) {
 		vst_io_table_free(t);
 		return -ENOMEM;
 	}
 	*ret = t;
 	return 0;
-}
-
-static void row_free(struct vst_io_table *t, struct vst_io_row *row)
-{
-	vst_value_unref(row->value);
-	t->at[row->place] = NULL;
-	vst_places_give_back(&t->places, row->place);
-	row->container->rows--;
-	free(row);
 }
 
 void vst_io_table_free(struct vst_io_table *t)
@@ -47,87 +39,20 @@ void vst_io_table_free(struct vst_io_table *t)
 		return;
 	for (row = t->rows; row; row = next) {
 		next = row->next;
-		row_free(t, row);
+		vst_io_rows_free(t, row);
 	}
 	free(t->seen);
 	free(t->scratch);
 	free(t->cells);
 	free(t->dirty);
+	free(t->busy);
+	free(t->changed);
 	free(t->at);
 	vst_places_free(&t->places);
 	free(t);
 }
 
 /* --- rows --- */
-
-/* Room for the row at a place. */
-static int at_grow(struct vst_io_table *t, __u32 place)
-{
-	struct vst_io_row **at;
-	__u32 n;
-
-	if (place < t->n_at)
-		return 0;
-	n = t->n_at ? 2 * t->n_at : 64;
-	at = realloc(t->at, n * sizeof(struct vst_io_row *));
-	if (!at)
-		return -ENOMEM;
-	memset(at + t->n_at, 0, (n - t->n_at) * sizeof(struct vst_io_row *));
-	t->at = at;
-	t->n_at = n;
-	return 0;
-}
-
-/* A value without counts. */
-static struct vst_snap_io *value_first(struct vst_io_table *t, const struct vst_key *key,
-				       const struct vst_container *container)
-{
-	struct vst_snap_io *v = vst_value_new(VST_SNAP_IOS);
-
-	if (!v)
-		return NULL;
-	v->id = ++t->last_id;
-	v->container = container->place;
-	v->dev = key->dev;
-	v->layer = key->layer;
-	v->op = key->op;
-	v->kind = key->kind;
-	v->size = key->size;
-	v->witness = key->witness;
-	return v;
-}
-
-static struct vst_io_row *row_new(struct vst_io_table *t, __u32 number, const struct vst_key *key,
-				  struct vst_container *container)
-{
-	struct vst_io_row *row = calloc(1, sizeof(*row));
-
-	if (!row)
-		return NULL;
-	row->place = vst_places_take(&t->places);
-	row->value = value_first(t, key, container);
-	if (row->place == VST_NO_PLACE || !row->value || at_grow(t, row->place)) {
-		vst_places_give_back(&t->places, row->place);
-		vst_value_unref(row->value);
-		free(row);
-		return NULL;
-	}
-	row->number = number;
-	row->key = *key;
-	row->container = container;
-	container->rows++;
-	row->next = t->rows;
-	t->rows = row;
-	t->n_rows++;
-	t->by_number[number] = row;
-	t->at[row->place] = row;
-	return row;
-}
-
-struct vst_io_row *vst_io_table_at(const struct vst_io_table *t, __u32 place)
-{
-	return place < t->n_at ? t->at[place] : NULL;
-}
 
 static struct vst_seen *seen_of(struct vst_io_table *t, __u32 dev)
 {
@@ -144,6 +69,11 @@ static struct vst_seen *seen_of(struct vst_io_table *t, __u32 dev)
 	memset(seen, 0, sizeof(*seen));
 	seen->dev = dev;
 	return seen;
+}
+
+struct vst_io_row *vst_io_table_at(const struct vst_io_table *t, __u32 place)
+{
+	return place < t->n_at ? t->at[place] : NULL;
 }
 
 const struct vst_seen *vst_io_table_seen(const struct vst_io_table *t, __u32 dev)
@@ -183,7 +113,7 @@ static void row_counters(struct vst_io_table *t, struct vst_io_row *row, const s
 	__u32 slot;
 	int i;
 
-	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+	vst_for_each_slot (t, row, slot) {
 		counters_add(now->counter, &m->counters[slot]);
 		for (i = 0; i < VST_TIME__N; i++) {
 			now->time[i].sum_ns += m->counters[slot].time[i].sum_ns;
@@ -195,10 +125,15 @@ static void row_counters(struct vst_io_table *t, struct vst_io_row *row, const s
 	now->time[VST_TIME_LATENCY].sum_ns = now->time[VST_TIME_QUEUE].sum_ns + now->time[VST_TIME_DEVICE].sum_ns;
 	if (now->time[VST_TIME_LATENCY].max_ns < now->time[VST_TIME_DEVICE].max_ns)
 		now->time[VST_TIME_LATENCY].max_ns = now->time[VST_TIME_DEVICE].max_ns;
+	for (i = 0; row->past && i < VST_COUNTER__N; i++)
+		now->counter[i] += row->past->counter[i];
+	for (i = 0; row->past && i < VST_TIME__N; i++)
+		now->time[i].sum_ns += row->past->sum_ns[i];
 	more.ios = now->counter[VST_COUNTER_ios] - was->counter[VST_COUNTER_ios];
 	more.bytes = now->counter[VST_COUNTER_bytes] - was->counter[VST_COUNTER_bytes];
 	row->container->ios += more.ios;
 	row->container->bytes += more.bytes;
+	vst_container_touch(row->container, row->changed_at);
 	if (seen) {
 		seen->seen.ios += more.ios;
 		seen->seen.bytes += more.bytes;
@@ -295,7 +230,7 @@ static int read_hists(struct vst_io_table *t, const struct vst_maps *m)
 	int err = 0;
 
 	for (i = 0; i < t->n_dirty; i++)
-		for (next = t->slot_first[t->dirty[i]->number]; next; next = t->slot_next[next])
+		vst_for_each_slot (t, t->dirty[i], next)
 			bit_set(wanted, next);
 	t->n_cells = 0;
 	for (first = bit_next(wanted, 1, m->slots); first < m->slots && !err;
@@ -328,7 +263,7 @@ static void row_hists(struct vst_io_table *t, const struct vst_io_row *row,
 	const struct vst_cell *c, *end;
 	int time;
 
-	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+	vst_for_each_slot (t, row, slot) {
 		c = t->cells + t->slot_cells[slot].first;
 		for (end = c + t->slot_cells[slot].n; c < end; c++) {
 			bit_set(touched, c->bucket);
@@ -340,12 +275,29 @@ static void row_hists(struct vst_io_table *t, const struct vst_io_row *row,
 	/* what went to the driver directly did not wait: the shortest queue time */
 	bit_set(touched, 0);
 	t->sum[VST_TIME_QUEUE][0] += direct;
+	for (time = 0; row->past && time < VST_TIME__N; time++) {
+		for (bucket = 0; bucket < row->past->hist[time].n; bucket++) {
+			const struct vst_bucket *b = &row->past->hist[time].bucket[bucket];
+
+			bit_set(touched, b->index);
+			t->sum[time][b->index] += (__u32)b->n;
+		}
+	}
 	for (time = 0; time < VST_TIME__N; time++)
 		n[time] = vst_sparse_merge(&row->value->counts.time[time].hist, t->sum[time], touched, buckets[time]);
 	for (bucket = bit_next(touched, 0, VST_HIST_BUCKETS); bucket < VST_HIST_BUCKETS;
 	     bucket = bit_next(touched, bucket + 1, VST_HIST_BUCKETS))
 		for (time = 0; time < VST_TIME__N; time++)
 			t->sum[time][bucket] = 0;
+}
+
+/* v is stolen. */
+static void value_set(struct vst_io_table *t, struct vst_io_row *row, struct vst_snap_io *v)
+{
+	vst_value_unref(row->value);
+	row->value = v;
+	row->value_seq = t->seq;
+	t->changed[t->n_changed++] = row;
 }
 
 /* A new value in the place of the row's. */
@@ -370,9 +322,38 @@ static int row_read(struct vst_io_table *t, struct vst_io_row *row, const struct
 		v->counts.time[time].sum_ns = 0; /* the longest time stays */
 	}
 	row_counters(t, row, m, &v->counts);
-	vst_value_unref(row->value);
-	row->value = v;
+	value_set(t, row, v);
 	return 0;
+}
+
+/* The row's value, to be changed: that of this collection, or a copy of the one before. NULL: out of memory. */
+static struct vst_snap_io *value_again(struct vst_io_table *t, struct vst_io_row *row)
+{
+	const struct vst_snap_io *old = row->value;
+	struct vst_bucket *room;
+	struct vst_snap_io *v;
+	unsigned int sum = 0;
+	void *extra;
+	int time;
+
+	if (row->value_seq == t->seq)
+		return row->value;
+	for (time = 0; time < VST_TIME__N; time++)
+		sum += old->counts.time[time].hist.n;
+	v = vst_value_copy(VST_SNAP_IOS, old, sum * sizeof(*room), &extra);
+	if (!v)
+		return NULL;
+	for (time = 0, room = extra; time < VST_TIME__N; time++) {
+		const struct vst_sparse *h = &old->counts.time[time].hist;
+
+		if (!h->n)
+			continue;
+		memcpy(room, h->bucket, h->n * sizeof(*room));
+		v->counts.time[time].hist = (struct vst_sparse){ room, h->n };
+		room += h->n;
+	}
+	value_set(t, row, v);
+	return v;
 }
 
 /* --- collecting --- */
@@ -381,7 +362,6 @@ static int row_read(struct vst_io_table *t, struct vst_io_row *row, const struct
 static int find_dirty(struct vst_io_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
 {
 	__u32 slot, number;
-	const struct vst_key *key;
 	struct vst_io_row *row;
 	__u64 sum;
 
@@ -405,18 +385,10 @@ static int find_dirty(struct vst_io_table *t, const struct vst_maps *m, struct v
 		if (sum == t->slot_seen[slot])
 			continue;
 		t->slot_seen[slot] = sum;
-		row = t->by_number[number];
-		if (row && memcmp(&row->key, &m->row_keys[number], sizeof(row->key))) {
-			/* given to another key while it was still counted for the old one */
-			row->number = 0;
-			row = NULL;
-		}
-		if (!row) {
-			key = &m->row_keys[number];
-			row = row_new(t, number, key, vst_owners_of(owners, key, now));
-			if (!row)
-				return -ENOMEM;
-		}
+		row = vst_io_rows_of(t, number, m, owners, now);
+		if (!row)
+			return -ENOMEM;
+		t->numbers[number].changed_at = now;
 		if (row->changed_seq == t->seq)
 			continue;
 		row->changed_seq = t->seq;
@@ -460,6 +432,7 @@ int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes
 	int err;
 
 	t->seq++;
+	t->n_changed = 0;
 	err = find_dirty(t, m, owners, now);
 	err = err ?: read_hists(t, m);
 	for (i = 0; i < t->n_dirty && !err; i++)
@@ -471,62 +444,66 @@ int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes
 	return err;
 }
 
-/* --- taking back --- */
+/* --- what is in flight --- */
 
-#define RETIRE_DEAD 10.0 /* seconds after its owner's end */
-#define RETIRE_IDLE 60.0 /* seconds without I/O, if the table is nearly full */
-#define QUARANTINE 30.0	 /* a request in flight may still remember the row's number */
-
-static bool row_is_over(const struct vst_io_row *row, struct vst_owners *owners, bool crowded, double now)
+/* What the row has in flight, into its value. */
+static int in_flight_set(struct vst_io_table *t, struct vst_io_row *row)
 {
-	if (crowded && now - row->changed_at > RETIRE_IDLE)
-		return true;
-	return now - row->changed_at > RETIRE_DEAD && vst_owners_gone(owners, &row->key, now - RETIRE_DEAD);
+	struct vst_snap_io *v = value_again(t, row);
+
+	if (!v)
+		return -ENOMEM;
+	row->changed_seq = t->seq;
+	v->in_flight = row->in_flight.ios;
+	v->oldest_ns = row->in_flight.oldest_ns;
+	v->in_flight_sum = row->in_flight.sum_ns;
+	return 0;
 }
 
-static void row_take_back(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m)
+static int busy_add(struct vst_io_table *t, __u32 number, struct vst_io_row *row, double now)
 {
-	static const struct vst_hists zero_hists;
-	__u32 slot, next;
+	const struct vst_in_flight *f = &t->underway.row[number];
 
-	for (slot = t->slot_first[row->number]; slot; slot = next) {
-		next = t->slot_next[slot];
-		bpf_map_update_elem(m->hists_fd, &slot, &zero_hists, BPF_ANY);
-		memset(&m->counters[slot].pad, 0, sizeof(m->counters[slot]) - offsetof(struct vst_counters, pad));
-		__atomic_store_n(&m->counters[slot].tag, 0, __ATOMIC_RELEASE); /* from here on it is anybody's */
-		t->slot_row[slot] = 0;
-		t->slot_seen[slot] = 0;
-		t->slot_next[slot] = 0;
-		t->n_slots--;
-	}
-	t->slot_first[row->number] = 0;
-	t->by_number[row->number] = NULL;
-	bpf_map_update_elem(m->free_rows_fd, NULL, &row->number, BPF_ANY);
-	row->number = 0;
-	t->n_rows--;
+	if (!row)
+		return -ENOMEM;
+	if (!row->in_flight.parts)
+		t->busy[t->n_busy++] = row;
+	row->in_flight.ios += f->ios;
+	row->in_flight.parts += f->parts;
+	row->in_flight.sum_ns += f->sum_ns;
+	row->in_flight.old += f->old;
+	row->in_flight.old_ns += f->old_ns;
+	if (!row->in_flight.oldest_ns || (f->oldest_ns && f->oldest_ns < row->in_flight.oldest_ns))
+		row->in_flight.oldest_ns = f->oldest_ns;
+	row->changed_seq = t->seq;
+	row->changed_at = t->numbers[number].changed_at = now;
+	vst_container_touch(row->container, now);
+	return 0;
 }
 
-void vst_io_table_reclaim(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
-			  double now)
+int vst_io_table_in_flight(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			   __u64 now_ns)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
-	bool crowded = t->n_rows > VST_ROWS * 3 / 4 || t->n_slots > m->slots * 3 / 4;
-	struct vst_io_row *row, **at;
+	struct vst_io_underway *u = &t->underway;
+	int err = 0;
 
-	for (at = &t->rows; (row = *at);) {
-		if (row->number && !row->retired_at && row_is_over(row, owners, crowded, now)) {
-			bpf_map_delete_elem(m->rows_fd, &row->key);
-			row->retired_at = now;
-		} else if (row->number && row->retired_at && now - row->retired_at > QUARANTINE) {
-			row_take_back(t, row, m);
-		} else if (!row->number && (row->container->crowded_out ||
-					    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
-			*at = row->next;
-			row_free(t, row);
-			continue;
-		}
-		at = &row->next;
+	t->looks++;
+	vst_io_underway_scan(u, m->in_flight, now_ns);
+	if (u->undecided) {
+		vst_probes_decide_held(probes);
+		vst_io_underway_scan(u, m->in_flight, now_ns);
 	}
-	/* also where no row was retired: it bounds how long the probes believe what they remember */
-	__atomic_add_fetch(&m->state->epoch, 1, __ATOMIC_RELEASE);
+	/* also those that are not busy any more: their values say so */
+	for (unsigned int i = 0; i < t->n_busy; i++) {
+		t->busy[i]->in_flight = (struct vst_in_flight){ 0 };
+		err = in_flight_set(t, t->busy[i]) ?: err;
+	}
+	t->n_busy = 0;
+	for (unsigned int i = 0; i < u->n_touched && !err; i++)
+		err = busy_add(t, u->touched[i], vst_io_rows_of(t, u->touched[i], m, owners, (double)now_ns / 1e9),
+			       (double)now_ns / 1e9);
+	for (unsigned int i = 0; i < t->n_busy && !err; i++)
+		err = in_flight_set(t, t->busy[i]);
+	return err;
 }

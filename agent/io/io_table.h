@@ -12,21 +12,47 @@
 
 #include "agent/base/places.h"
 #include "agent/io/devices.h"
+#include "agent/io/io_underway.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
 #include "agent/snapshot.h"
 #include "vstor/abi.h"
 
+/* What a row is one of. All bytes count in comparisons. */
+struct vst_io_row_key {
+	const struct vst_container *container;
+	__u32 dev;
+	__u8 witness, op, kind, size, layer;
+	__u8 pad[7]; /* 0; without a name a copy need not have them */
+};
+
 struct vst_io_row {
-	__u32 place;  /* its index in a snapshot */
-	__u32 number; /* in the maps; 0: taken back */
-	struct vst_key key;
+	__u32 place;	    /* its index in a snapshot */
+	__u32 number;	    /* the first of its numbers in the maps, see io_rows.h; 0: all were taken back */
+	struct vst_key key; /* of that number */
 	struct vst_container *container;
 	struct vst_snap_io *value; /* what it has counted; not to be changed once it is in a snapshot */
 	__u64 changed_seq;	   /* the collection in which it changed last */
+	__u64 value_seq;	   /* the collection in which .value was made */
 	double changed_at;
-	double retired_at; /* its key was taken out of the map; 0: no */
+	double retired_at; /* the last of its numbers was given up; 0: it got one since */
+	struct vst_in_flight in_flight;
 	struct vst_io_row *next;
+	/* of io_rows.c only */
+	struct vst_io_past *past; /* counted under numbers that it has not any more; NULL: nothing, or it has none */
+	struct vst_io_row_key row_key;
+	UT_hash_handle hh; /* by .row_key */
+};
+
+/* A number of the maps, and to which row it belongs. */
+struct vst_io_number {
+	struct vst_io_row *row; /* NULL: not given out, as far as is known */
+	__u32 next;		/* of the same row; 0: there is none */
+	struct vst_key key;
+	double changed_at;
+	bool retired;	    /* its key was taken out of the map */
+	unsigned int looks; /* at what is in flight, since then, in which no request had it ... */
+	__u64 looked;	    /* ... and the last one, see vst_io_table.looks */
 };
 
 /* A bucket of the histograms that a slot has for each time. */
@@ -46,18 +72,26 @@ struct vst_seen {
 
 struct vst_io_table {
 	struct vst_io_row *rows; /* the newest first */
-	unsigned int n_rows;	 /* that have a number, and so a place in the maps */
+	unsigned int n_rows;	 /* numbers in use: places in the maps */
 	unsigned int n_slots;	 /* in use */
-	struct vst_io_row *by_number[VST_ROWS];
+	struct vst_io_number numbers[VST_ROWS];
+	struct vst_io_row *by_key;	/* uthash */
+	unsigned int moves;		/* of cgroups to other containers, so far */
+	__u64 looks;			/* at what is in flight, so far */
 	__u64 slot_seen[VST_SLOTS_MAX]; /* sum of a slot's counters when it was last read: moved or not */
 	__u32 slot_next[VST_SLOTS_MAX]; /* slots of one row, chained from ... */
 	__u32 slot_first[VST_ROWS];
 	__u16 slot_row[VST_SLOTS_MAX]; /* the row in whose chain it is; 0: none */
-	struct vst_io_row **dirty;     /* [VST_ROWS], those that the last collection found changed */
+	struct vst_io_row **dirty;     /* [VST_ROWS], those that the last collection found to have counted more */
 	unsigned int n_dirty;
+	struct vst_io_row **changed; /* [2 * VST_ROWS], those that have a new value for the next snapshot */
+	unsigned int n_changed;
 	struct vst_io_row **at; /* by .place */
 	__u32 n_at;
 	struct vst_places places;
+	struct vst_io_row **busy; /* [VST_ROWS], those that had something in flight at the last look */
+	unsigned int n_busy;
+	struct vst_io_underway underway; /* that look */
 	struct vst_seen *seen;
 	size_t n_seen;
 	__u64 seq;		 /* of collections */
@@ -78,11 +112,18 @@ int vst_io_table_new(struct vst_io_table **ret);
 void vst_io_table_free(struct vst_io_table *t);
 
 /*
- * now: monotonic seconds. Afterwards the rows in ->dirty have new values, which nobody else has yet. 0 or -errno; then those
+ * now: monotonic seconds. Afterwards the rows in ->changed have new values, which nobody else has yet. 0 or -errno; then those
  * of some rows may be as before, until they change again.
  */
 int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
 			 double now);
+
+/*
+ * After vst_io_table_collect(): what each row has in flight at now_ns. Makes the rows of which nothing has completed yet. A row
+ * with something in flight counts as changed. 0 or -ENOMEM.
+ */
+int vst_io_table_in_flight(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			   __u64 now_ns);
 
 /*
  * Once a tick, after collecting: takes back the rows of what is dead, so that the maps never fill up with it, and

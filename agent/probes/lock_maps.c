@@ -25,6 +25,13 @@ static void *memory_of(const struct bpf_map *map, size_t size)
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
+static void *part_of(int fd, size_t size, int prot)
+{
+	void *mem = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
 int vst_lock_maps_open(struct lock_bpf *skel, struct vst_lock_maps *m)
 {
 #define X(f, map, n)                                                                                                   \
@@ -33,6 +40,10 @@ int vst_lock_maps_open(struct lock_bpf *skel, struct vst_lock_maps *m)
 		goto fail;
 	TABLES(X)
 #undef X
+	m->open_fd = bpf_map__fd(skel->maps.vst_lock_own);
+	m->open_tags = part_of(m->open_fd, sizeof(((struct vst_lock_open *)NULL)->tag), PROT_READ | PROT_WRITE);
+	if (!m->open_tags)
+		goto fail;
 	m->rows = skel->bss->vst_lock_rows;
 	m->pairs = skel->bss->vst_lock_pairs;
 	m->classes_fd = bpf_map__fd(skel->maps.vst_lock_classes);
@@ -51,7 +62,19 @@ void vst_lock_maps_close(struct vst_lock_maps *m)
 		munmap((void *)m->f, sizeof(*m->f) * (n));
 	TABLES(X)
 #undef X
+	if (m->open_tags)
+		munmap((void *)m->open_tags, sizeof(((struct vst_lock_open *)NULL)->tag));
 	memset(m, 0, sizeof(*m));
+}
+
+const struct vst_lock_open *vst_lock_maps_waits(const struct vst_lock_maps *m)
+{
+	return part_of(m->open_fd, sizeof(struct vst_lock_open), PROT_READ);
+}
+
+void vst_lock_maps_waits_end(const struct vst_lock_open *open)
+{
+	munmap((void *)open, sizeof(*open));
 }
 
 void vst_lock_maps_forget(struct lock_bpf *skel)

@@ -208,10 +208,12 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->counters = map_memory(p->block->maps.vst_counters, sizeof(*m->counters) * m->slots);
 	if (!m->row_keys || !m->counters)
 		return -ENOMEM;
+	m->in_flight = (const __u64 *)p->block->bss->vst_in_flight;
 	m->rows_fd = bpf_map__fd(p->block->maps.vst_rows);
 	m->hists_fd = bpf_map__fd(p->block->maps.vst_hists);
 	m->lost_fd = bpf_map__fd(p->block->maps.vst_lost);
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
+	m->shares_fd = bpf_map__fd(p->block->maps.vst_shares);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
 	m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = -1;
 	m->state->blkio_hier = hiers->blkio;
@@ -219,7 +221,6 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->state->next_row = 1;
 	m->state->slot_mask = m->slots - 1;
 	m->state->page_shift = __builtin_ctzl(sysconf(_SC_PAGESIZE));
-	p->lock->rodata->vst_lock_memory_hier = hiers->memory;
 	return 0;
 }
 
@@ -502,6 +503,23 @@ void vst_probes_sweep(struct vst_probes *p)
 	shared_turn(p);
 	if (bpf_prog_test_run_opts(bpf_program__fd(p->block->progs.vst_sweep), &opts))
 		vst_debug("cannot run the sweep: %s", strerror(errno));
+}
+
+void vst_probes_decide_held(const struct vst_probes *p)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(p->block->progs.vst_held), &opts))
+		vst_debug("cannot look at requests that wait in a queue: %s", strerror(errno));
+}
+
+void vst_probes_look_lock(const struct vst_probes *p, __u64 lock, __u32 class)
+{
+	__u64 args[] = { lock, class };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args, .ctx_size_in = sizeof(args));
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(p->lock->progs.vst_lock_look), &opts))
+		vst_debug("cannot look at a lock: %s", strerror(errno));
 }
 
 const struct vst_maps *vst_probes_maps(const struct vst_probes *p)

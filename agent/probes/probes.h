@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kernel side: loads and attaches the probes, and says how they are. The table of them is vstor/probes.h. */
+/* The kernel side: loads and attaches the probes, and says how they are. The table of them is vstor/probe_list.h. */
 #ifndef VST_PROBES_H
 #define VST_PROBES_H
 
@@ -19,10 +19,12 @@ struct vst_maps {
 	struct vst_state *state;
 	const struct vst_key *row_keys; /* [VST_ROWS] */
 	struct vst_counters *counters;	/* [.slots] */
+	const __u64 *in_flight;		/* [VST_INFLIGHT_WORDS], see vstor/abi_inflight.h */
 	int rows_fd;
 	int hists_fd;
 	int lost_fd;
 	int free_rows_fd;
+	int shares_fd;
 	int events_fd;
 	unsigned int cpus;
 	__u32 slots;
@@ -91,6 +93,12 @@ int vst_probes_want_fsync(struct vst_probes *p, bool want);
 
 /* Counts what has ended without a completion that the probes were shown (loss no_end). Costs less than a millisecond. */
 void vst_probes_sweep(struct vst_probes *p);
+
+/* Decides the rows of requests that have waited in a queue for long. Costs a millisecond. */
+void vst_probes_decide_held(const struct vst_probes *p);
+
+/* Notes which object a lock of a class is of that somebody waits for; vst_lock_object_text() tells it then. */
+void vst_probes_look_lock(const struct vst_probes *p, __u64 lock, __u32 class);
 
 /* Looks the functions of vstor/abi_symbols.h up again, if modules came or went since. */
 void vst_probes_symbols(struct vst_probes *p);

@@ -45,6 +45,22 @@ static void find_tracepoints(const struct btf *btf, __u32 first, int args[VST_PR
 	}
 }
 
+/* The bit of bio.bi_flags with this name, in an enum that has none; 0: this kernel has no such bit. */
+static __u32 find_bio_flag(const struct btf *btf, const char *flag)
+{
+	__u32 n = btf__type_cnt(btf);
+
+	for (__u32 id = 1; id < n; id++) {
+		const struct btf_type *t = btf__type_by_id(btf, id);
+		const struct btf_enum *e = btf_is_enum(t) && !t->name_off ? btf_enum(t) : NULL;
+
+		for (__u32 i = 0; e && i < btf_vlen(t); i++)
+			if (e[i].val >= 0 && e[i].val < 16 && !strcmp(btf__name_by_offset(btf, e[i].name_off), flag))
+				return 1U << e[i].val;
+	}
+	return 0;
+}
+
 /* Is another row, before this one, about the same module? */
 static bool module_was_read(int i)
 {
@@ -102,6 +118,7 @@ int vst_probes_find(struct vst_probes *p)
 		return -errno;
 	memset(args, -1, sizeof(args));
 	find_tracepoints(kernel, 1, args);
+	p->maps.state->bio_traced = find_bio_flag(kernel, "BIO_TRACE_COMPLETION");
 	find_in_modules(kernel, args);
 	find_syscalls(kernel, args);
 	btf__free(kernel);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The state of the probes of vstor/probes.h: for probes*.c only. */
+/* The state of the probes of vstor/probe_list.h: for probes*.c only. */
 #ifndef VST_PROBES_PRIV_H
 #define VST_PROBES_PRIV_H
 
@@ -10,7 +10,7 @@
 
 #include "agent/probes/probes.h"
 #include "agent/probes/symbols.h"
-#include "vstor/probes.h"
+#include "vstor/probe_list.h"
 
 extern const struct vst_object_row {
 	const char *name;

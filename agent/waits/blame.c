@@ -11,6 +11,7 @@ struct vst_blame {
 	struct vst_blame_pair *pairs;
 	struct vst_blame_pair *added; /* chained by .next_added */
 	unsigned int n;
+	unsigned int n_going; /* pairs in which somebody waits */
 };
 
 int vst_blame_new(struct vst_wait_rows *rows, struct vst_blame **ret)
@@ -32,6 +33,7 @@ static void pair_free(struct vst_blame *b, struct vst_blame_pair *p)
 		at = &(*at)->next_added;
 	if (p->added)
 		*at = p->next_added;
+	b->n_going -= p->waiting > 0;
 	HASH_DEL(b->pairs, p);
 	vst_wait_row_end(b->rows, &p->row);
 	b->n--;
@@ -72,8 +74,19 @@ static struct vst_blame_pair *pair_of(struct vst_blame *b, const struct vst_blam
 	return p;
 }
 
-void vst_blame_add(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
-		   const struct vst_container *holder, __u64 waits, double ns, double now)
+static void mark(struct vst_blame *b, struct vst_blame_pair *p, double now)
+{
+	p->row.changed_at = now;
+	if (p->added)
+		return;
+	p->added = true;
+	p->next_added = b->added;
+	b->added = p;
+}
+
+/* NULL: no memory. */
+static struct vst_blame_pair *pair_for(struct vst_blame *b, enum vst_wait_type type, __u32 dev,
+				       const struct vst_container *waiter, const struct vst_container *holder)
 {
 	struct vst_blame_key key = { (struct vst_container *)waiter, (struct vst_container *)holder,
 				     (__u64)type << 32 | dev };
@@ -83,16 +96,55 @@ void vst_blame_add(struct vst_blame *b, enum vst_wait_type type, __u32 dev, cons
 		key.holder = &vst_waits_others;
 		p = pair_of(b, &key);
 	}
+	return p;
+}
+
+void vst_blame_add(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
+		   const struct vst_container *holder, __u64 waits, double ns, double now)
+{
+	struct vst_blame_pair *p = pair_for(b, type, dev, waiter, holder);
+
 	if (!p)
 		return;
 	p->waits += waits;
 	p->ns += ns;
-	p->row.changed_at = now;
-	if (p->added)
+	mark(b, p, now);
+}
+
+void vst_blame_goes_on(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
+		       const struct vst_container *holder, __u32 tasks, __u64 oldest_ns, double ns, double now)
+{
+	struct vst_blame_pair *p = pair_for(b, type, dev, waiter, holder);
+
+	if (!p)
 		return;
-	p->added = true;
-	p->next_added = b->added;
-	b->added = p;
+	if (!p->goes_on) {
+		b->n_going += !p->waiting;
+		p->waiting = 0;
+		p->oldest_ns = oldest_ns;
+		p->goes_on = true;
+	}
+	p->ns += ns;
+	p->waiting += tasks;
+	if (oldest_ns < p->oldest_ns)
+		p->oldest_ns = oldest_ns;
+	mark(b, p, now);
+}
+
+/* Nobody has said any more that these waits go on. */
+static void end_waiting(struct vst_blame *b)
+{
+	struct vst_blame_pair *p;
+
+	for (p = b->n_going ? b->pairs : NULL; p; p = p->hh.next) {
+		if (p->waiting && !p->goes_on) {
+			p->waiting = 0;
+			p->oldest_ns = 0;
+			b->n_going--;
+			mark(b, p, p->row.changed_at);
+		}
+		p->goes_on = false;
+	}
 }
 
 void vst_blame_collect(struct vst_blame *b, struct vst_devices *devices)
@@ -101,6 +153,7 @@ void vst_blame_collect(struct vst_blame *b, struct vst_devices *devices)
 	struct vst_snap_wait *w;
 	char name[64];
 
+	end_waiting(b);
 	for (p = b->added; p; p = next) {
 		next = p->next_added;
 		w = vst_wait_row_change(b->rows, &p->row, 0);
@@ -108,6 +161,8 @@ void vst_blame_collect(struct vst_blame *b, struct vst_devices *devices)
 			return; /* the rest at the next tick */
 		w->waits = p->waits;
 		w->total_ns = (__u64)p->ns;
+		w->waiting = p->waiting;
+		w->oldest_ns = p->oldest_ns;
 		vst_devices_name(devices, (__u32)p->key.resource, name, sizeof(name));
 		vst_wait_row_texts(&p->row, &(struct vst_wait_texts){ .name = name, .evidence = "share" });
 		p->added = false;

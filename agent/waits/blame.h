@@ -24,7 +24,10 @@ struct vst_blame_pair {
 	struct vst_blame_key key;
 	__u64 waits;
 	double ns;
-	bool added; /* to it, since its value was made */
+	__u32 waiting; /* now */
+	__u64 oldest_ns;
+	bool goes_on; /* said so since its value was made */
+	bool added;   /* to it, since its value was made */
 	struct vst_blame_pair *next_added;
 	UT_hash_handle hh; /* by .key */
 };
@@ -38,6 +41,12 @@ void vst_blame_free(struct vst_blame *b);
 /* Adds a part of a wait; what cannot be added for want of memory is counted. now: monotonic seconds. */
 void vst_blame_add(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
 		   const struct vst_container *holder, __u64 waits, double ns, double now);
+
+/*
+ * The same of a wait that goes on: adds what has passed of it, and tells until vst_blame_collect() how many wait and since when.
+ */
+void vst_blame_goes_on(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
+		       const struct vst_container *holder, __u32 tasks, __u64 oldest_ns, double ns, double now);
 
 /* Makes new values of the pairs that were added to. */
 void vst_blame_collect(struct vst_blame *b, struct vst_devices *devices);

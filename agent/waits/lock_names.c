@@ -245,6 +245,10 @@ enum vst_lock_named_by vst_lock_name(struct vst_lock_btf *btf, const struct vst_
 		snprintf(buf, VST_LOCK_NAME, "%.*s", (int)strcspn(class->name, " "), class->name);
 		return VST_LOCK_BY_SYMBOL;
 	}
+	if (class->kind == VST_LOCK_KIND_FREEZE) {
+		snprintf(buf, VST_LOCK_NAME, "super_block.s_writers");
+		return VST_LOCK_BY_FIELD;
+	}
 	*ret_opaque = class->kind == VST_LOCK_KIND_SLAB;
 	if (name_by_caller(class, type, slabs, buf))
 		return VST_LOCK_BY_CALLER;

@@ -103,7 +103,8 @@ static void *look(void *arg)
 
 	for (struct lock_look *l = n->looks; btf && l < n->looks + n->n_looks; l++) {
 		l->by = vst_lock_name(btf, &l->class, l->type, l->slabs, l->name, &l->opaque);
-		if (l->class.kind == VST_LOCK_KIND_STATIC || vst_lock_name_route(btf, l->name, l->type, &l->route))
+		if (l->class.kind == VST_LOCK_KIND_STATIC || l->class.kind == VST_LOCK_KIND_FREEZE ||
+		    vst_lock_name_route(btf, l->name, l->type, &l->route))
 			l->route.kind = VST_LOCK_OBJECT_NONE;
 	}
 	vst_lock_btf_free(btf);

@@ -6,29 +6,12 @@
 #include <bpf/bpf.h>
 
 #include "agent/waits/lock_objects.h"
-#include "agent/waits/locks.h"
+#include "agent/waits/locks_priv.h"
 #include "agent/io/sparse.h"
 
 #define RETIRE_DEAD 10.0 /* seconds after its owner's end */
 #define RETIRE_IDLE 60.0 /* seconds without a wait, if the table is half full */
 #define QUARANTINE 2.0	 /* a run of the probe that found the place before it was taken back has long ended */
-
-struct vst_locks {
-	struct vst_wait_rows *wait_rows;
-	struct vst_lock_row *rows;
-	struct vst_lock_blame *blames;
-	struct vst_lock_naming *naming;
-	/* by place in the maps */
-	struct vst_lock_row *row_at[VST_LOCK_ROWS];
-	__u16 row_next[VST_LOCK_ROWS]; /* place + 1 of the next one of the same row */
-	__u64 row_seen[VST_LOCK_ROWS]; /* waits when it was last read */
-	struct vst_lock_blame *blame_at[VST_LOCK_PAIRS];
-	__u16 blame_next[VST_LOCK_PAIRS];
-	__u64 blame_seen[VST_LOCK_PAIRS];
-	double row_retired[VST_LOCK_ROWS], blame_retired[VST_LOCK_PAIRS]; /* 0: no */
-	unsigned int n_rows, n_blames;					  /* places in use */
-	unsigned int named;						  /* changes of names that the rows show */
-};
 
 /* Of a key of numbers; in a tick with thousands of new rows uthash's own takes longer than the rest. */
 static unsigned int hash_of(const void *key, size_t size)
@@ -51,8 +34,10 @@ int vst_locks_new(struct vst_wait_rows *rows, struct vst_locks **ret)
 	if (!l)
 		return -ENOMEM;
 	l->wait_rows = rows;
-	err = vst_lock_naming_new(&l->naming);
+	l->open = calloc(VST_LOCK_OPEN_MAX, sizeof(*l->open));
+	err = l->open ? vst_lock_naming_new(&l->naming) : -ENOMEM;
 	if (err) {
+		free(l->open);
 		free(l);
 		return err;
 	}
@@ -87,6 +72,9 @@ void vst_locks_free(struct vst_locks *l)
 	HASH_ITER(hh, l->blames, b, next_b)
 	blame_free(l, b);
 	vst_lock_naming_free(l->naming);
+	free(l->open);
+	free(l->on_rows);
+	free(l->on_blames);
 	free(l);
 }
 
@@ -127,6 +115,8 @@ static void name_set(struct vst_locks *l, struct vst_wait_row *row, __u64 what)
 {
 	const struct vst_lock_named *named = vst_lock_naming_get(l->naming, what);
 
+	if (row->value->type == VST_WAIT_FREEZE) /* named after its file system */
+		return;
 	row->value->named_by = named->by;
 	vst_wait_row_texts(row, &(struct vst_wait_texts){ .name = named->name });
 }
@@ -141,14 +131,16 @@ static int rename_all(struct vst_locks *l)
 	if (l->named == changes)
 		return 0;
 	for (row = l->rows; row; row = row->hh.next) {
-		if (!strcmp(row->row.value->name, vst_lock_naming_get(l->naming, row->key.what)->name))
+		if (row->row.value->type == VST_WAIT_FREEZE ||
+		    !strcmp(row->row.value->name, vst_lock_naming_get(l->naming, row->key.what)->name))
 			continue;
 		if (!vst_wait_row_change(l->wait_rows, &row->row, 0))
 			return -ENOMEM;
 		name_set(l, &row->row, row->key.what);
 	}
 	for (b = l->blames; b; b = b->hh.next) {
-		if (!strcmp(b->row.value->name, vst_lock_naming_get(l->naming, b->key.what)->name))
+		if (b->row.value->type == VST_WAIT_FREEZE ||
+		    !strcmp(b->row.value->name, vst_lock_naming_get(l->naming, b->key.what)->name))
 			continue;
 		if (!vst_wait_row_change(l->wait_rows, &b->row, 0))
 			return -ENOMEM;
@@ -158,26 +150,46 @@ static int rename_all(struct vst_locks *l)
 	return 0;
 }
 
+/* Fills in a row of a new key. A lock that only a freeze holds stands for the file system that is frozen. 0 or -ENOMEM. */
+static int row_init(struct vst_locks *l, struct vst_wait_row *row, enum vst_wait_side side, __u64 what,
+		    struct vst_container *waiter, struct vst_container *holder, const struct vst_lock_maps *m)
+{
+	__u32 id = VST_LOCK_WHAT_CLASS(what), type = VST_LOCK_WHAT_TYPE(what);
+	struct vst_lock_class class = { 0 };
+	bool freeze;
+
+	freeze = type == VST_LOCK_PERCPU_RWSEM && !bpf_map_lookup_elem(m->classes_fd, &id, &class) &&
+		 class.kind == VST_LOCK_KIND_FREEZE;
+	if (vst_wait_row_init(l->wait_rows, row, freeze ? VST_WAIT_FREEZE : VST_WAIT_LOCK, side, waiter, holder))
+		return -ENOMEM;
+	row->value->lock_type = type;
+	if (!freeze) {
+		name_set(l, row, what);
+		return 0;
+	}
+	class.name[sizeof(class.name) - 1] = 0;
+	row->value->dev = (__u32) class.a;
+	vst_wait_row_texts(row, &(struct vst_wait_texts){ .name = class.name });
+	return 0;
+}
+
 /* --- rows --- */
 
-static struct vst_lock_row *row_of(struct vst_locks *l, const struct vst_lock_counters *c, struct vst_owners *owners,
-				   double now)
+struct vst_lock_row *vst_locks_row_of(struct vst_locks *l, const struct vst_lock_maps *m, __u64 owner, __u64 what,
+				      struct vst_owners *owners, double now)
 {
-	struct vst_lock_row_key whole = { c->owner, VST_LOCK_WHAT_NO_CPU(c->what) };
+	struct vst_lock_row_key whole = { owner, VST_LOCK_WHAT_NO_CPU(what) };
 	struct vst_lock_row *row;
 
 	HASH_FIND_BYHASHVALUE(hh, l->rows, &whole, sizeof(whole), hash_of(&whole, sizeof(whole)), row);
 	if (row)
 		return row;
 	row = calloc(1, sizeof(*row));
-	if (!row || vst_wait_row_init(l->wait_rows, &row->row, VST_WAIT_LOCK, VST_WAIT_OF_WAITER,
-				      container_of_owner(owners, c->owner, now), NULL)) {
+	if (!row || row_init(l, &row->row, VST_WAIT_OF_WAITER, what, container_of_owner(owners, owner, now), NULL, m)) {
 		free(row);
 		return NULL;
 	}
 	row->key = whole;
-	row->row.value->lock_type = VST_LOCK_WHAT_TYPE(whole.what);
-	name_set(l, &row->row, whole.what);
 	HASH_ADD_BYHASHVALUE(hh, l->rows, key, sizeof(row->key), hash_of(&row->key, sizeof(row->key)), row);
 	return row;
 }
@@ -232,8 +244,9 @@ static int row_read(struct vst_locks *l, struct vst_lock_row *row, const struct 
 	if (n)
 		memcpy(v->times.hist.bucket, all, n * sizeof(*all));
 	v->waits = waits;
-	v->total_ns = v->times.sum_ns = total;
+	v->times.sum_ns = total;
 	v->times.max_ns = max;
+	vst_locks_ended(&row->on, total, v);
 	return 0;
 }
 
@@ -241,7 +254,9 @@ static int row_read(struct vst_locks *l, struct vst_lock_row *row, const struct 
 static struct vst_lock_row *row_at(struct vst_locks *l, const struct vst_lock_maps *m, struct vst_owners *owners,
 				   __u32 at, double now)
 {
-	struct vst_lock_row *row = l->row_at[at] ?: row_of(l, &m->rows[at], owners, now);
+	struct vst_lock_row *row = l->row_at[at];
+
+	row = row ?: vst_locks_row_of(l, m, m->rows[at].owner, m->rows[at].what, owners, now);
 
 	if (!row || l->row_at[at])
 		return row;
@@ -285,27 +300,24 @@ static int collect_rows(struct vst_locks *l, const struct vst_lock_maps *m, stru
 
 /* --- pairs --- */
 
-static struct vst_lock_blame *blame_of(struct vst_locks *l, const struct vst_lock_pair *p, struct vst_owners *owners,
-				       double now)
+struct vst_lock_blame *vst_locks_blame_of(struct vst_locks *l, const struct vst_lock_maps *m, __u64 waiter,
+					  __u64 holder, __u64 what, struct vst_owners *owners, double now)
 {
-	struct vst_lock_who key = { p->waiter, p->holder, VST_LOCK_WHAT_NO_CPU(p->what) };
+	struct vst_lock_who key = { waiter, holder, VST_LOCK_WHAT_NO_CPU(what) };
 	struct vst_lock_blame *b;
 
 	HASH_FIND_BYHASHVALUE(hh, l->blames, &key, sizeof(key), hash_of(&key, sizeof(key)), b);
 	if (b)
 		return b;
 	b = calloc(1, sizeof(*b));
-	if (!b || vst_wait_row_init(l->wait_rows, &b->row, VST_WAIT_LOCK, VST_WAIT_OF_PAIR,
-				    container_of_owner(owners, key.waiter, now),
-				    container_of_owner(owners, key.holder, now))) {
+	if (!b || row_init(l, &b->row, VST_WAIT_OF_PAIR, what, container_of_owner(owners, waiter, now),
+			   container_of_owner(owners, holder, now), m)) {
 		free(b);
 		return NULL;
 	}
 	b->key = key;
-	b->row.value->lock_type = VST_LOCK_WHAT_TYPE(key.what);
 	vst_wait_row_texts(&b->row, &(struct vst_wait_texts){
 					    .evidence = vst_lock_evidence_name(VST_LOCK_WHAT_EVIDENCE(key.what)) });
-	name_set(l, &b->row, key.what);
 	HASH_ADD_BYHASHVALUE(hh, l->blames, key, sizeof(b->key), hash_of(&b->key, sizeof(b->key)), b);
 	return b;
 }
@@ -313,16 +325,17 @@ static struct vst_lock_blame *blame_of(struct vst_locks *l, const struct vst_loc
 static int blame_read(struct vst_locks *l, struct vst_lock_blame *b, const struct vst_lock_maps *m)
 {
 	struct vst_snap_wait *v = vst_wait_row_change(l->wait_rows, &b->row, 0);
+	__u64 ended = b->at.old_ns;
 	__u32 at;
 
 	if (!v)
 		return -ENOMEM;
 	v->waits = b->at.old_waits;
-	v->total_ns = b->at.old_ns;
 	for (at = b->at.first; at; at = l->blame_next[at - 1]) {
 		v->waits += __atomic_load_n(&m->pairs[at - 1].waits, __ATOMIC_RELAXED);
-		v->total_ns += __atomic_load_n(&m->pairs[at - 1].ns, __ATOMIC_RELAXED);
+		ended += __atomic_load_n(&m->pairs[at - 1].ns, __ATOMIC_RELAXED);
 	}
+	vst_locks_ended(&b->on, ended, v);
 	return 0;
 }
 
@@ -341,7 +354,10 @@ static void stack_take(struct vst_lock_blame *b, const struct vst_lock_maps *m)
 static struct vst_lock_blame *blame_at(struct vst_locks *l, const struct vst_lock_maps *m, struct vst_owners *owners,
 				       __u32 at, double now)
 {
-	struct vst_lock_blame *b = l->blame_at[at] ?: blame_of(l, &m->pairs[at], owners, now);
+	struct vst_lock_blame *b = l->blame_at[at];
+	const struct vst_lock_pair *p = &m->pairs[at];
+
+	b = b ?: vst_locks_blame_of(l, m, p->waiter, p->holder, p->what, owners, now);
 
 	if (!b || l->blame_at[at])
 		return b;
@@ -385,15 +401,30 @@ static int collect_blames(struct vst_locks *l, const struct vst_lock_maps *m, st
 	return err;
 }
 
+/*
+ * The tables change while they are read. What has ended is read until none of the waits that are taken for going on has ended
+ * meanwhile: then none is counted twice, and none is left out.
+ */
+#define TRIES 8
+
 int vst_locks_collect(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now)
 {
 	const struct vst_lock_maps *m = &vst_probes_maps(probes)->lock;
-	int err;
+	int err, on, tries = 0;
+	bool stay;
 
 	if (!m->pairs)
 		return 0;
-	err = collect_rows(l, m, owners, now);
-	err = err ?: collect_blames(l, m, owners, now);
+	vst_locks_open_find(l, probes, (__u64)(now * 1e9));
+	do {
+		err = collect_rows(l, m, owners, now);
+		err = err ?: collect_blames(l, m, owners, now);
+		stay = vst_lock_open_stay(l->open, &l->n_open);
+	} while (!err && !stay && ++tries < TRIES);
+	if (!stay)
+		l->n_open = 0; /* that busy, nobody waits for long */
+	on = vst_locks_open_collect(l, probes, owners, (__u64)(now * 1e9));
+	err = err ?: on;
 	return err ?: rename_all(l);
 }
 
@@ -471,7 +502,8 @@ static void reclaim_rows(struct vst_locks *l, const struct vst_lock_maps *m, str
 	}
 	HASH_ITER(hh, l->rows, row, next)
 	{
-		if (!row->at.n && (now - row->row.changed_at > VST_KEEP_DEAD || row->row.waiter->crowded_out))
+		if (!row->at.n && !row->on.listed &&
+		    (now - row->row.changed_at > VST_KEEP_DEAD || row->row.waiter->crowded_out))
 			row_free(l, row);
 	}
 }
@@ -514,8 +546,9 @@ static void reclaim_blames(struct vst_locks *l, const struct vst_lock_maps *m, s
 	}
 	HASH_ITER(hh, l->blames, b, next)
 	{
-		if (!b->at.n && (now - b->row.changed_at > VST_KEEP_DEAD || b->row.waiter->crowded_out ||
-				 b->row.holder->crowded_out))
+		if (!b->at.n && !b->on.listed &&
+		    (now - b->row.changed_at > VST_KEEP_DEAD || b->row.waiter->crowded_out ||
+		     b->row.holder->crowded_out))
 			blame_free(l, b);
 	}
 }

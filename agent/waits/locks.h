@@ -14,6 +14,7 @@
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
 #include "agent/waits/wait_rows.h"
+#include "agent/waits/waiting.h"
 #include "vstor/abi_locks.h"
 
 struct vst_lock_row_key {
@@ -34,10 +35,18 @@ struct vst_lock_places {
 	__u64 old_waits, old_ns; /* counted in places that were taken back */
 };
 
+/* What goes on, and what that makes of the time of waits that have ended. */
+struct vst_lock_going_on {
+	__u64 ended_ns;
+	struct vst_waiting waiting;
+	bool listed; /* somebody waits, or did at the last look */
+};
+
 struct vst_lock_row {
 	struct vst_wait_row row;
 	struct vst_lock_row_key key;
 	struct vst_lock_places at;
+	struct vst_lock_going_on on;
 	struct vst_lock_hist *old_hist; /* of places that were taken back; NULL: none was */
 	struct vst_lock_longest longest;
 	UT_hash_handle hh; /* by .key */
@@ -52,6 +61,7 @@ struct vst_lock_blame {
 	struct vst_wait_row row;
 	struct vst_lock_who key;
 	struct vst_lock_places at;
+	struct vst_lock_going_on on;
 	struct vst_lock_longest longest;
 	UT_hash_handle hh; /* by .key */
 };
@@ -67,6 +77,9 @@ int vst_locks_collect(struct vst_locks *l, const struct vst_probes *probes, stru
 
 /* Once a tick, after collecting: takes back the places of what is dead or idle, and forgets what was kept long enough. */
 void vst_locks_reclaim(struct vst_locks *l, const struct vst_probes *probes, struct vst_owners *owners, double now);
+
+/* Since when the one that waits longest for a lock does; 0: nobody waits. */
+__u64 vst_locks_oldest_ns(const struct vst_locks *l);
 
 /* For iteration with uthash's ->hh.next. */
 const struct vst_lock_row *vst_locks_rows(const struct vst_locks *l);

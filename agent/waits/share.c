@@ -91,7 +91,7 @@ size_t vst_share_parties(const struct vst_share_model *m, struct vst_share_work 
 {
 	struct vst_share_party *p = NULL;
 	size_t parties = 0, i;
-	double base;
+	double base, wait;
 
 	qsort(work, n, n ? sizeof(*work) : 1, by_who);
 	for (i = 0; i < n; i++) {
@@ -105,9 +105,10 @@ size_t vst_share_parties(const struct vst_share_model *m, struct vst_share_work 
 		}
 		base = vst_share_base(m, work[i].op, (double)work[i].bytes / (double)work[i].ios);
 		p->waits += work[i].ios;
-		p->wait_ns += (double)work[i].queue_ns;
+		wait = (double)work[i].queue_ns;
 		if (base > 0)
-			p->wait_ns += fmax(0, (double)work[i].device_ns - SLACK * base * (double)work[i].ios);
+			wait += fmax(0, (double)work[i].device_ns - SLACK * base * (double)work[i].ios);
+		p->wait_ns += fmax(0, wait - (double)work[i].paid_ns);
 		p->limit_ns += (double)work[i].queue_ns + (double)work[i].device_ns;
 		p->weight += cost_of(m, &work[i]) * (double)work[i].ios;
 	}

@@ -23,6 +23,7 @@ struct vst_share_work {
 	const void *who;
 	__u8 op; /* enum vst_op */
 	__u64 ios, bytes, queue_ns, device_ns;
+	__u64 paid_ns; /* of these times: divided already, while the requests were under way */
 };
 
 /* A container in a window. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/base/self.h"
+#include "agent/io/io_rows.h"
 #include "agent/waits/share.h"
 #include "agent/waits/waits_disk.h"
 
@@ -26,6 +27,13 @@ struct row_state {
 	bool listed;
 	struct work_seen seen;
 	double worked_at;
+	double served_ns; /* what the disk did for it in its last window with work, */
+	double served_at; /* which ended then */
+	/* of requests that are under way for long, or whose end was not seen yet */
+	__u64 paid_ns; /* charged */
+	double paid_at;
+	__u32 old;     /* how many they were then */
+	__u64 rest_ns; /* of those that have ended since: still to be charged */
 };
 
 /* A row of a disk. The table may free it at any time: then there is none with this id at the place. */
@@ -51,6 +59,7 @@ struct vst_waits_disk {
 	struct vst_share_work *work; /* for one window */
 	struct vst_share_party *parties;
 	size_t cap;
+	const struct vst_container *nobody;
 	double cost; /* of a peek, seconds */
 	bool contended;
 };
@@ -155,6 +164,72 @@ static int scratch(struct vst_waits_disk *w, size_t n)
 	return 0;
 }
 
+/* --- requests that the disk does not answer --- */
+
+#define MEANWHILE 1.5 /* seconds; a tick, and what it takes */
+
+/* f: what is still under way; NULL: they have ended. */
+static void old_add(struct vst_blame *b, const struct vst_io_row *row, const struct vst_container *holder,
+		    const struct vst_in_flight *f, double ns, double now)
+{
+	if (f)
+		vst_blame_goes_on(b, VST_WAIT_DEVICE, row->key.dev, row->container, holder, f->old, f->oldest_ns, ns,
+				  now);
+	else
+		vst_blame_add(b, VST_WAIT_DEVICE, row->key.dev, row->container, holder, 1, ns, now);
+}
+
+/*
+ * Charges what has passed since the last tick of old requests of a row. It is because of those who were served by this disk
+ * meanwhile, by the disk's time; if nobody was, the disk itself does not answer, and that is nobody's.
+ */
+static void old_charge(struct vst_waits_disk *w, const struct vst_io_table *t, const struct vst_io_row *row,
+		       struct vst_blame *b, const struct vst_in_flight *f, double ns, double now)
+{
+	struct disk *d = disk_of(w, row->key.dev, now);
+	double served = 0;
+
+	for (int pass = 0; d && pass < 2; pass++) {
+		for (size_t i = 0; i < d->n; i++) {
+			const struct vst_io_row *by = vst_io_table_at(t, d->rows[i].place);
+			const struct row_state *state = &w->state[d->rows[i].place];
+
+			if (!by || by->value->id != d->rows[i].id || now - state->served_at > MEANWHILE ||
+			    !(state->served_ns > 0))
+				continue;
+			if (!pass)
+				served += state->served_ns;
+			else
+				old_add(b, row, by->container, f, ns * state->served_ns / served, now);
+		}
+		if (!(served > 0))
+			break;
+	}
+	if (!(served > 0))
+		old_add(b, row, w->nobody, f, ns, now);
+}
+
+/* A request that takes long is charged as its time passes; at its end that much is paid already. */
+static int old_requests(struct vst_waits_disk *w, const struct vst_io_table *t, struct vst_blame *b, double now)
+{
+	for (unsigned int i = 0; i < t->n_busy; i++) {
+		const struct vst_io_row *row = t->busy[i];
+		const struct vst_in_flight *f = &row->in_flight;
+		struct row_state *state;
+
+		if (!f->old_ns || !*row->container->cgroup) /* nobody knows who waits */
+			continue;
+		state = state_of(w, row);
+		if (!state)
+			return -ENOMEM;
+		old_charge(w, t, row, b, f, f->old_ns > state->paid_ns ? (double)(f->old_ns - state->paid_ns) : 0, now);
+		state->paid_ns = f->old_ns > state->paid_ns ? f->old_ns : state->paid_ns;
+		state->paid_at = now;
+		state->old = f->old;
+	}
+	return 0;
+}
+
 /* --- a window --- */
 
 /* What a row counted until now. */
@@ -167,7 +242,10 @@ static struct work_seen row_now(const struct vst_io_table *t, const struct vst_i
 	if (!m || !row->number)
 		return (struct work_seen){ c->counter[VST_COUNTER_ios], c->counter[VST_COUNTER_bytes],
 					   c->time[VST_TIME_QUEUE].sum_ns, c->time[VST_TIME_DEVICE].sum_ns };
-	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
+	if (row->past)
+		s = (struct work_seen){ row->past->counter[VST_COUNTER_ios], row->past->counter[VST_COUNTER_bytes],
+					row->past->sum_ns[VST_TIME_QUEUE], row->past->sum_ns[VST_TIME_DEVICE] };
+	vst_for_each_slot (t, row, slot) {
 		const struct vst_counters *now = &m->counters[slot];
 
 		s.ios += __atomic_load_n(&now->ios, __ATOMIC_RELAXED);
@@ -199,6 +277,25 @@ static void add(void *arg, const struct vst_share_party *waiter, const void *hol
 		vst_blame_add(a->blame, VST_WAIT_DEVICE, a->dev, who, holder, waiter->waits, ns, a->now);
 }
 
+static __u64 at_most(__u64 a, __u64 b)
+{
+	return a < b ? a : b;
+}
+
+/* Requests that took long may have ended: most of their time is paid, and the rest is what has passed since the last tick. */
+static void work_pay(struct vst_share_work *work, struct row_state *state, double now)
+{
+	__u64 all = work->queue_ns + work->device_ns, rest;
+
+	if (!state->paid_ns)
+		return;
+	work->paid_ns = at_most(all, state->paid_ns);
+	state->paid_ns -= work->paid_ns;
+	rest = at_most(all - work->paid_ns, (__u64)(state->old * (now - state->paid_at) * 1e9));
+	work->paid_ns += rest;
+	state->rest_ns += rest;
+}
+
 /* Adds what a row did in the window to the list of work; false: it did nothing for so long that the disk forgets it. */
 static bool row_work(struct vst_waits_disk *w, const struct vst_io_table *t, const struct vst_io_row *row,
 		     const struct vst_maps *m, size_t *n, double now)
@@ -207,17 +304,36 @@ static bool row_work(struct vst_waits_disk *w, const struct vst_io_table *t, con
 	struct work_seen s = row_now(t, row, m), *was = &state->seen;
 
 	if (s.ios > was->ios) {
-		w->work[(*n)++] = (struct vst_share_work){ .who = row->container,
-							   .op = row->key.op,
-							   .ios = s.ios - was->ios,
-							   .bytes = more(s.bytes, was->bytes),
-							   .queue_ns = more(s.queue_ns, was->queue_ns),
-							   .device_ns = more(s.device_ns, was->device_ns) };
+		struct vst_share_work *work = &w->work[(*n)++];
+
+		*work = (struct vst_share_work){ .who = row->container,
+						 .op = row->key.op,
+						 .ios = s.ios - was->ios,
+						 .bytes = more(s.bytes, was->bytes),
+						 .queue_ns = more(s.queue_ns, was->queue_ns),
+						 .device_ns = more(s.device_ns, was->device_ns) };
+		work_pay(work, state, now);
+		if (row->key.layer != VST_LAYER_LEAF) /* its disks have the rest, see docs/blame.md */
+			--*n;
+		state->served_ns = (double)more(work->device_ns, work->paid_ns);
+		state->served_at = now;
 		*was = s;
 		state->worked_at = now;
 	}
 	state->listed = now - state->worked_at <= IDLE;
 	return state->listed;
+}
+
+/* What was left of requests that took long, when they ended. */
+static void rest_charge(struct vst_waits_disk *w, const struct vst_io_table *t, const struct vst_io_row *row,
+			struct vst_blame *b, double now)
+{
+	struct row_state *state = &w->state[row->place];
+
+	if (!state->rest_ns)
+		return;
+	old_charge(w, t, row, b, NULL, (double)state->rest_ns, now);
+	state->rest_ns = 0;
 }
 
 /* Ends the window. m: the counters are read themselves; NULL: as the table has them. */
@@ -243,6 +359,8 @@ static void disk_window(struct vst_waits_disk *w, struct disk *d, const struct v
 	}
 	d->n = kept;
 	d->since = now;
+	for (i = 0; i < kept; i++)
+		rest_charge(w, t, vst_io_table_at(t, d->rows[i].place), b, now);
 	d->latency = ios ? all_ns / (double)ios / 1e9 : 0;
 	if (!ios)
 		return;
@@ -277,6 +395,12 @@ double vst_waits_disk_pause(const struct vst_waits_disk *w)
 	return w->contended ? vst_waits_disk_pace(w->cost) : 0;
 }
 
+/* Has it requests that take long? */
+static bool is_old(const struct vst_io_row *row)
+{
+	return row->in_flight.old_ns;
+}
+
 /* Puts a row that moved into its disk's list. */
 static int row_list(struct vst_waits_disk *w, const struct vst_io_row *row, struct disk **d, double now)
 {
@@ -295,14 +419,16 @@ static int row_list(struct vst_waits_disk *w, const struct vst_io_row *row, stru
 	return 0;
 }
 
-int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_io_table *t, struct vst_blame *b, double now)
+int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_io_table *t, struct vst_blame *b,
+			   const struct vst_container *nobody, double now)
 {
 	struct disk *d = NULL;
 	int err = 0;
 
-	for (unsigned int i = 0; i < t->n_dirty && !err; i++)
-		if (t->dirty[i]->key.layer == VST_LAYER_LEAF)
-			err = row_list(w, t->dirty[i], &d, now);
+	w->nobody = nobody;
+	for (unsigned int i = 0; i < t->n_changed && !err; i++)
+		if (t->changed[i]->key.layer == VST_LAYER_LEAF || is_old(t->changed[i]))
+			err = row_list(w, t->changed[i], &d, now);
 	w->contended = false;
 	for (d = w->disks; d < w->disks + w->n; d++) {
 		if (d->n && is_due(d, now))
@@ -311,7 +437,7 @@ int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_io_table *
 			d->since = now;
 		w->contended = w->contended || now - d->contended_at < IDLE;
 	}
-	return err;
+	return err ?: old_requests(w, t, b, now);
 }
 
 void vst_waits_disk_peek(struct vst_waits_disk *w, const struct vst_io_table *t, const struct vst_maps *m,

@@ -14,8 +14,12 @@ struct vst_waits_disk;
 int vst_waits_disk_new(struct vst_waits_disk **ret);
 void vst_waits_disk_free(struct vst_waits_disk *w);
 
-/* After vst_io_table_collect(). now: monotonic seconds, when that began. 0 or -ENOMEM. */
-int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_io_table *t, struct vst_blame *b, double now);
+/*
+ * After vst_io_table_collect() and vst_io_table_in_flight(). nobody: stands for a disk that serves nobody. now: monotonic seconds,
+ * when collecting began. 0 or -ENOMEM.
+ */
+int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_io_table *t, struct vst_blame *b,
+			   const struct vst_container *nobody, double now);
 
 /* Between two ticks: disks that are fought for, from the counters themselves. */
 void vst_waits_disk_peek(struct vst_waits_disk *w, const struct vst_io_table *t, const struct vst_maps *m,

@@ -74,6 +74,7 @@ static const struct by_parent {
 	{ "qemu.slice", ".scope", NUMBER, VST_CGKIND_CONTAINER, VST_RUNTIME_VM }, /* Proxmox */
 	{ "garden", "", UUID, VST_CGKIND_CONTAINER, VST_RUNTIME_GARDEN },
 	{ "mesos", "", UUID, VST_CGKIND_CONTAINER, VST_RUNTIME_MESOS },
+	{ "htcondor", "", NAME, VST_CGKIND_CONTAINER, VST_RUNTIME_HTCONDOR }, /* BASE_CGROUP's default */
 };
 
 /* How far the walk has come. */
@@ -313,6 +314,19 @@ static bool try_nomad(struct walk *w, struct vst_cgpath *r)
 	return true;
 }
 
+/* .../slurmstepd.scope/job_101 (cgroup v2; the scope may have the node's name before it), /slurm[_<node>]/uid_0/job_101 */
+static bool try_slurm(struct walk *w, struct vst_cgpath *r)
+{
+	struct span id = w->comp;
+
+	if (!strip(&id, "job_", "") || !has_form(id, NUMBER))
+		return false;
+	if (!ends(w->parent, "slurmstepd.scope") && !(begins(w->parent, "uid_") && begins(w->first, "slurm")))
+		return false;
+	found(w, r, VST_CGKIND_CONTAINER, VST_RUNTIME_SLURM, w->comp);
+	return true;
+}
+
 /* An id alone: what is above it has to tell whose it is. */
 static bool try_bare(struct walk *w, struct vst_cgpath *r)
 {
@@ -385,7 +399,7 @@ static void component(struct walk *w, struct vst_cgpath *r)
 	if (is(w->comp, "nomad") || is(w->comp, "nomad.slice"))
 		w->nomad = true;
 	if (!try_colons(w, r) && !try_pod(w, r) && !try_prefix(w, r) && !try_parent(w, r) && !try_nomad(w, r) &&
-	    !try_bare(w, r))
+	    !try_slurm(w, r) && !try_bare(w, r))
 		try_unit(w, r);
 	if (w->container_len != container) {
 		/* Whose pod it is was told above; what comes below is another kubelet's. */
@@ -449,6 +463,26 @@ int vst_cgpath_parse_len(const char *path, size_t len, struct vst_cgpath *ret)
 int vst_cgpath_parse(const char *path, struct vst_cgpath *ret)
 {
 	return vst_cgpath_parse_len(path, path ? strlen(path) : 0, ret);
+}
+
+bool vst_cgpath_delegate(struct vst_cgpath *cg, size_t path_len)
+{
+	/* systemd's documentation of delegation and the services themselves: udevd, nspawn, podman, container engines */
+	static const char *const own[] = { "init", "init.scope", "supervisor", "payload", "runtime", "udev",
+					   "main", "manager",	 "daemon",     "control", ".control" };
+	struct walk w = { .pos = cg->scope_len };
+	size_t i;
+
+	if (cg->kind != VST_CGKIND_UNIT || !next(&w, cg->path, path_len))
+		return false;
+	if (is(w.comp, ".") || is(w.comp, ".."))
+		return false;
+	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (is(w.comp, own[i]))
+			return false;
+	cg->id_len = (size_t)(w.comp.p + w.comp.len - cg->id);
+	cg->scope_len = w.pos;
+	return true;
 }
 
 const char *vst_cgkind_name(enum vst_cgkind kind)

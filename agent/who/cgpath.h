@@ -5,6 +5,7 @@
 #ifndef VSTOR_CGPATH_H
 #define VSTOR_CGPATH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* X(ENUM, "name", "what it is") */
@@ -33,6 +34,8 @@
 	X(GARDEN, "garden")                                                                                            \
 	X(MESOS, "mesos")                                                                                              \
 	X(NOMAD, "nomad")                                                                                              \
+	X(SLURM, "slurm")                                                                                              \
+	X(HTCONDOR, "htcondor")                                                                                        \
 	X(ECS, "ecs")                                                                                                  \
 	X(SYSTEMD, "systemd")
 
@@ -81,6 +84,13 @@ int vst_cgpath_parse(const char *path, struct vst_cgpath *ret);
 
 /* The same of the first len bytes, none of which is NUL: vst_cgpath_parse_len(cg.path, cg.outer_len, &outer). */
 int vst_cgpath_parse_len(const char *path, size_t len, struct vst_cgpath *ret);
+
+/*
+ * The unit in *cg is marked: systemd has delegated the tree below it, and whoever runs in it makes cgroups there for what it
+ * manages. So a cgroup directly below the unit is told apart, as "unit/cgroup", with all that is below it; unless it has a
+ * name under which services keep their own processes. True: *cg is that cgroup now.
+ */
+bool vst_cgpath_delegate(struct vst_cgpath *cg, size_t path_len);
 
 const char *vst_cgkind_name(enum vst_cgkind kind);
 const char *vst_runtime_name(enum vst_runtime_type runtime);

@@ -1,160 +1,117 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "agent/who/cgpath.h"
 #include "agent/base/log.h"
-#include "agent/who/owners.h"
-#include "agent/who/runtime.h"
+#include "agent/who/owners_priv.h"
 
-#define SCAN_DEPTH 32
-#define ROOT_CGROUP 1	/* its id, in every hierarchy: a mount of another one shows a part of the tree */
-#define ASK_FIRST 0.05	/* seconds; doubled each time ... */
-#define ASK_LAST 60.0	/* ... up to this, then never again */
-#define ASK_AT_ONCE 100 /* in one tick: each takes 20 to 50 us, the others wait for the next */
+#define KEEP_CROWDED                                                                                                   \
+	10.0 /* seconds that a cgroup stays known after its end, if its account has taken half of its places */
 
-/*
- * A place of the table of cgroups, open addressing. Not uthash: with thousands of containers each step of a chain misses the
- * processor's caches, and the first tick of 1,000 of them takes thousands of look-ups.
- */
-struct cgroup {
-	__u64 key;		 /* id << 2 | hierarchy; 0: nothing here, nor further on */
-	struct vst_container *c; /* NULL: it was forgotten */
-	double ended;		 /* 0: it exists */
-	unsigned int scan;	 /* the last that found it */
-};
+/* --- from a path to a container --- */
 
-struct vst_owners {
-	char root[64];
-	struct vst_runtime *runtime;
-	struct cgroup *cgroups;
-	unsigned int places, used, n_cgroups; /* a power of 2; those with a key; with a container */
-	struct vst_container *containers;
-	struct vst_container *ask_next; /* where the last tick stopped asking; NULL: at the first */
-	struct vst_container *nobody;
-	unsigned int scan;
-	bool scan_partial; /* there is more than the last scan could look at */
-	bool crowded;	   /* and it was said */
-};
-
-/* --- containers --- */
-
-static void container_free(struct vst_container *c)
+static struct vst_container *find_path(struct vst_owners *o, const char *path, size_t len)
 {
-	free(c->cgroup);
-	free(c->display);
-	free(c->ns);
-	free(c->pod);
-	free(c->name);
-	free(c->image);
-	free(c->id);
-	free(c->runtime);
-	free(c);
-}
+	struct vst_container *c;
 
-static void set(char **field, const char *value)
-{
-	char *copy;
-
-	if (*field && !strcmp(*field, value))
-		return;
-	copy = strdup(value);
-	if (!copy)
-		return;
-	free(*field);
-	*field = copy;
-}
-
-static void container_names(struct vst_container *c, const struct vst_names *names)
-{
-	char display[VST_DISPLAY_MAX];
-
-	vst_names_display(names, display, sizeof(display));
-	set(&c->display, names->kind == VST_CGKIND_HOST ? "host" : display);
-	set(&c->ns, names->ns);
-	set(&c->pod, names->pod);
-	set(&c->name, names->name);
-	set(&c->image, names->image);
-	set(&c->runtime, vst_runtime_name(names->runtime));
-	c->changed++;
-	c->listed = names->kind == VST_CGKIND_CONTAINER || names->kind == VST_CGKIND_UNIT;
-}
-
-/* What its runtime calls it, or what the path says until that is known. */
-static void container_ask(struct vst_owners *o, struct vst_container *c, double now)
-{
-	struct vst_cgpath cg;
-	struct vst_names names;
-	int err;
-
-	c->ask_at = 0;
-	if (vst_cgpath_parse(c->cgroup, &cg))
-		return;
-	vst_names_from_path(&cg, &names);
-	err = o->runtime ? vst_runtime_lookup(o->runtime, &cg, &names) : 0;
-	container_names(c, &names);
-	/* a file can come after the cgroup; of what has ended already, this was the last look */
-	if (err != -ENOENT || c->ended)
-		return;
-	c->pause = c->pause ? c->pause * 2 : ASK_FIRST;
-	if (c->pause <= ASK_LAST)
-		c->ask_at = now + c->pause;
-}
-
-static struct vst_container *container_new(const char *cgroup, const char *display)
-{
-	struct vst_container *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
-	c->cgroup = strdup(cgroup);
-	c->display = strdup(display);
-	c->ns = strdup("");
-	c->pod = strdup("");
-	c->name = strdup("");
-	c->image = strdup("");
-	c->id = strdup("");
-	c->runtime = strdup("");
-	if (!c->cgroup || !c->display || !c->ns || !c->pod || !c->name || !c->image || !c->id || !c->runtime) {
-		container_free(c);
-		return NULL;
-	}
+	HASH_FIND(hh, o->containers, len ? path : "/", len ?: 1, c);
 	return c;
 }
 
-static struct vst_container *container_of_path(struct vst_owners *o, const char *path, double now)
+/* True: *cg is a cgroup that is told apart from the unit in which it is, because the unit's tree is delegated. */
+static bool delegate(struct vst_owners *o, struct vst_cgpath *cg, size_t len)
 {
-	char scope[VST_EVENT_PATH + 1], id[VST_NAME_MAX];
+	struct vst_container *unit;
+	bool delegated;
+
+	if (cg->kind != VST_CGKIND_UNIT || cg->scope_len >= len)
+		return false;
+	unit = find_path(o, cg->path, cg->scope_len);
+	if (unit && unit->delegated != DELEGATED_UNKNOWN)
+		delegated = unit->delegated == DELEGATED;
+	else
+		delegated = vst_owners_is_delegated(o, cg->path, cg->scope_len);
+	if (unit)
+		unit->delegated = delegated ? DELEGATED : NOT_DELEGATED;
+	return delegated && vst_cgpath_delegate(cg, len);
+}
+
+static struct vst_container *container_add(struct vst_owners *o, const struct vst_cgpath *cg, bool child, __u64 account,
+					   long maker, double now)
+{
+	char id[VST_NAME_MAX], *scope;
 	struct vst_container *c;
+
+	scope = cg->scope_len ? strndup(cg->path, cg->scope_len) : strdup("/");
+	c = scope ? vst_container_new(o, scope, "") : NULL;
+	free(scope);
+	if (!c)
+		return NULL;
+	c->account = vst_owners_account_get(o, account);
+	if (!c->account) {
+		vst_container_free(c);
+		return NULL;
+	}
+	c->account->containers++;
+	if (cg->id) {
+		snprintf(id, sizeof(id), "%.*s", (int)(cg->id_len < sizeof(id) ? cg->id_len : sizeof(id) - 1), cg->id);
+		c->id = strdup(id) ?: c->id;
+	}
+	c->maker = maker;
+	c->since = now;
+	c->delegated = child ? DELEGATED_CHILD : DELEGATED_UNKNOWN;
+	HASH_ADD_KEYPTR(hh, o->containers, c->cgroup, strlen(c->cgroup), c);
+	vst_container_name(o, c, now);
+	return c;
+}
+
+static void container_forget(struct vst_owners *o, struct vst_container *c)
+{
+	if (o->ask_next == c)
+		o->ask_next = c->hh.next;
+	HASH_DEL(o->containers, c);
+	if (c->account) {
+		c->account->containers--;
+		vst_owners_account_put(o, c->account);
+	}
+	vst_container_free(c);
+}
+
+/* The same cgroup again: a unit, or a container that keeps its id, was started anew. */
+static void container_again(struct vst_owners *o, struct vst_container *c, double now)
+{
+	c->ended = 0;
+	c->not_visible = false;
+	c->crowded_out = false;
+	c->since = now;
+	c->restarts++;
+	c->changed++;
+	c->pause = 0;
+	if (c->delegated != DELEGATED_CHILD)
+		c->delegated = DELEGATED_UNKNOWN;
+	vst_container_name(o, c, now);
+}
+
+struct vst_container *vst_owners_find(struct vst_owners *o, const char *path)
+{
+	struct vst_container *c = NULL;
 	struct vst_cgpath cg;
 	size_t len;
 
 	if (vst_cgpath_parse(path, &cg))
 		return NULL;
-	len = cg.scope_len < sizeof(scope) ? cg.scope_len : sizeof(scope) - 1;
-	memcpy(scope, path, len);
-	scope[len] = 0;
-	if (!len)
-		strcpy(scope, "/");
-	HASH_FIND_STR(o->containers, scope, c);
-	if (c)
-		return c;
-	c = container_new(scope, "");
-	if (!c)
-		return NULL;
-	if (cg.id) {
-		snprintf(id, sizeof(id), "%.*s", (int)(cg.id_len < sizeof(id) ? cg.id_len : sizeof(id) - 1), cg.id);
-		set(&c->id, id);
+	/* the innermost one that is known: a cgroup of its own, or the container around it */
+	for (len = strlen(path); !c; len--) {
+		while (len && path[len - 1] == '/')
+			len--;
+		c = find_path(o, path, len);
+		if (!len)
+			break;
+		while (len && path[len - 1] != '/')
+			len--;
 	}
-	c->since = now;
-	HASH_ADD_KEYPTR(hh, o->containers, c->cgroup, strlen(c->cgroup), c);
-	container_ask(o, c, now);
 	return c;
 }
 
@@ -209,275 +166,234 @@ static struct cgroup *cgroup_find(const struct vst_owners *o, __u64 hier, __u64 
 	return cg && cg->c ? cg : NULL;
 }
 
-static struct cgroup *cgroup_add(struct vst_owners *o, __u64 hier, __u64 id, struct vst_container *c)
+/* Is it the directory that is the container's identity, and not one below it? */
+static void container_ino(struct vst_container *c, __u64 hier, __u64 id, const char *path)
+{
+	if (strcmp(c->cgroup, path) || (c->ino && hier == VST_HIER_MEMORY))
+		return;
+	if (c->ino && c->alive && hier != VST_HIER_UNIFIED)
+		return;
+	c->ino = id;
+	c->changed++;
+}
+
+static struct cgroup *cgroup_add(struct vst_owners *o, __u64 hier, __u64 id, struct vst_container *c,
+				 struct vst_owners_account *account)
 {
 	struct cgroup *cg;
 
-	if (!c || places_grow(o))
+	if (places_grow(o))
 		return NULL;
 	cg = place_of(o, key_of(hier, id));
 	o->used += !cg->key;
 	o->n_cgroups++;
-	*cg = (struct cgroup){ .key = key_of(hier, id), .c = c };
+	o->n_users += account->id != VST_ACCOUNT_SYSTEM;
+	account->cgroups++;
+	*cg = (struct cgroup){ .key = key_of(hier, id), .c = c, .account = account };
 	c->alive++;
 	c->cgroups++;
 	return cg;
 }
 
-/* The same cgroup again: a unit, or a container that keeps its id, was started anew. */
-static void container_again(struct vst_owners *o, struct vst_container *c, double now)
+/* It was renamed, or one above it: it is another container's now. What it did stays with the one that it was. */
+static void cgroup_move(struct vst_owners *o, struct cgroup *cg, struct vst_container *to, double now)
 {
-	c->ended = 0;
-	c->crowded_out = false;
-	c->since = now;
-	c->restarts++;
-	c->pause = 0;
-	container_ask(o, c, now);
+	o->moves++;
+	cg->c->cgroups--;
+	if (!cg->ended && !--cg->c->alive)
+		cg->c->ended = now;
+	cg->c = to;
+	to->cgroups++;
+	to->alive += !cg->ended;
 }
 
-static struct cgroup *cgroup_made(struct vst_owners *o, __u64 hier, __u64 id, const char *path, double now)
+struct cgroup *vst_owners_cgroup(struct vst_owners *o, __u64 hier, __u64 id, const char *path, long maker, double now)
 {
 	struct cgroup *cg = cgroup_find(o, hier, id);
+	struct vst_owners_account *account;
+	struct vst_container *c;
+	size_t len = strlen(path);
+	struct vst_cgpath p;
+	__u64 whose;
+	bool child;
 
-	if (cg)
+	if (vst_cgpath_parse(path, &p))
+		return NULL;
+	whose = vst_owners_account_of(&p, len, maker);
+	child = delegate(o, &p, len);
+	c = find_path(o, path, p.scope_len);
+	if (cg && c == cg->c)
 		return cg;
-	cg = cgroup_add(o, hier, id, container_of_path(o, path, now));
-	if (cg && cg->c->ended)
-		container_again(o, cg->c, now);
-	return cg;
+	account = vst_owners_account_get(o, whose);
+	if (!account)
+		return NULL;
+	if (!cg && vst_owners_is_full(o, account)) {
+		vst_owners_overflow_add(o, account);
+		vst_owners_account_put(o, account);
+		return NULL;
+	}
+	c = c ?: container_add(o, &p, child, whose, maker, now);
+	if (c && c->ended)
+		container_again(o, c, now);
+	if (c && cg)
+		cgroup_move(o, cg, c, now);
+	else if (c)
+		cg = cgroup_add(o, hier, id, c, account);
+	if (c && cg) {
+		cg->plain = (p.kind == VST_CGKIND_UNIT && !child) || p.kind == VST_CGKIND_HOST;
+		vst_owners_plain_set(o, cg);
+		vst_owners_share_set(o, cg, &p);
+		container_ino(c, hier, id, path);
+	}
+	vst_owners_account_put(o, account);
+	return c ? cg : NULL;
 }
 
-static void cgroup_gone(struct cgroup *cg, double now)
+void vst_owners_cgroup_gone(struct cgroup *cg, double now)
 {
 	if (cg->ended)
 		return;
 	cg->ended = now;
-	if (!--cg->c->alive)
+	if (!--cg->c->alive) {
 		cg->c->ended = now;
+		cg->c->changed++;
+	}
+}
+
+/* A path that is longer than an event: the kernel has the rest, if the cgroup still exists; else a mark shows that it is cut. */
+static void long_path(struct vst_owners *o, const struct vst_event_cgroup *event, double now)
+{
+	char path[4096];
+
+	if (vst_owners_path(o, event->hier, event->id, path, sizeof(path)))
+		snprintf(path, sizeof(path), "%s...", event->path);
+	vst_owners_cgroup(o, event->hier, event->id, path, event->maker, now);
 }
 
 void vst_owners_event(struct vst_owners *o, const struct vst_event_cgroup *event, double now)
 {
 	struct cgroup *cg;
 
-	if (event->type == VST_EVENT_CGROUP_MKDIR) {
-		cgroup_made(o, event->hier, event->id, event->path, now);
-	} else if (event->type == VST_EVENT_CGROUP_RMDIR) {
+	switch (event->type) {
+	case VST_EVENT_CGROUP_MKDIR:
+		if (strnlen(event->path, sizeof(event->path)) + 1 >= sizeof(event->path))
+			long_path(o, event, now);
+		else
+			vst_owners_cgroup(o, event->hier, event->id, event->path, event->maker, now);
+		break;
+	case VST_EVENT_CGROUP_RMDIR:
 		cg = cgroup_find(o, event->hier, event->id);
 		if (cg)
-			cgroup_gone(cg, now);
+			vst_owners_cgroup_gone(cg, now);
+		break;
+	case VST_EVENT_CGROUP_RENAME: /* all that is below it has another path, too */
+		vst_owners_scan_soon(o, now);
+		break;
 	}
+}
+
+/*
+ * An id of which no event told and that no scan found. It may exist: its event was lost, or vstord sees a part of the tree
+ * only, and the kernel knows the path. If it cannot be looked at, it may live on or have ended.
+ */
+static struct vst_container *unknown(struct vst_owners *o, __u64 hier, __u64 id, double now)
+{
+	char path[4096], name[64];
+	struct vst_container *c;
+	struct cgroup *cg;
+	int err;
+
+	snprintf(name, sizeof(name), "cgroup-%llu", (unsigned long long)id);
+	HASH_FIND_STR(o->containers, name, c);
+	if (c && !c->not_visible)
+		return c;
+	err = c ? -EPERM : vst_owners_path(o, hier, id, path, sizeof(path));
+	cg = err ? NULL : vst_owners_cgroup(o, hier, id, path, 0, now);
+	if (cg)
+		return cg->c;
+	if (!err) /* no place for it */
+		return o->overflow;
+	if (!c && HASH_COUNT(o->containers) >= VST_CGROUPS_MAX)
+		return o->overflow;
+	c = c ?: vst_container_new(o, name, name);
+	if (!c || c->since > 0)
+		return c ?: o->nobody;
+	c->since = now;
+	/* where all is seen, it has come and gone */
+	c->not_visible = err != -ENOENT && !o->mount[hier].whole;
+	c->ended = c->not_visible ? 0 : now;
+	HASH_ADD_KEYPTR(hh, o->containers, c->cgroup, strlen(c->cgroup), c);
+	return c;
 }
 
 struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *key, double now)
 {
-	struct vst_container *c;
 	struct cgroup *cg;
-	char name[64];
 
 	if (key->witness == VST_WITNESS_NONE)
 		return o->nobody;
+	if (key->owner == VST_OWNER_OVERFLOW)
+		return o->overflow;
 	cg = cgroup_find(o, key->hier, key->owner);
-	if (cg)
-		return cg->c;
-	/* neither scanned nor made since: an event was lost, and the cgroup is gone again */
-	snprintf(name, sizeof(name), "cgroup-%llu", (unsigned long long)key->owner);
-	HASH_FIND_STR(o->containers, name, c);
-	if (c)
-		return c;
-	c = container_new(name, name);
-	if (!c)
-		return o->nobody;
-	c->since = c->ended = now;
-	HASH_ADD_KEYPTR(hh, o->containers, c->cgroup, strlen(c->cgroup), c);
-	return c;
+	return cg ? cg->c : unknown(o, key->hier, key->owner, now);
 }
 
 bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double before)
 {
 	struct cgroup *cg;
 
-	if (key->witness == VST_WITNESS_NONE)
+	if (key->witness == VST_WITNESS_NONE || key->owner == VST_OWNER_OVERFLOW)
 		return false;
 	cg = cgroup_find(o, key->hier, key->owner);
 	return !cg || (cg->ended && cg->ended < before);
 }
 
-/* --- the scan --- */
-
-static void scan_found(struct vst_owners *o, __u64 hier, __u64 id, const char *path, double now)
-{
-	struct cgroup *cg = cgroup_made(o, hier, id, path, now);
-
-	if (cg)
-		cg->scan = o->scan;
-}
-
-static void scan_dir(struct vst_owners *o, int dir_fd, __u64 hier, const char *path, int depth, double now)
-{
-	char child[VST_EVENT_PATH];
-	struct dirent *e;
-	struct stat st;
-	DIR *dir;
-	int fd;
-
-	dir = fdopendir(dir_fd);
-	if (!dir) {
-		o->scan_partial = true;
-		close(dir_fd);
-		return;
-	}
-	while ((e = readdir(dir))) {
-		if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (snprintf(child, sizeof(child), "%s/%s", path, e->d_name) >= (int)sizeof(child)) {
-			o->scan_partial = true;
-			continue;
-		}
-		fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd < 0) {
-			o->scan_partial = o->scan_partial || errno != ENOENT;
-			continue;
-		}
-		if (fstat(fd, &st)) {
-			close(fd);
-			continue;
-		}
-		scan_found(o, hier, st.st_ino, child, now);
-		if (depth < SCAN_DEPTH) {
-			scan_dir(o, fd, hier, child, depth + 1, now);
-		} else {
-			o->scan_partial = true;
-			close(fd);
-		}
-	}
-	closedir(dir);
-}
-
-static bool has_word(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (; *list; list += strcspn(list, ","), list += *list == ',')
-		if (!strncmp(list, word, n) && (!list[n] || list[n] == ',' || list[n] == '\n'))
-			return true;
-	return false;
-}
-
-/* One line of mountinfo: a cgroup hierarchy that counts owners? */
-static bool mount_hier(char *line, char **ret_where, __u64 *ret_hier)
-{
-	char *dash = strstr(line, " - "), *where, type[32], options[512];
-	int i;
-
-	if (!dash || sscanf(dash, " - %31s %*s %511s", type, options) != 2)
-		return false;
-	if (!strcmp(type, "cgroup2"))
-		*ret_hier = VST_HIER_UNIFIED;
-	else if (!strcmp(type, "cgroup") && has_word(options, "blkio"))
-		*ret_hier = VST_HIER_BLKIO;
-	else if (!strcmp(type, "cgroup") && has_word(options, "memory"))
-		*ret_hier = VST_HIER_MEMORY;
-	else
-		return false;
-	where = line;
-	for (i = 0; i < 4; i++) { /* mount id, parent id, device, root */
-		where = strchr(where, ' ');
-		if (!where)
-			return false;
-		where++;
-	}
-	*strchr(where, ' ') = 0;
-	*ret_where = where;
-	return true;
-}
-
-/* What was known and is not there any more: its end was not told. */
-static void scan_sweep(struct vst_owners *o, __u64 hier, double now)
-{
-	struct cgroup *cg;
-
-	for (cg = o->cgroups; cg < o->cgroups + o->places; cg++)
-		if (cg->c && (cg->key & 3) == hier && cg->scan != o->scan)
-			cgroup_gone(cg, now);
-}
-
-int vst_owners_scan(struct vst_owners *o, double now)
-{
-	char path[PATH_MAX], line[4096], *where;
-	struct stat st;
-	__u64 hier;
-	FILE *f;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/proc/self/mountinfo", o->root);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	o->scan++;
-	while (fgets(line, sizeof(line), f)) {
-		if (!mount_hier(line, &where, &hier))
-			continue;
-		fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		scan_found(o, hier, ROOT_CGROUP, "/", now);
-		o->scan_partial = fstat(fd, &st) || st.st_ino != ROOT_CGROUP;
-		scan_dir(o, fd, hier, "", 0, now);
-		if (!o->scan_partial)
-			scan_sweep(o, hier, now);
-	}
-	fclose(f);
-	return 0;
-}
-
-int vst_owners_hiers(const char *root, struct vst_hiers *ret)
-{
-	char path[PATH_MAX], line[256], name[64];
-	unsigned int id;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/proc/cgroups", root);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	ret->blkio = ret->memory = VST_HIER_UNIFIED;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%63s %u", name, &id) != 2 || !id)
-			continue;
-		if (!strcmp(name, "blkio"))
-			ret->blkio = VST_HIER_BLKIO;
-		else if (!strcmp(name, "memory"))
-			ret->memory = VST_HIER_MEMORY;
-	}
-	fclose(f);
-	return 0;
-}
-
 /* --- the whole --- */
+
+static struct vst_container *own_new(struct vst_owners *o, const char *display)
+{
+	struct vst_container *c = vst_container_new(o, "", display);
+
+	if (c)
+		c->own = true;
+	return c;
+}
 
 int vst_owners_new(const char *root, struct vst_owners **ret)
 {
 	struct vst_owners *o = calloc(1, sizeof(*o));
+	int err;
 
 	if (!o)
 		return -ENOMEM;
+	o->shares_fd = -1;
 	snprintf(o->root, sizeof(o->root), "%s", root);
-	o->nobody = container_new("", "unattributed");
-	if (!o->nobody) {
-		free(o);
-		return -ENOMEM;
+	o->nobody = own_new(o, "unattributed");
+	o->overflow = own_new(o, "overflow");
+	err = o->nobody && o->overflow ? vst_lookups_new(*root ? root : "/", &o->lookups) : -ENOMEM;
+	if (err) {
+		vst_owners_free(o);
+		return err;
 	}
-	o->runtime = vst_runtime_new(*root ? root : "/");
-	if (!o->runtime)
-		vst_warn("cannot open %s: %s; containers are shown by their ids", *root ? root : "/", strerror(errno));
 	*ret = o;
 	return 0;
 }
 
 static bool is_over(double ended, double now)
 {
-	return ended && now - ended >= VST_KEEP_DEAD;
+	return ended > 0 && now - ended >= VST_KEEP_DEAD;
+}
+
+static void cgroup_forget(struct vst_owners *o, struct cgroup *cg)
+{
+	cg->c->cgroups--;
+	cg->c = NULL;
+	o->plain_gone += cg->plain;
+	o->n_cgroups--;
+	o->n_users -= cg->account->id != VST_ACCOUNT_SYSTEM;
+	cg->account->cgroups--;
+	vst_owners_account_put(o, cg->account);
+	cg->account = NULL;
 }
 
 static void forget_cgroups(struct vst_owners *o, double now)
@@ -485,13 +401,19 @@ static void forget_cgroups(struct vst_owners *o, double now)
 	struct cgroup *cg;
 
 	for (cg = o->cgroups; cg < o->cgroups + o->places; cg++) {
-		/* a container that lives on makes and removes cgroups inside it for years */
-		if (!cg->c || (!is_over(cg->ended, now) && !cg->c->crowded_out))
+		if (!cg->c)
 			continue;
-		cg->c->cgroups--;
-		cg->c = NULL;
-		o->n_cgroups--;
+		/* a container that lives on makes and removes cgroups inside it for years */
+		if (is_over(cg->ended, now) || cg->c->crowded_out ||
+		    (cg->ended > 0 && now - cg->ended >= KEEP_CROWDED && vst_owners_is_crowded(o, cg->account)))
+			cgroup_forget(o, cg);
 	}
+}
+
+/* Its cgroup was never seen: it is over when it has done nothing for so long. */
+static bool is_forgotten(const struct vst_container *c, double now)
+{
+	return c->not_visible && now - c->active_at >= VST_KEEP_DEAD && now - c->since >= VST_KEEP_DEAD;
 }
 
 static void forget_containers(struct vst_owners *o, double now)
@@ -500,29 +422,10 @@ static void forget_containers(struct vst_owners *o, double now)
 
 	HASH_ITER(hh, o->containers, c, next)
 	{
-		if ((!is_over(c->ended, now) && !c->crowded_out) || c->rows || c->cgroups)
+		if ((!is_over(c->ended, now) && !c->crowded_out && !is_forgotten(c, now)) || c->rows || c->cgroups)
 			continue;
-		if (o->ask_next == c)
-			o->ask_next = next;
-		HASH_DEL(o->containers, c);
-		container_free(c);
+		container_forget(o, c);
 	}
-}
-
-/* Asks those whose time has come, beginning where it stopped the last time. */
-static void ask_again(struct vst_owners *o, double now)
-{
-	struct vst_container *c = o->ask_next;
-	unsigned int n = HASH_COUNT(o->containers), asked = 0;
-
-	for (; n && asked < ASK_AT_ONCE; n--, c = c->hh.next) {
-		c = c ?: o->containers;
-		if (!c->ask_at || now < c->ask_at)
-			continue;
-		container_ask(o, c, now);
-		asked++;
-	}
-	o->ask_next = c;
 }
 
 /* So many that ended are more than there is room for: those that were made first go early. */
@@ -549,10 +452,36 @@ static void crowd_out(struct vst_owners *o)
 
 void vst_owners_tick(struct vst_owners *o, double now)
 {
-	ask_again(o, now);
+	vst_owners_answers(o, now);
+	if (o->scan_due > 0 && now >= o->scan_due)
+		vst_owners_scan(o, now);
+	vst_owners_ask(o, now);
 	crowd_out(o);
 	forget_cgroups(o, now);
 	forget_containers(o, now);
+	vst_owners_plain_again(o);
+}
+
+unsigned int vst_owners_moves(const struct vst_owners *o)
+{
+	return o->moves;
+}
+
+struct vst_container *vst_owners_known(const struct vst_owners *o, const struct vst_key *key)
+{
+	struct cgroup *cg = key->witness == VST_WITNESS_NONE ? NULL : cgroup_find(o, key->hier, key->owner);
+
+	return cg ? cg->c : NULL;
+}
+
+struct vst_container *vst_owners_nobody(struct vst_owners *o)
+{
+	return o->nobody;
+}
+
+struct vst_container *vst_owners_overflow(struct vst_owners *o)
+{
+	return o->overflow;
 }
 
 struct vst_container *vst_owners_first(struct vst_owners *o)
@@ -570,21 +499,38 @@ unsigned int vst_owners_count(struct vst_owners *o)
 	return n;
 }
 
+__u64 vst_owners_overflowed(const struct vst_owners *o)
+{
+	return o->overflowed;
+}
+
+const char *vst_owners_view(const struct vst_owners *o)
+{
+	return o->why;
+}
+
 void vst_owners_free(struct vst_owners *o)
 {
 	struct vst_container *c, *c_next;
+	struct vst_owners_account *a, *a_next;
 
 	if (!o)
 		return;
+	vst_lookups_free(o->lookups);
 	free(o->cgroups);
 	HASH_ITER(hh, o->containers, c, c_next)
 	{
 		HASH_DEL(o->containers, c);
-		container_free(c);
+		vst_container_free(c);
+	}
+	HASH_ITER(hh, o->accounts, a, a_next)
+	{
+		HASH_DEL(o->accounts, a);
+		free(a);
 	}
 	if (o->nobody)
-		container_free(o->nobody);
-	if (o->runtime)
-		vst_runtime_free(o->runtime);
+		vst_container_free(o->nobody);
+	if (o->overflow)
+		vst_container_free(o->overflow);
 	free(o);
 }

@@ -78,6 +78,8 @@ static void container_from_path(const struct vst_cgpath *cg, struct vst_names *n
 	case VST_RUNTIME_LXC:
 	case VST_RUNTIME_VM:
 	case VST_RUNTIME_NSPAWN:
+	case VST_RUNTIME_SLURM:
+	case VST_RUNTIME_HTCONDOR:
 		machine_name(n->name, cg->id, cg->id_len);
 		break;
 	case VST_RUNTIME_NOMAD: /* <allocation>.<task>, with the allocation as short as nomad itself shows it */
@@ -244,10 +246,12 @@ static int find_of_user(struct vst_runtime *rt, const struct vst_cgpath *cg, con
 	if (reading_can_wait(rt, share) || reading_can_wait(rt, containers) || reading_can_wait(rt, containerd))
 		return -ENOENT;
 	rt->resolve |= RESOLVE_NO_SYMLINKS;
+	rt->of_user = true;
 	for (size_t i = 0; r && r != -ENOMEM && i < ARRAY_SIZE(sources); i++)
 		if (sources[i].runtimes & 1U << cg->runtime)
 			r = sources[i].find(rt, cg, id, home, names);
 	rt->resolve &= ~(unsigned long long)RESOLVE_NO_SYMLINKS;
+	rt->of_user = false;
 	return r;
 }
 
@@ -311,11 +315,55 @@ static int lookup_nested(struct vst_runtime *rt, const struct vst_cgpath *cg, st
 	return 0;
 }
 
+bool vst_runtime_has_files(const struct vst_cgpath *cg)
+{
+	struct vst_cgpath outer;
+
+	if (cg->outer_len)
+		return !vst_cgpath_parse_len(cg->path, cg->outer_len, &outer) && vst_runtime_has_files(&outer);
+	switch (cg->kind) {
+	case VST_CGKIND_CONTAINER:
+		return has_source(cg->runtime) && is_file_name(cg->id, cg->id_len) &&
+		       (!cg->ns || is_file_name(cg->ns, cg->ns_len));
+	case VST_CGKIND_POD:
+		return cg->pod_uid[0];
+	case VST_CGKIND_OTHER:
+		return cg->id && is_file_name(cg->id, cg->id_len) && is_file_name(cg->ns, cg->ns_len);
+	default:
+		return false;
+	}
+}
+
 int vst_runtime_lookup(struct vst_runtime *rt, const struct vst_cgpath *cg, struct vst_names *names)
 {
-	int r = cg->outer_len ? lookup_nested(rt, cg, names) : lookup(rt, cg, names);
+	int r;
 
+	vst_labels_free(rt->labels.label, rt->labels.n);
+	rt->labels = (struct vst_labels){ 0 };
+	rt->bytes = rt->entries = 0;
+	rt->file[0] = 0;
+	r = cg->outer_len ? lookup_nested(rt, cg, names) : lookup(rt, cg, names);
 	return !r || r == -ENOMEM ? r : -ENOENT;
+}
+
+size_t vst_runtime_bytes(const struct vst_runtime *rt)
+{
+	return rt->bytes;
+}
+
+char *vst_runtime_take_file(struct vst_runtime *rt, __u64 *ret_stamp)
+{
+	*ret_stamp = rt->stamp;
+	return rt->file[0] ? strdup(rt->file) : NULL;
+}
+
+struct vst_label *vst_runtime_take_labels(struct vst_runtime *rt, size_t *ret_n)
+{
+	struct vst_label *label = rt->labels.label;
+
+	*ret_n = rt->labels.n;
+	rt->labels = (struct vst_labels){ 0 };
+	return label;
 }
 
 struct vst_runtime *vst_runtime_new(const char *root)
@@ -339,6 +387,7 @@ void vst_runtime_free(struct vst_runtime *rt)
 {
 	if (!rt)
 		return;
+	vst_labels_free(rt->labels.label, rt->labels.n);
 	close(rt->root);
 	free(rt);
 }

@@ -17,7 +17,16 @@
 
 #include <stdbool.h>
 
+#include <linux/types.h>
+
 #include "agent/who/cgpath.h"
+
+struct vst_label;
+
+#define VST_USER_FILE                                                                                                  \
+	((size_t)4 << 20) /* the largest file of a user's own that is read: 7,000 containers in podman's list */
+#define VST_USER_BYTES ((size_t)8 << 20) /* of all of a user's files for one name */
+#define VST_USER_ENTRIES 1024		 /* of directories */
 
 #define VST_NAME_MAX 256
 #define VST_DISPLAY_MAX (4 * VST_NAME_MAX)
@@ -62,5 +71,22 @@ void vst_runtime_free(struct vst_runtime *rt);
  * -ENOMEM: unchanged as well.
  */
 int vst_runtime_lookup(struct vst_runtime *rt, const struct vst_cgpath *cg, struct vst_names *names);
+
+/* Can a runtime's files tell more of it than its path? Pure. */
+bool vst_runtime_has_files(const struct vst_cgpath *cg);
+
+/* --- of the last lookup --- */
+
+/* Bytes of files that it read. A user's lookup stops at VST_USER_BYTES, whatever is left to be read. */
+size_t vst_runtime_bytes(const struct vst_runtime *rt);
+
+/* The file that told the name, to be freed, and its stamp; NULL: no file did. */
+char *vst_runtime_take_file(struct vst_runtime *rt, __u64 *ret_stamp);
+
+/* Labels and annotations that the file has, to be freed with vst_labels_free(); NULL: it has none. */
+struct vst_label *vst_runtime_take_labels(struct vst_runtime *rt, size_t *ret_n);
+
+/* A number that changes when a file is written or replaced; 0: it is not there. */
+__u64 vst_runtime_stamp(struct vst_runtime *rt, const char *file);
 
 #endif /* VSTOR_RUNTIME_H */

@@ -18,6 +18,7 @@
 #include "lib/utf8.h"
 
 #define FILE_MAX ((size_t)16 << 20)
+#define DIR_ENTRIES_MAX 65536
 
 static int open_in_root(struct vst_runtime *rt, const char *path, int flags)
 {
@@ -28,6 +29,37 @@ static int open_in_root(struct vst_runtime *rt, const char *path, int flags)
 	long fd = syscall(SYS_openat2, rt->root, path, &how, sizeof(how));
 
 	return fd < 0 ? -errno : (int)fd;
+}
+
+static bool may_read(const struct vst_runtime *rt, size_t size)
+{
+	if (rt->of_user)
+		return size <= VST_USER_FILE && rt->bytes + size <= VST_USER_BYTES;
+	return size <= FILE_MAX;
+}
+
+static __u64 stamp_of(const struct stat *st)
+{
+	__u64 h = st->st_ino;
+
+	h = h * 0x9e3779b97f4a7c15ULL + st->st_dev;
+	h = h * 0x9e3779b97f4a7c15ULL + (__u64)st->st_mtim.tv_sec;
+	h = h * 0x9e3779b97f4a7c15ULL + (__u64)st->st_mtim.tv_nsec;
+	h = h * 0x9e3779b97f4a7c15ULL + (__u64)st->st_size;
+	return h ?: 1;
+}
+
+__u64 vst_runtime_stamp(struct vst_runtime *rt, const char *file)
+{
+	int fd = open_in_root(rt, file, O_PATH);
+	struct stat st;
+	__u64 stamp;
+
+	if (fd < 0)
+		return 0;
+	stamp = fstat(fd, &st) ? 0 : stamp_of(&st);
+	close(fd);
+	return stamp;
 }
 
 /*
@@ -46,7 +78,7 @@ static int open_regular(struct vst_runtime *rt, const char *path, struct stat *s
 		r = -errno;
 	else if (!S_ISREG(st->st_mode))
 		r = -EINVAL;
-	else if ((size_t)st->st_size > FILE_MAX)
+	else if (!may_read(rt, (size_t)st->st_size))
 		r = -EFBIG;
 	else {
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
@@ -85,6 +117,9 @@ int vst_rtfile_read(struct vst_runtime *rt, const char *path, char **ret, size_t
 		len += (size_t)n;
 	}
 	buf[len] = 0;
+	rt->bytes += len;
+	rt->stamp = stamp_of(&st);
+	snprintf(rt->file, sizeof(rt->file), "%s", path);
 	*ret = buf;
 	*ret_len = len;
 	buf = NULL;
@@ -138,6 +173,14 @@ DIR *vst_rtfile_opendir(struct vst_runtime *rt, const char *path)
 	if (fd >= 0 && !dir)
 		close(fd);
 	return dir;
+}
+
+struct dirent *vst_rtfile_readdir(struct vst_runtime *rt, DIR *dir)
+{
+	if (rt->entries >= (rt->of_user ? VST_USER_ENTRIES : DIR_ENTRIES_MAX))
+		return NULL;
+	rt->entries++;
+	return readdir(dir);
 }
 
 static bool waits_for_others(const char *type)

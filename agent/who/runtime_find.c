@@ -11,7 +11,6 @@
 
 /* An OCI configuration has some 2,000 values. */
 #define CONFIG_TOKENS 65536
-#define DIR_ENTRIES_MAX 65536
 #define ENTRY_MAX ((size_t)256 << 10) /* of podman's list; a usual one has 600 bytes */
 
 /* A string that is there and not empty. */
@@ -104,6 +103,7 @@ static int containerd_bundle(struct vst_runtime *rt, const char *base, const cha
 	if (!r) {
 		n.kind = VST_CGKIND_CONTAINER;
 		*names = n;
+		vst_labels_take(&rt->labels, a);
 	}
 	json_decref(config);
 	return r;
@@ -113,7 +113,7 @@ static int containerd_any_namespace(struct vst_runtime *rt, const char *base, co
 {
 	char path[PATH_MAX];
 	struct dirent *e;
-	int r = -ENOENT, i = 0;
+	int r = -ENOENT;
 	DIR *dir;
 
 	if (!make_path(path, "%s/io.containerd.runtime.v2.task", base))
@@ -122,7 +122,7 @@ static int containerd_any_namespace(struct vst_runtime *rt, const char *base, co
 	if (!dir)
 		return -ENOENT;
 	/* docker's is in there too, but its names are not. */
-	while (r && r != -ENOMEM && i++ < DIR_ENTRIES_MAX && (e = readdir(dir)))
+	while (r && r != -ENOMEM && (e = vst_rtfile_readdir(rt, dir)))
 		if (e->d_name[0] != '.' && strcmp(e->d_name, "moby"))
 			r = containerd_bundle(rt, base, e->d_name, id, names);
 	closedir(dir);
@@ -222,6 +222,19 @@ static int storage_each(struct vst_runtime *rt, const struct vst_cgpath *cg, con
 	return r;
 }
 
+/* The pod's labels are one annotation, as JSON. */
+static void take_crio_labels(struct vst_runtime *rt, const json_t *annotations)
+{
+	const json_t *text = json_object_get(annotations, "io.kubernetes.cri-o.Labels");
+	json_t *labels;
+
+	if (!json_is_string(text) ||
+	    vst_rtfile_json_parse(json_string_value(text), json_string_length(text), CONFIG_TOKENS, &labels))
+		return;
+	vst_labels_take(&rt->labels, labels);
+	json_decref(labels);
+}
+
 static int crio_config(struct vst_runtime *rt, const char *dir, const char *id, struct vst_names *names)
 {
 	struct vst_names n = *names;
@@ -245,6 +258,8 @@ static int crio_config(struct vst_runtime *rt, const char *dir, const char *id, 
 		if (has_value(a, "io.kubernetes.cri-o.ContainerType", "sandbox"))
 			set_sandbox(&n);
 		*names = n;
+		vst_labels_take(&rt->labels, a);
+		take_crio_labels(rt, a);
 		r = 0;
 	}
 	json_decref(config);
@@ -305,6 +320,23 @@ static int podman_list(struct vst_runtime *rt, const char *path, const char *id,
 	return r;
 }
 
+/* What podman was told with --annotation, or by a pod's YAML; its labels are in a database only. */
+static void podman_annotations(struct vst_runtime *rt, const char *dir, const char *id)
+{
+	char path[PATH_MAX], file[PATH_MAX];
+	__u64 stamp = rt->stamp;
+	json_t *config;
+
+	memcpy(file, rt->file, sizeof(file)); /* that told the name, and tells when it changes */
+	if (!make_path(path, "%s/%s/userdata/config.json", dir, id) ||
+	    vst_rtfile_json(rt, path, CONFIG_TOKENS, &config))
+		return;
+	vst_labels_take(&rt->labels, json_object_get(config, "annotations"));
+	json_decref(config);
+	memcpy(rt->file, file, sizeof(file));
+	rt->stamp = stamp;
+}
+
 static int podman_storage(struct vst_runtime *rt, const char *dir, const char *id, struct vst_names *names)
 {
 	/* The second: podman run --rm, since containers/storage 1.43 (podman 4.4). */
@@ -315,6 +347,8 @@ static int podman_storage(struct vst_runtime *rt, const char *dir, const char *i
 	for (size_t i = 0; r && r != -ENOMEM && i < ARRAY_SIZE(files); i++)
 		if (make_path(path, "%s/%s", dir, files[i]))
 			r = podman_list(rt, path, id, names);
+	if (!r)
+		podman_annotations(rt, dir, id);
 	return r;
 }
 
@@ -353,6 +387,7 @@ static int docker_config(struct vst_runtime *rt, const char *root, const char *i
 				set_sandbox(&n);
 		}
 		*names = n;
+		vst_labels_take(&rt->labels, labels);
 		r = 0;
 	}
 	json_decref(file);
@@ -378,12 +413,12 @@ static int docker_remapped(struct vst_runtime *rt, const char *root, const char 
 {
 	char path[PATH_MAX];
 	struct dirent *e;
-	int r = -ENOENT, i = 0;
+	int r = -ENOENT;
 	DIR *dir = vst_rtfile_opendir(rt, root);
 
 	if (!dir)
 		return -ENOENT;
-	while (r && r != -ENOMEM && i++ < DIR_ENTRIES_MAX && (e = readdir(dir)))
+	while (r && r != -ENOMEM && (e = vst_rtfile_readdir(rt, dir)))
 		if (strspn(e->d_name, "0123456789.") == strlen(e->d_name) && e->d_name[0] != '.' &&
 		    make_path(path, "%s/%s", root, e->d_name))
 			r = docker_config(rt, path, id, names);
@@ -443,12 +478,12 @@ int vst_find_kubelet_log(struct vst_runtime *rt, const struct vst_cgpath *cg, co
 			 struct vst_names *names)
 {
 	struct dirent *e;
-	int r = -ENOENT, i = 0;
+	int r = -ENOENT;
 	DIR *dir = home ? NULL : vst_rtfile_opendir(rt, "/var/log/containers");
 
 	if (!dir)
 		return -ENOENT;
-	while (r && i++ < DIR_ENTRIES_MAX && (e = readdir(dir)))
+	while (r && (e = vst_rtfile_readdir(rt, dir)))
 		if (parse_log_name(e->d_name, id, names))
 			r = 0;
 	closedir(dir);
@@ -459,12 +494,12 @@ int vst_find_kubelet_log(struct vst_runtime *rt, const struct vst_cgpath *cg, co
 int vst_find_pod(struct vst_runtime *rt, const char *uid, struct vst_names *names)
 {
 	struct dirent *e;
-	int r = -ENOENT, i = 0;
+	int r = -ENOENT;
 	DIR *dir = vst_rtfile_opendir(rt, "/var/log/pods");
 
 	if (!dir)
 		return -ENOENT;
-	while (r && i++ < DIR_ENTRIES_MAX && (e = readdir(dir))) {
+	while (r && (e = vst_rtfile_readdir(rt, dir))) {
 		const char *pod = strchr(e->d_name, '_');
 		const char *last = pod ? strchr(pod + 1, '_') : NULL;
 

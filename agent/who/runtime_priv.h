@@ -7,18 +7,25 @@
 #include <jansson.h>
 #include <limits.h>
 
+#include "agent/who/labels.h"
 #include "agent/who/runtime.h"
 
 struct vst_runtime {
 	int root;		    /* O_PATH */
 	unsigned long long resolve; /* for openat2() */
 	char prefix[PATH_MAX];	    /* of the root, "" for "/" */
+	/* of the lookup that is under way, or was last */
+	bool of_user;		  /* the files are a user's own: its limits hold */
+	size_t bytes, entries;	  /* that were read */
+	char file[PATH_MAX];	  /* that was read last; "": none */
+	__u64 stamp;		  /* of it */
+	struct vst_labels labels; /* that it has */
 };
 
 /* --- runtime_file.c: reading what others wrote --- */
 
 /*
- * A regular file of at most 16 MiB (-EFBIG). *ret: NUL-terminated, to be freed.
+ * A regular file of at most 16 MiB, of a user's own at most VST_USER_FILE, and no more than its lookup may read (-EFBIG). *ret: NUL-terminated, to be freed.
  * path: absolute, within the root. The file is open only during the call.
  */
 int vst_rtfile_read(struct vst_runtime *rt, const char *path, char **ret, size_t *ret_len);
@@ -28,6 +35,9 @@ int vst_rtfile_json(struct vst_runtime *rt, const char *path, size_t max_tokens,
 int vst_rtfile_json_parse(const char *text, size_t len, size_t max_tokens, json_t **ret);
 
 DIR *vst_rtfile_opendir(struct vst_runtime *rt, const char *path);
+
+/* The next entry; NULL: there is none, or as many were read as may be. */
+struct dirent *vst_rtfile_readdir(struct vst_runtime *rt, DIR *dir);
 
 /*
  * Is this path's file system, or one mounted below it, one that can keep us waiting for another machine or for a user's

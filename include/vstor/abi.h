@@ -42,6 +42,8 @@ enum vst_time {
 };
 
 #define VST_SHARED_BITS 16
+#define VST_PLAIN_BITS 16
+#define VST_SHARE_BITS 10
 #define VST_ROWS 8192
 /* A row may be used from every CPU, so their number decides: see vst_slots_for(). A slot takes 2.4 KB. */
 #define VST_SLOTS_PER_CPU 1024
@@ -131,7 +133,7 @@ struct vst_state {
 	__u64 inner; /* a bit for a hash of each blkcg that was seen and has others below it: the task is asked as well */
 	__u64 attach_ns; /* requests allocated before were not seen at their submission */
 	__u32 slot_mask; /* see VST_SLOT */
-	__u32 pad;
+	__u32 bio_traced; /* the bit of bio.bi_flags that is set from block_bio_queue to block_bio_complete; 0: not known */
 	struct vst_origins origins;
 	/* written, but rarely */
 	__u32 next_row; /* rows 1 .. next_row - 1 were given out at least once */
@@ -145,12 +147,34 @@ struct vst_state {
 	 * them round: what is marked stays so for minutes, long after its pages are written, and is not marked for ever.
 	 */
 	__u64 shared[2][(1 << VST_SHARED_BITS) / 64];
+	/*
+	 * How many rows each share of the table has, a share being a container with all that it makes inside itself, or a
+	 * user; by a hash of it, see VST_SHARE. The probes count up, the agent counts down.
+	 */
+	__u32 rows_used;
+	__u32 shares_full;	   /* a cgroup found no place in vst_shares */
+	__u16 row_share[VST_ROWS]; /* to which a row was counted */
+	__u32 share_rows[1 << VST_SHARE_BITS];
+	/* Cgroups that are no container's, only a service's or a slice's, a bit for a hash: by the agent. See bpf/task.bpf.h. */
+	__u64 plain[(1 << VST_PLAIN_BITS) / 64];
 };
+
+/*
+ * Rows that one share may have: more while there is room. What a container's or a user's further cgroups do is counted for the
+ * cgroup at the top of the share, so no I/O is lost. packed: id << 2 | hierarchy of that cgroup; 0: not known.
+ */
+#define VST_SHARE(packed) ((__u32)((packed) * 0x9e3779b97f4a7c15ULL >> (64 - VST_SHARE_BITS)))
+#define VST_SHARE_ROWS(used) ((used) > VST_ROWS / 2 ? VST_ROWS / 16 : VST_ROWS / 4)
+#define VST_OWNER_OVERFLOW (~0ULL >> 2) /* .owner of a key: cgroups that no share is known of */
+
+/* packed: id << 2 | hierarchy */
+#define VST_PLAIN_BIT(packed) ((__u32)((packed) * 0x9e3779b97f4a7c15ULL >> (64 - VST_PLAIN_BITS)))
 
 /* --- rare events: the ring carries only these --- */
 enum vst_event_type {
 	VST_EVENT_CGROUP_MKDIR = 1,
 	VST_EVENT_CGROUP_RMDIR,
+	VST_EVENT_CGROUP_RENAME, /* version 1 only; .path is the new one */
 };
 
 #define VST_EVENT_PATH 1024 /* the kernel's own limit for this tracepoint */
@@ -158,6 +182,8 @@ struct vst_event_cgroup {
 	__u32 type; /* enum vst_event_type */
 	__u32 hier; /* enum vst_hierarchy */
 	__u64 id;
-	char path[VST_EVENT_PATH]; /* from the hierarchy's root, ends with a NUL */
+	__u32 maker; /* uid of the task that made (removed, renamed) it */
+	__u32 pad;
+	char path[VST_EVENT_PATH]; /* from the hierarchy's root, ends with a NUL; cut if it is longer */
 };
 #endif /* VSTOR_ABI_H */

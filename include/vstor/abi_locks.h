@@ -59,6 +59,7 @@ enum vst_lock_kind {
 	VST_LOCK_KIND_SLAB = 1, /* a: struct kmem_cache, b: offset in the object */
 	VST_LOCK_KIND_STATIC,	/* a: address, in the kernel's or a module's image */
 	VST_LOCK_KIND_CALLER,	/* a: where it is taken */
+	VST_LOCK_KIND_FREEZE,	/* a: the file system's device, b: which of its locks that only a freeze holds */
 };
 
 enum vst_lock_type {
@@ -167,6 +168,78 @@ struct vst_lock_pair {
 	__u64 object_ns; /* as of a row */
 	__u64 object;
 	__u64 pad;
+};
+
+/* --- waits under way --- */
+
+/* The address of a semaphore is that of the spinlock that guards it, hence a bit. */
+#define VST_LOCK_SPINS 1ULL
+
+/* While a place changes, an interrupt on its CPU that waits for a lock of the same place leaves it alone. */
+#define VST_LOCK_WAIT_FREE 0
+#define VST_LOCK_WAIT_CHANGES 1
+#define VST_LOCK_WAIT_IS 2
+
+/*
+ * A wait under way. Row, pairs and turns are where those of the last wait in this place were: mostly they
+ * are the same again, and what stands there tells. When a wait ends, .state changes before anything is counted of it, so
+ * whoever reads counters and finds it unchanged afterwards has not read of its end.
+ */
+struct vst_lock_wait {
+	__u64 lock; /* | VST_LOCK_SPINS */
+	__u64 start_ns;
+	__u64 since_ns; /* up to here its time is in pairs */
+	__u64 waiter;
+	__u64 holder;
+	__u64 what; /* of the row, without its CPU */
+	__u16 row;
+	__u16 pair[2]; /* of the time up to the last turn, and since */
+	__u16 turns;
+	__u8 evidence;
+	__u8 state; /* VST_LOCK_WAIT_ */
+	__u8 moves; /* the lock went from one owner to another in the last wait in this place */
+	__u8 pad;
+	__u32 pid; /* of the waiting thread; not of a wait that spins */
+};
+_Static_assert(sizeof(struct vst_lock_wait) == 64, "a line of the cache");
+_Static_assert(VST_LOCK_ROWS <= 1 << 16 && VST_LOCK_PAIRS <= 1 << 16, "a place fits into 16 bits");
+
+/*
+ * Who sleeps goes to another CPU. A thread waits for one lock, and within that for another: so the two are a key, whatever
+ * the order in which they come and go.
+ */
+#define VST_LOCK_WAIT_WAYS 4
+#define VST_LOCK_WAIT_BITS 12 /* sets */
+
+/*
+ * Who got a lock after waiting for it, and when: its holders, as far as anything tells. The last two are in the line that
+ * finds the place, because mostly only they are asked for, and the line goes from CPU to CPU with the lock. The ones before
+ * are behind it; the oldest are overwritten.
+ */
+#define VST_LOCK_TURNS 16
+struct vst_lock_turns {
+	__u64 lock; /* | VST_LOCK_SPINS */
+	__u64 ns;
+	__u64 owner;
+	struct vst_lock_turn {
+		__u64 ns;
+		__u64 owner;
+	} last; /* the one before */
+	__u32 first,
+		next; /* turns before that one since the place was given to this lock; only the last VST_LOCK_TURNS + 1 are there */
+	__u64 asked; /* says nothing, see vst_lock_turns_ask() */
+	__u64 pad;
+	struct vst_lock_turn before[VST_LOCK_TURNS];
+};
+
+#define VST_LOCK_TURNS_WAYS 2
+#define VST_LOCK_TURNS_BITS 10
+
+/* What the agent reads of waits that have not ended. The tags are by themselves: 0 where nobody waits, which is nearly everywhere. */
+struct vst_lock_open {
+	__u64 tag[1 << VST_LOCK_WAIT_BITS][VST_LOCK_WAIT_WAYS];
+	struct vst_lock_wait wait[1 << VST_LOCK_WAIT_BITS][VST_LOCK_WAIT_WAYS];
+	struct vst_lock_turns turns[1 << VST_LOCK_TURNS_BITS];
 };
 
 /* --- which object it is --- */

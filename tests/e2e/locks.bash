@@ -85,11 +85,11 @@ filesystem_gone() {
 # in its waits and not in ours. In a mount namespace of its own: perf wants the trace file system mounted.
 compare_with_perf() { # COMMANDS
 	cat >"$dir/under-perf" <<-END
-		curl -sS --unix-socket "$sock" http://vstor/v1/locks >"$dir/before"
+		curl -sS --unix-socket "$sock" "http://vstor/v1/locks?max_age=0&names=1" >"$dir/before"
 		echo \$\$ >"$tree/$a/cgroup.procs"
 		$1
 		echo \$\$ >"$tree/cgroup.procs"
-		curl -sS --unix-socket "$sock" http://vstor/v1/locks >"$dir/after"
+		curl -sS --unix-socket "$sock" "http://vstor/v1/locks?max_age=0&names=1" >"$dir/after"
 	END
 	unshare --mount --propagation private sh -c '[ -e /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing; exec "$@"' perf \
 		perf lock record -a -m 8192 -o "$dir/perf.data" -- sh -e "$dir/under-perf" >"$dir/perf" 2>&1 </dev/null 3>&- || {

@@ -146,6 +146,43 @@ static void long_paths(void **state)
 	free(path);
 }
 
+/* A unit whose tree is delegated: what it makes directly below itself is told apart, with all that is below that. */
+static void delegated_units(void **state)
+{
+	static const struct {
+		const char *path;
+		const char *scope; /* NULL: the unit stays one container */
+		const char *id;
+	} rows[] = {
+		{ "/system.slice/foo.service/a", "/system.slice/foo.service/a", "foo.service/a" },
+		{ "/system.slice/foo.service/b/c/d", "/system.slice/foo.service/b", "foo.service/b" },
+		{ "/system.slice/foo.service", NULL, NULL },
+		{ "/system.slice/foo.service//", NULL, NULL },
+		{ "/system.slice/foo.service/..", NULL, NULL },
+		{ "/system.slice/systemd-udevd.service/udev", NULL, NULL },
+		{ "/system.slice/nginx.service/runtime", NULL, NULL },
+		{ "/user.slice/user-7.slice/user@7.service/init.scope", NULL, NULL },
+		{ "/user.slice/user-7.slice/user@7.service/app.slice/x.service/1",
+		  "/user.slice/user-7.slice/user@7.service/app.slice/x.service/1", "x.service/1" },
+		{ "/lxc.payload.web/system.slice/a.service", NULL,
+		  NULL }, /* a container: it is one, whatever is inside */
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct vst_cgpath r;
+
+		assert_int_equal(vst_cgpath_parse(rows[i].path, &r), 0);
+		assert_int_equal(vst_cgpath_delegate(&r, strlen(rows[i].path)), rows[i].scope != NULL);
+		if (!rows[i].scope)
+			continue;
+		assert_int_equal(r.kind, VST_CGKIND_UNIT);
+		assert_int_equal(r.scope_len, strlen(rows[i].scope));
+		assert_memory_equal(r.path, rows[i].scope, r.scope_len);
+		assert_int_equal(r.id_len, strlen(rows[i].id));
+		assert_memory_equal(r.id, rows[i].id, r.id_len);
+	}
+}
+
 static void names(void **state)
 {
 	assert_string_equal(vst_cgkind_name(VST_CGKIND_HELPER), "helper");
@@ -157,10 +194,8 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(corpus),
-		cmocka_unit_test(null_is_refused),
-		cmocka_unit_test(long_paths),
-		cmocka_unit_test(names),
+		cmocka_unit_test(corpus),	   cmocka_unit_test(null_is_refused), cmocka_unit_test(long_paths),
+		cmocka_unit_test(delegated_units), cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

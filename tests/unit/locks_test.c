@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/base/log.c agent/io/sparse.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c -lbpf */
+/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/waits/lock_open.c agent/waits/lock_stale.c agent/base/log.c agent/io/sparse.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c -lbpf */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,14 +19,37 @@ enum { CLASSES_FD = 100, HISTS_FD };
 static int fake_lookup(int fd, const void *key, void *value);
 static int fake_update(int fd, const void *key, const void *value, __u64 flags);
 
+#include "agent/waits/lock_open.h"
+#include "agent/waits/lock_stale.h"
+
+static __s64 switches; /* of any thread */
+
+__s64 vst_lock_switches(struct vst_lock_suspects *s, __u32 pid)
+{
+	return switches;
+}
+
+static void (*after_counters)(void); /* what happens when the agent has read the counters, but not yet what goes on */
+
+static bool stay_after(struct vst_lock_open_wait *waits, size_t *n)
+{
+	if (after_counters)
+		after_counters();
+	return vst_lock_open_stay(waits, n);
+}
+
+#define vst_lock_open_stay stay_after
 #define bpf_map_lookup_elem fake_lookup
 #define bpf_map_update_elem fake_update
 #include "agent/waits/lock_naming.c"
 #include "agent/waits/locks.c"
+#include "agent/waits/locks_waiting.c"
 #undef bpf_map_lookup_elem
 #undef bpf_map_update_elem
 
 static struct vst_maps maps;
+static struct vst_lock_open *open_waits; /* what the probe has under way */
+static bool watched;
 static struct vst_wait_rows wait_rows;
 static struct vst_container containers[4] = { { .display = "none" }, { .display = "one" }, { .display = "two" } };
 static __u64 gone; /* this one's cgroup was removed */
@@ -64,6 +87,25 @@ bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double bef
 	return key->owner == gone;
 }
 
+bool vst_probes_watch_locks(const struct vst_probes *p)
+{
+	return watched;
+}
+
+void vst_probes_look_lock(const struct vst_probes *p, __u64 lock, __u32 class)
+{
+}
+
+const struct vst_lock_open *vst_lock_maps_waits(const struct vst_lock_maps *m)
+{
+	return open_waits;
+}
+
+void vst_lock_maps_waits_end(const struct vst_lock_open *open)
+{
+	assert_ptr_equal(open, open_waits);
+}
+
 #define OWNER(n) ((__u64)(n) << 2)
 #define WHAT(cpu) VST_LOCK_WHAT(9, VST_LOCK_RWSEM, (cpu) << 2)
 #define PAIR_WHAT(cpu) (WHAT(cpu) | VST_LOCK_EVIDENCE_OWNER)
@@ -83,6 +125,12 @@ static int set_up(void **state)
 	m->routes = calloc(VST_LOCK_CLASSES, sizeof(*m->routes));
 	m->objects = calloc(1 << VST_LOCK_OBJECT_BITS, sizeof(*m->objects));
 	m->stacks = calloc(1 << VST_LOCK_STACK_BITS, sizeof(*m->stacks));
+	open_waits = calloc(1, sizeof(*open_waits));
+	m->open_tags = open_waits->tag[0];
+	watched = true;
+	after_counters = NULL;
+	switches = 0;
+	m->state = calloc(1, sizeof(*m->state));
 	m->classes_fd = CLASSES_FD;
 	m->hists_fd = HISTS_FD;
 	classes[9] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_STATIC, .name = "namespace_sem" };
@@ -110,6 +158,9 @@ static int tear_down(void **state)
 	free(m->routes);
 	free(m->objects);
 	free(m->stacks);
+	free(open_waits);
+	free(m->state);
+	m->state = NULL;
 	return 0;
 }
 
@@ -149,6 +200,222 @@ static void collect(struct vst_locks *l, double now)
 }
 
 /* --- tests --- */
+
+#define SECOND 1000000000ULL
+
+/* A wait that began at some second and goes on, in the n-th place. */
+static struct vst_lock_wait *waits(__u32 n, int owner, double since)
+{
+	struct vst_lock_wait *w = &open_waits->wait[0][n];
+
+	open_waits->tag[0][n] = 77;
+	*w = (struct vst_lock_wait){ .lock = 0x1000,
+				     .start_ns = (__u64)(since * 1e9),
+				     .since_ns = (__u64)(since * 1e9),
+				     .waiter = OWNER(owner),
+				     .holder = OWNER(2),
+				     .what = WHAT(0),
+				     .evidence = VST_LOCK_EVIDENCE_OWNER,
+				     .state = VST_LOCK_WAIT_IS,
+				     .pid = 4711 };
+	return w;
+}
+
+static double ends_at;
+
+/* The wait in the first place ends, as the probe does it. */
+static void first_ends(void)
+{
+	struct vst_lock_wait *w = &open_waits->wait[0][0];
+	__u64 ns = (__u64)(ends_at * 1e9) - w->start_ns;
+
+	if (w->state != VST_LOCK_WAIT_IS)
+		return;
+	w->state = VST_LOCK_WAIT_CHANGES;
+	waited(3, 1, 0, ns);
+	blamed(8, 1, 2, 0, ns);
+	w->state = VST_LOCK_WAIT_FREE;
+	open_waits->tag[0][0] = 0;
+}
+
+static void test_a_wait_is_charged_as_it_passes(void **state)
+{
+	struct vst_locks *l = *state;
+	const struct vst_lock_blame *b;
+	const struct vst_lock_row *row;
+
+	waits(0, 1, 10);
+	collect(l, 11);
+	row = vst_locks_rows(l);
+	b = vst_locks_blames(l);
+	assert_int_equal(HASH_COUNT(l->rows), 1); /* although nothing has ended yet */
+	assert_ptr_equal(row->row.waiter, &containers[1]);
+	assert_int_equal(row->row.value->total_ns, SECOND);
+	assert_int_equal(row->row.value->waiting, 1);
+	assert_int_equal(row->row.value->oldest_ns, 10 * SECOND);
+	assert_int_equal(row->row.value->waits, 0);
+	assert_ptr_equal(b->row.holder, &containers[2]);
+	assert_int_equal(b->row.value->total_ns, SECOND);
+	assert_int_equal(b->row.value->waiting, 1);
+	waits(1, 1, 11.5); /* another thread of the same container */
+	collect(l, 12);
+	assert_int_equal(row->row.value->total_ns, 2.5 * SECOND);
+	assert_int_equal(row->row.value->waiting, 2);
+	assert_int_equal(row->row.value->oldest_ns, 10 * SECOND);
+	ends_at = 12.25;
+	first_ends();
+	collect(l, 13);
+	assert_int_equal(row->row.value->waits, 1);
+	assert_int_equal(row->row.value->waiting, 1);
+	assert_int_equal(row->row.value->total_ns, 3.75 * SECOND); /* 2.25 that ended, 1.5 that goes on */
+	assert_int_equal(b->row.value->total_ns, 3.75 * SECOND);
+	assert_int_equal(row->row.value->oldest_ns, 11.5 * SECOND);
+}
+
+/* However the readings fall together with its end, each interval has what passed in it. */
+static void test_a_wait_that_ends_while_it_is_read_counts_once(void **state)
+{
+	struct vst_locks *l = *state;
+	const struct vst_lock_row *row;
+
+	waits(0, 1, 10);
+	waits(1, 1, 10);
+	collect(l, 15);
+	row = vst_locks_rows(l);
+	assert_int_equal(row->row.value->total_ns, 10 * SECOND);
+	after_counters = first_ends;
+	ends_at = 16;
+	collect(l, 16);
+	assert_int_equal(row->row.value->total_ns, 12 * SECOND);
+	assert_int_equal(row->row.value->waiting, 1);
+	assert_int_equal(vst_locks_blames(l)->row.value->total_ns, 12 * SECOND);
+	collect(l, 17);
+	assert_int_equal(row->row.value->total_ns, 13 * SECOND);
+	assert_int_equal(vst_locks_blames(l)->row.value->total_ns, 13 * SECOND);
+}
+
+/* What the probe settles while the wait goes on (a mutex that was woken for nothing) is charged once. */
+static void test_what_is_settled_meanwhile_is_not_charged_again(void **state)
+{
+	struct vst_lock_wait *w = waits(0, 1, 10);
+	struct vst_locks *l = *state;
+
+	collect(l, 12);
+	blamed(8, 1, 2, 0, 2.5 * SECOND);
+	w->since_ns = 12.5 * SECOND;
+	collect(l, 13);
+	assert_int_equal(vst_locks_rows(l)->row.value->total_ns, 3 * SECOND);
+	assert_int_equal(vst_locks_blames(l)->row.value->total_ns, 3 * SECOND);
+}
+
+static void test_a_wait_that_is_given_up_stays_charged(void **state)
+{
+	struct vst_locks *l = *state;
+	const struct vst_lock_row *row;
+
+	waits(0, 1, 10);
+	collect(l, 12);
+	row = vst_locks_rows(l);
+	watched = false; /* its end will not be seen */
+	collect(l, 13);
+	assert_int_equal(row->row.value->total_ns, 2 * SECOND);
+	assert_int_equal(row->row.value->waiting, 0);
+	memset(open_waits, 0, sizeof(*open_waits));
+	watched = true;
+	waits(0, 1, 20);
+	collect(l, 21);
+	assert_int_equal(row->row.value->total_ns, 3 * SECOND);
+	ends_at = 22;
+	first_ends();
+	collect(l, 23);
+	assert_int_equal(row->row.value->total_ns, 4 * SECOND);
+}
+
+/* The probe was not shown the end of a wait: its thread is gone, or goes on. */
+static void test_who_cannot_be_waiting_is_forgotten(void **state)
+{
+	struct vst_locks *l = *state;
+	const struct vst_lock_row *row;
+
+	waits(0, 1, 10);
+	switches = 100;
+	collect(l, 13);
+	row = vst_locks_rows(l);
+	switches = 110; /* woken for nothing */
+	collect(l, 14);
+	assert_int_equal(row->row.value->waiting, 1);
+	switches = 1000;
+	collect(l, 15);
+	assert_int_equal(row->row.value->waiting, 0);
+	assert_int_equal(row->row.value->total_ns, 4 * SECOND);
+	assert_int_equal(open_waits->tag[0][0], 0);
+	assert_int_equal(maps.lock.state->lost[VST_LOCK_LOSS_NO_END].waits, 1);
+	waits(0, 1, 20);
+	switches = -2; /* it cannot be known: the table is believed */
+	collect(l, 60);
+	assert_int_equal(row->row.value->waiting, 1);
+	switches = -1;
+	collect(l, 61);
+	assert_int_equal(row->row.value->waiting, 0);
+}
+
+/* Just begun, in the future, or changing at this moment. */
+static void test_what_has_hardly_begun_is_left_to_its_end(void **state)
+{
+	struct vst_locks *l = *state;
+
+	waits(0, 1, 9.9999);
+	waits(1, 1, 11);
+	waits(2, 1, 5)->state = VST_LOCK_WAIT_CHANGES;
+	waits(3, 1, 5)->state = VST_LOCK_WAIT_FREE;
+	collect(l, 10);
+	assert_null(vst_locks_rows(l));
+	assert_null(vst_locks_blames(l));
+}
+
+/* The lock changed hands while somebody waited: each holder has its part, as at the end of the wait. */
+static void test_turns_divide_what_goes_on(void **state)
+{
+	struct vst_locks *l = *state;
+	struct vst_lock_turns *t = open_waits->turns;
+	const struct vst_lock_blame *b;
+	__u64 of[4] = { 0 };
+
+	waits(0, 1, 10)->evidence = VST_LOCK_EVIDENCE_NONE;
+	t += vst_lock_hash(0x1000) >> (64 - VST_LOCK_TURNS_BITS) & ~(VST_LOCK_TURNS_WAYS - 1ULL);
+	t[1] = (struct vst_lock_turns){ .lock = 0x1000,
+					.ns = 14 * SECOND,
+					.owner = OWNER(3),
+					.last = { 12 * SECOND, OWNER(1) },
+					.first = 5,
+					.next = 7,
+					.before[(7 - 1) % VST_LOCK_TURNS] = { 9 * SECOND, OWNER(2) } };
+	collect(l, 15);
+	for (b = vst_locks_blames(l); b; b = b->hh.next)
+		of[b->key.holder >> 2] += b->row.value->total_ns;
+	assert_int_equal(of[2], 2 * SECOND);
+	assert_int_equal(of[1], 2 * SECOND);
+	assert_int_equal(of[3], 1 * SECOND);
+}
+
+/* The lock stands for its file system, and nobody looks for a name of the lock. */
+static void test_a_frozen_file_system_is_told(void **state)
+{
+	struct vst_locks *l = *state;
+	const struct vst_snap_wait *v;
+
+	classes[9] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_FREEZE, .a = 7 << 20 | 4, .name = "loop4" };
+	waits(0, 1, 10)->what = VST_LOCK_WHAT(9, VST_LOCK_PERCPU_RWSEM, 0);
+	collect(l, 11);
+	collect(l, 12);
+	v = vst_locks_rows(l)->row.value;
+	assert_int_equal(v->type, VST_WAIT_FREEZE);
+	assert_string_equal(v->name, "loop4");
+	assert_int_equal(v->dev, 7 << 20 | 4);
+	assert_int_equal(v->total_ns, 2 * SECOND);
+	assert_int_equal(vst_locks_blames(l)->row.value->type, VST_WAIT_FREEZE);
+	assert_string_equal(vst_locks_blames(l)->row.value->name, "loop4");
+}
 
 static void test_cpus_are_added_up(void **state)
 {
@@ -405,6 +672,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cpus_are_added_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_places_are_taken_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_long_over_is_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_wait_is_charged_as_it_passes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_wait_that_ends_while_it_is_read_counts_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_settled_meanwhile_is_not_charged_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_wait_that_is_given_up_stays_charged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_who_cannot_be_waiting_is_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_has_hardly_begun_is_left_to_its_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_turns_divide_what_goes_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_frozen_file_system_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_objects_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_object_texts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stacks_are_those_of_the_pair, set_up, tear_down),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/cgpath.c agent/base/log.c -ljansson */
+/* LINK: agent/who/owners_account.c agent/who/owners_tell.c agent/who/owners_names.c agent/who/owners_scan.c agent/who/lookups.c agent/who/limits.c agent/who/labels.c lib/cgmounts.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/cgpath.c agent/base/log.c -ljansson -lbpf */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -194,30 +194,153 @@ static void one_that_nobody_told_of(void **state)
 	vst_owners_free(o);
 }
 
-/* Thousands whose files are not to be had do not stop the agent for a tick; but none is left out. */
-static void asked_a_few_at_a_time(void **state)
+/* Thousands whose files are not to be had: each is asked for, by threads, and all are answered. */
+static void asked_by_threads(void **state)
 {
-	const unsigned int all = 10 * ASK_AT_ONCE;
+	const unsigned int all = 2000;
 	struct vst_owners *o = fresh();
-	unsigned int i, ticks, asked;
 	struct vst_container *c;
+	unsigned int i, asked;
 
 	for (i = 1; i <= all; i++)
 		made(i, 100, "/docker/%064x", i);
-	for (c = o->containers; c; c = c->hh.next)
-		assert_true(c->ask_at == 100 + ASK_FIRST);
-	for (ticks = 1; ticks <= 10; ticks++) {
-		vst_owners_tick(o, 100 + ticks);
-		for (asked = 0, c = o->containers; c; c = c->hh.next)
-			asked += c->ask_at > 100 + ASK_FIRST;
-		assert_int_equal(asked, ticks * ASK_AT_ONCE);
+	/* until the answer has come, the path tells */
+	assert_string_equal(owner(o, 1, 100)->display, "docker/000000000000");
+	vst_owners_settle(o, 60);
+	for (asked = 0, c = o->containers; c; c = c->hh.next) {
+		assert_false(c->asked);
+		asked += c->ask_at > 100;
 	}
-	/* the one to be asked next is forgotten meanwhile */
-	assert_null(o->ask_next);
-	gone(ASK_AT_ONCE + 1, 111);
+	assert_int_equal(asked, all);
+	gone(7, 111);
+	vst_owners_tick(o, 111);
+	vst_owners_settle(o, 60);
 	vst_owners_tick(o, 111 + VST_KEEP_DEAD);
 	assert_int_equal(known(o), all - 1);
-	assert_ptr_equal(o->ask_next, owner(o, ASK_AT_ONCE + 2, 0));
+	vst_owners_free(o);
+}
+
+#define NAMED "/docker/77c9e92a4bbdc59d0741c33229e5aa5341fffe4afbc033d7927f19076a524081"
+#define NAMED_AS "shop-web-1"
+
+/* The name comes from the runtime's file, as a label, and the identity is the cgroup. */
+static void named_by_the_answer(void **state)
+{
+	struct vst_owners *o = fresh();
+	struct vst_container *c;
+	__u32 changed;
+
+	made(7, 100, "%s", NAMED);
+	c = owner(o, 7, 100);
+	changed = c->changed;
+	vst_owners_settle(o, 60);
+	assert_ptr_equal(owner(o, 7, 100), c);
+	assert_string_equal(c->cgroup, NAMED);
+	assert_string_equal(c->display, NAMED_AS);
+	assert_true(c->changed > changed);
+	assert_non_null(c->file);
+	assert_true(c->check_at > 0);
+	/* an unchanged file is not read again, and nothing changes */
+	changed = c->changed;
+	c->check_at = 1;
+	vst_owners_tick(o, 101);
+	assert_true(c->asked);
+	vst_owners_settle(o, 60);
+	assert_false(c->asked);
+	assert_int_equal(c->changed, changed);
+	assert_true(c->check_at > 1);
+	vst_owners_free(o);
+}
+
+static void event_by(struct vst_owners *o, __u32 maker, __u64 id, const char *format, ...)
+{
+	struct vst_event_cgroup e = {
+		.type = VST_EVENT_CGROUP_MKDIR, .hier = VST_HIER_UNIFIED, .id = id, .maker = maker
+	};
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(e.path, sizeof(e.path), format, args);
+	va_end(args);
+	vst_owners_event(o, &e, 100);
+}
+
+/* A user has so many places, all users together have so many, and the system's containers find one all the same. */
+static void users_cannot_take_all_places(void **state)
+{
+	struct vst_owners *o = fresh();
+	unsigned int i, n = 0, user;
+
+	for (user = 1000; user < 1004; user++)
+		for (i = 0; i < VST_CGROUPS_USER + 10; i++)
+			event_by(o, user, ++n, "/user.slice/user-%u.slice/user@%u.service/app.slice/a%u.service", user,
+				 user, i);
+	assert_int_equal(o->n_users, VST_CGROUPS_USERS);
+	assert_int_equal(known(o), VST_CGROUPS_USERS);
+	assert_int_equal(vst_owners_overflowed(o), n - VST_CGROUPS_USERS);
+	made(n + 1, 100, LXC);
+	assert_string_equal(owner(o, n + 1, 100)->display, "box");
+	/* the dead make room */
+	for (i = 1; i <= VST_CGROUPS_USER; i++)
+		gone(i, 200);
+	vst_owners_tick(o, 200 + KEEP_CROWDED);
+	assert_int_equal(o->n_users, VST_CGROUPS_USERS - VST_CGROUPS_USER);
+	event_by(o, 1000, n + 2, "/user.slice/user-1000.slice/user@1000.service/app.slice/new.service");
+	assert_string_equal(owner(o, n + 2, 300)->display, "user@1000/new.service");
+	vst_owners_free(o);
+}
+
+/* What a container makes inside itself is the container's, and takes its own places, not those of the system. */
+static void inside_a_container_is_its_own_account(void **state)
+{
+	struct vst_owners *o = fresh();
+	unsigned int i;
+
+	made(1, 0, LXC);
+	for (i = 2; i < VST_CGROUPS_USER + 100; i++)
+		made(i, 1, LXC "/job-%u", i);
+	assert_int_equal(known(o), 1);
+	assert_int_equal(o->n_users, VST_CGROUPS_USER);
+	made(i, 1, "/lxc.payload.other");
+	assert_string_equal(owner(o, i, 1)->display, "other");
+	vst_owners_free(o);
+}
+
+static void a_slurm_job_is_a_container(void **state)
+{
+	struct vst_owners *o = fresh();
+
+	made(1, 0, "/system.slice/slurmstepd.scope");
+	made(2, 0, "/system.slice/slurmstepd.scope/job_101");
+	made(3, 0, "/system.slice/slurmstepd.scope/job_101/step_0/user/task_0");
+	made(4, 0, "/system.slice/slurmstepd.scope/job_102/step_batch/user/task_0");
+	assert_string_equal(owner(o, 3, 0)->display, "job_101");
+	assert_string_equal(owner(o, 4, 0)->display, "job_102");
+	assert_ptr_equal(owner(o, 2, 0), owner(o, 3, 0));
+	assert_string_equal(owner(o, 1, 0)->display, "slurmstepd.scope");
+	/* every cgroup can be asked for by its path */
+	assert_ptr_equal(vst_owners_find(o, "/system.slice/slurmstepd.scope/job_101/step_0/user/task_0"),
+			 owner(o, 2, 0));
+	assert_ptr_equal(vst_owners_find(o, "/system.slice/slurmstepd.scope/job_102/"), owner(o, 4, 0));
+	assert_ptr_equal(vst_owners_find(o, "/system.slice/slurmstepd.scope"), owner(o, 1, 0));
+	assert_null(vst_owners_find(o, "/nowhere"));
+	vst_owners_free(o);
+}
+
+/* A version 1 cgroup was renamed, and the scan finds it under its new path. */
+static void renamed_cgroup(void **state)
+{
+	struct vst_owners *o = fresh();
+	struct vst_container *was;
+
+	made(1, 0, "/before");
+	made(2, 0, "/before/inside");
+	was = owner(o, 1, 0);
+	assert_non_null(vst_owners_cgroup(o, VST_HIER_UNIFIED, 1, "/after", 0, 10));
+	assert_string_equal(owner(o, 1, 10)->cgroup, "/after");
+	assert_true(was->ended == 10);
+	assert_true(owner(o, 1, 10)->ended == 0);
+	assert_int_equal(o->n_cgroups, 2);
 	vst_owners_free(o);
 }
 
@@ -231,7 +354,12 @@ int main(void)
 		cmocka_unit_test(started_anew_in_the_same_cgroup),
 		cmocka_unit_test(one_container_in_three_hierarchies),
 		cmocka_unit_test(one_that_nobody_told_of),
-		cmocka_unit_test(asked_a_few_at_a_time),
+		cmocka_unit_test(asked_by_threads),
+		cmocka_unit_test(named_by_the_answer),
+		cmocka_unit_test(users_cannot_take_all_places),
+		cmocka_unit_test(inside_a_container_is_its_own_account),
+		cmocka_unit_test(a_slurm_job_is_a_container),
+		cmocka_unit_test(renamed_cgroup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

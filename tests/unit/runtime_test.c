@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/who/runtime_file.c agent/who/runtime_find.c agent/who/cgpath.c -ljansson */
+/* LINK: agent/who/runtime_file.c agent/who/runtime_find.c agent/who/labels.c agent/who/cgpath.c -ljansson */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +85,7 @@ const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
 
 void vst_devices_name(struct vst_devices *devs, __u32 dev, char *buf, size_t size)
 {
-	fail();
+	snprintf(buf, size, "disk%u", dev);
 }
 
 struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *key, double now)
@@ -206,12 +207,15 @@ static void work(struct vst_io_row *row, unsigned int ios, double ms, bool read)
 	row->value->counts.counter[VST_COUNTER_bytes] = c->bytes;
 	row->value->counts.time[VST_TIME_DEVICE].sum_ns = c->time[VST_TIME_DEVICE].sum_ns;
 	table->dirty[table->n_dirty++] = row;
+	table->changed[table->n_changed++] = row;
 }
 
 static int table_new(void **state)
 {
 	table = calloc(1, sizeof(*table));
 	table->dirty = calloc(8, sizeof(*table->dirty));
+	table->changed = calloc(8, sizeof(*table->changed));
+	table->busy = calloc(8, sizeof(*table->busy));
 	memset(counters, 0, sizeof(counters));
 	memset(rows, 0, sizeof(rows));
 	maps.counters = counters;
@@ -228,6 +232,8 @@ static int table_free(void **state)
 		free(row);
 	}
 	free(table->dirty);
+	free(table->changed);
+	free(table->busy);
 	free(table);
 	return 0;
 }
@@ -235,8 +241,9 @@ static int table_free(void **state)
 static void tick(struct vst_waits_disk *w, struct vst_blame *b, double now)
 {
 	clock_now = now + 0.0001;
-	assert_int_equal(vst_waits_disk_collect(w, table, b, now), 0);
-	table->n_dirty = 0;
+	assert_int_equal(vst_waits_disk_collect(w, table, b, &containers[0], now), 0);
+	vst_blame_collect(b, NULL);
+	table->n_dirty = table->n_changed = 0;
 }
 
 static void test_a_disk_that_is_fought_for_is_looked_at_in_between(void **state)
@@ -291,6 +298,90 @@ static void test_a_disk_that_is_fought_for_is_looked_at_in_between(void **state)
 	work(two, 10, 100, true);
 	tick(w, b, 27);
 	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DEVICE, 7) == before);
+	vst_blame_free(b);
+	vst_wait_rows_free(&wait_rows);
+	vst_waits_disk_free(w);
+}
+
+/* So many requests of a row are under way since then. */
+static void under_way(struct vst_io_row *row, __u32 ios, double since, double now)
+{
+	struct vst_in_flight *f = &row->in_flight;
+
+	*f = (struct vst_in_flight){ .ios = ios,
+				     .oldest_ns = (__u64)(since * 1e9),
+				     .sum_ns = (__u64)((now - since) * ios * 1e9) };
+	if (now - since >= 1) {
+		f->old = ios;
+		f->old_ns = f->sum_ns;
+	}
+	table->n_busy = ios ? 1 : 0;
+	table->busy[0] = row;
+	table->changed[table->n_changed++] = row;
+}
+
+static double device_wait(const struct vst_blame *b, const struct vst_container *holder)
+{
+	return fmax(0, blamed(b, &containers[1], holder, VST_WAIT_DEVICE, 7));
+}
+
+static void test_a_disk_that_does_not_answer_is_charged_as_time_passes(void **state)
+{
+	struct vst_io_row *one = row_new(1, &containers[1], VST_OP_WRITE),
+			  *two = row_new(2, &containers[2], VST_OP_READ);
+	struct vst_waits_disk *w;
+	struct vst_blame *b;
+
+	assert_int_equal(vst_waits_disk_new(&w), 0);
+	assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
+	under_way(one, 1, 10, 10.5);
+	tick(w, b, 10.5);
+	assert_null(vst_blame_pairs(b)); /* a disk may take so long */
+	for (int s = 12; s <= 15; s++) {
+		under_way(one, 1, 10, s);
+		tick(w, b, s);
+		assert_true(fabs(device_wait(b, &containers[0]) - (s - 10) * 1e9) < 1e3);
+		assert_int_equal(vst_blame_pairs(b)->waiting, 1);
+		assert_true(vst_blame_pairs(b)->oldest_ns == 10000000000ULL);
+	}
+	/* another one's requests are answered meanwhile: it is because of these */
+	work(two, 10, 5, true);
+	under_way(one, 1, 10, 16);
+	tick(w, b, 16);
+	assert_true(fabs(device_wait(b, &containers[2]) - 1e9) < 1e3);
+	assert_true(fabs(device_wait(b, &containers[0]) - 5e9) < 1e3);
+	/* at its end all of it is in the counters, and nothing is counted twice */
+	under_way(one, 0, 0, 16.5);
+	work(one, 1, 6500, true);
+	tick(w, b, 16.5);
+	assert_true(fabs(device_wait(b, &containers[0]) + device_wait(b, &containers[2]) - 6.5e9) < 1e6);
+	under_way(one, 0, 0, 25);
+	tick(w, b, 25);
+	assert_true(fabs(device_wait(b, &containers[0]) + device_wait(b, &containers[2]) - 6.5e9) < 1e6);
+	vst_blame_free(b);
+	vst_wait_rows_free(&wait_rows);
+	vst_waits_disk_free(w);
+}
+
+/* Its end shows in the table of what is in flight before it shows in the counters, or the other way round. */
+static void test_an_end_that_is_seen_late_is_paid_late(void **state)
+{
+	struct vst_io_row *one = row_new(1, &containers[1], VST_OP_WRITE);
+	struct vst_waits_disk *w;
+	struct vst_blame *b;
+
+	assert_int_equal(vst_waits_disk_new(&w), 0);
+	assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
+	under_way(one, 2, 10, 14);
+	tick(w, b, 14);
+	assert_true(fabs(device_wait(b, &containers[0]) - 8e9) < 1e3);
+	under_way(one, 1, 10, 15); /* one of the two has ended */
+	tick(w, b, 15);
+	assert_true(device_wait(b, &containers[0]) < 9e9 + 1e3);
+	work(one, 1, 4500, true);
+	under_way(one, 1, 10, 20);
+	tick(w, b, 20);
+	assert_true(fabs(device_wait(b, &containers[0]) - 14.5e9) < 1e6);
 	vst_blame_free(b);
 	vst_wait_rows_free(&wait_rows);
 	vst_waits_disk_free(w);
@@ -355,6 +446,9 @@ int main(void)
 		cmocka_unit_test(test_what_the_probe_divided_is_added),
 		cmocka_unit_test_setup_teardown(test_a_disk_that_is_fought_for_is_looked_at_in_between, table_new,
 						table_free),
+		cmocka_unit_test_setup_teardown(test_a_disk_that_does_not_answer_is_charged_as_time_passes, table_new,
+						table_free),
+		cmocka_unit_test_setup_teardown(test_an_end_that_is_seen_late_is_paid_late, table_new, table_free),
 		cmocka_unit_test(test_looks_cost_a_thousandth),
 		cmocka_unit_test_setup_teardown(test_who_pauses_waits_for_who_writes, table_new, table_free),
 	};

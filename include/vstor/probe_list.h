@@ -78,6 +78,8 @@ enum {
 	  "vstord does not start: it would not know the names of containers that live for less than a tick.")          \
 	X(CGROUP, cgroup_rmdir, cgroup_rmdir, 2, NULL, NULL,                                                           \
 	  "vstord does not start: it would not notice that a container has ended.")                                    \
+	X(CGROUP, cgroup_rename, cgroup_rename, 2, NULL, NULL,                                                         \
+	  "vstord does not start: it would not notice that a container's cgroup has another path.")                    \
 	X(DIRTY, dirty_folio, writeback_dirty_folio, 2, NULL, NULL,                                                    \
 	  "A page's memory cgroup is believed: what one container writes into another's pages is the other's.")        \
 	X(XFS, xfs_write, iomap_iter, 3, NULL, NULL,                                                                   \
