@@ -24,7 +24,9 @@ struct vst_line {
 	const char *label, *holder_label;				  /* as people see them; NULL: as they are */
 	const char *kind, *size;					  /* NULL in the line of a whole container */
 	double ops[VST_OP__N], op_bytes[VST_OP__N];			  /* a second */
-	double ios, bytes, merges, errors, requeues;			  /* a second */
+#define X(field, what) double field; /* a second */
+	VST_COUNTERS(X)
+#undef X
 	double meta_percent, size_percent[VST_SIZE__N];			  /* of the bytes */
 	double p50, p99, max, read_p99, write_p99, queue_p99, device_p99; /* microseconds, or VST_NO_TIME */
 	double class;							  /* that of most bytes */
