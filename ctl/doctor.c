@@ -216,7 +216,7 @@ static int print_agent(struct look *look, const struct vst_ctl *ctl)
 
 	if (!look->json)
 		puts("\nagent");
-	rc = vst_client_get(client, "/v1/status", on_status, look);
+	rc = vst_client_get(client, "/v1/status?max_age=0", on_status, look);
 	if (rc && rc != VST_EXIT_INTERRUPTED && !look->json) {
 		char *why = vst_escape(vst_client_error(client));
 

@@ -20,11 +20,13 @@ struct vst_sample {
 
 /* A line of any view; fields that the view does not have are 0 or NULL, times VST_NO_TIME. */
 struct vst_line {
-	const char *container, *cgroup, *device, *layer, *witness;	  /* the witness of most I/Os */
-	const char *label, *holder_label;				  /* as people see them; NULL: as they are */
-	const char *kind, *size;					  /* NULL in the line of a whole container */
-	double ops[VST_OP__N], op_bytes[VST_OP__N];			  /* a second */
-	double ios, bytes, merges, errors, requeues;			  /* a second */
+	const char *container, *cgroup, *device, *layer, *witness; /* the witness of most I/Os */
+	const char *label, *holder_label;			   /* as people see them; NULL: as they are */
+	const char *kind, *size;				   /* NULL in the line of a whole container */
+	double ops[VST_OP__N], op_bytes[VST_OP__N];		   /* a second */
+#define X(field, what) double field;				   /* a second */
+	VST_COUNTERS(X)
+#undef X
 	double meta_percent, size_percent[VST_SIZE__N];			  /* of the bytes */
 	double p50, p99, max, read_p99, write_p99, queue_p99, device_p99; /* microseconds, or VST_NO_TIME */
 	double class;							  /* that of most bytes */
