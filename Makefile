@@ -15,8 +15,8 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN)
 DEPFLAGS  = -MMD -MP
 
-AGENT_PKGS := libbpf libmicrohttpd jansson
-CTL_PKGS   := libcurl jansson ncursesw
+AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1
+CTL_PKGS   := libcurl jansson ncursesw yaml-0.1
 
 all: $(B)/vstord $(B)/vstorctl $(B)/vstor-actor ## build the agent, the command and the actor
 
@@ -32,6 +32,9 @@ $(B)/%.bpf.o: bpf/%.bpf.c | $(B)
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf >$@.tmp && mv $@.tmp $@
 
+$(B)/skeletons.h: $(BPF_SKEL)
+	printf '#include "%s"\n' $(notdir $^) >$@
+
 # --- user side. What both programs may need is in one archive: the linker takes the members that are used. ---
 SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)))
 AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard agent/*.c agent/*/*.c))
@@ -39,7 +42,7 @@ CTL_OBJ    := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
 
 $(B)/agent/%.o: CFLAGS += $(shell $(PKG_CONFIG) --cflags $(AGENT_PKGS))
 $(B)/ctl/%.o:   CFLAGS += $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS))
-$(AGENT_OBJ): $(BPF_SKEL)
+$(AGENT_OBJ): $(BPF_SKEL) $(B)/skeletons.h
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
@@ -67,7 +70,7 @@ endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 # --- programs that the tests of bpf/ and the e2e tests use ---
-TEST_BIN := $(B)/tests/e2e/actor_drive $(B)/tests/bpf/kind_trace $(B)/tests/bpf/insns $(B)/tests/bpf/lock_load $(B)/tests/bpf/disk_load
+TEST_BIN := $(B)/tests/e2e/actor_drive $(addprefix $(B)/tests/bpf/,kind_trace insns lock_load disk_load fsync_load fsync_rows)
 
 $(B)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -126,7 +129,7 @@ install: all man ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/vstord $(DESTDIR)$(PREFIX)/sbin/vstord
 	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
 	install -D -m 755 $(B)/vstor-actor $(DESTDIR)$(PREFIX)/sbin/vstor-actor
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(MAN)
+	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${m##*.} $$m || exit; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor README.md LICENSE docs/*.md
 
 $(B):

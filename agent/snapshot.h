@@ -25,8 +25,10 @@
 
 /* The head of every value: only snapshot.c touches it. */
 struct vst_value {
-	int refs;
+	_Atomic int refs;
+	__u32 extra; /* bytes that were allocated behind the value: pointers into them are not freed */
 	void (*destroy)(void *value);
+	struct vst_block *block; /* where all texts and arrays of the value are; NULL: each is freed alone */
 };
 
 /*
@@ -137,17 +139,17 @@ struct vst_snap_wait {
 	__u64 oldest_ns;	/* since when the one that waits longest does; 0: none */
 };
 
-/* Counts of a device. X(field, "what it counts") */
+/* Counters of a device: /v1/check shows "SIDE":{"FIELD":N}. X(side, field, "what it counts"); those of a side together */
 #define VST_DEVICE_COUNTERS(X)                                                                                         \
-	X(kernel_ios, "requests (bios, on a stacked device) that the kernel counted")                                  \
-	X(kernel_bytes, "bytes that the kernel counted")                                                               \
-	X(seen_ios, "requests or bios that the probes saw")                                                            \
-	X(seen_bytes, "bytes that the probes saw")                                                                     \
-	X(attributed_ios, "requests or bios that have an owner")                                                       \
-	X(attributed_bytes, "bytes that have an owner")
+	X(kernel, ios, "requests (bios, on a stacked device) that the kernel counted")                                 \
+	X(kernel, bytes, "bytes that the kernel counted")                                                              \
+	X(seen, ios, "requests or bios that the probes saw")                                                           \
+	X(seen, bytes, "bytes that the probes saw")                                                                    \
+	X(attributed, ios, "requests or bios that have an owner")                                                      \
+	X(attributed, bytes, "bytes that have an owner")
 
 enum vst_device_counter {
-#define X(f, d) VST_DEVICE_##f,
+#define X(s, f, d) VST_DEVICE_##s##_##f,
 	VST_DEVICE_COUNTERS(X)
 #undef X
 		VST_DEVICE__N
@@ -159,6 +161,7 @@ struct vst_snap_device {
 	__u8 layer; /* enum vst_layer */
 	char *name;
 	bool present;
+	bool accounted;	  /* the kernel counts its I/O (queue/iostats) */
 	char *not_judged; /* why the kernel's count is no judge; "": it is */
 	__u64 counter[VST_DEVICE__N];
 	__u64 lost[VST_LOSS__N];
@@ -247,16 +250,38 @@ const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *
 
 /* --- making one: collect, and tests --- */
 
-/* A new one that begins as a copy of prev, or empty. NULL only if out of memory. It may be changed until it is published. */
+/*
+ * A new one that begins as a copy of prev, or empty if prev is NULL; its .seq is one more. NULL only if out of memory. Its
+ * maker may change it until it gives a reference to anybody else. The snapshot frees .probes.
+ */
 struct vst_snapshot *vst_snapshot_next(const struct vst_snapshot *prev);
 
 /*
- * Puts a value at an index, NULL takes away what is there. The value has been made by vst_value_new() and is stolen, also on
- * failure. 0 or -ENOMEM.
+ * Puts a value at an index; NULL removes the value there. The value has been made by vst_value_new() and is stolen, also on
+ * failure. 0 or -ENOMEM. A removal cannot fail if the chunk is not shared; on -ENOMEM the old value stays.
  */
 int vst_snapshot_put(struct vst_snapshot *s, enum vst_snap_list list, __u32 index, void *value);
 
-/* A value of a list, zeroed, with one reference; texts in it are freed with it. NULL only if out of memory. */
+/* A value of a list, zeroed, with one reference; what its pointers own is freed with it. NULL only if out of memory. */
 void *vst_value_new(enum vst_snap_list list);
+
+/* The same with `extra` bytes behind it, for its histograms: one allocation for both. An empty histogram points to NULL. */
+void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra);
+
+/*
+ * Copies all texts and arrays that a value points to, and that belong to somebody else or to a block, into one block of its
+ * own, which its copies share. NULL becomes "". 0, or -ENOMEM, and nothing has changed.
+ */
+int vst_value_own_texts(enum vst_snap_list list, void *value);
+
+/*
+ * A new value with everything that is in the old one, but without its histograms; its numbers may be changed. The texts
+ * are shared: vst_value_own_texts() was called for the old one. NULL only if out of memory.
+ */
+void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, void **ret_extra);
+
+/* Takes and gives back a reference to a value, on any thread; NULL is allowed. */
+void *vst_value_ref(const void *value);
+void vst_value_unref(const void *value);
 
 #endif /* VST_SNAPSHOT_H */

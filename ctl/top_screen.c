@@ -55,6 +55,8 @@ static int draw_header(const struct vst_top *top)
 		else
 			put_line(y++, text, i == 1 && f->lost_io ? bad() : i ? A_NORMAL : A_BOLD);
 		free(text);
+		for (unsigned int k = 0; !i && k <= totals && k < VST_ALARMS && f->alarm[k]; k++)
+			put_line(y++, f->alarm[k], bad());
 	}
 	if (f->ntotals > totals) {
 		char more[64];
@@ -123,7 +125,7 @@ static void draw_table(struct vst_top *top, int y)
 	free(lines);
 }
 
-/* Every line of the help in turn; NULL at the end. The caller frees. */
+/* The i-th line of the help; NULL: no more. The caller frees. */
 static char *help_line(const struct vst_top *top, size_t i)
 {
 	const struct vst_view *view = top->look.view;
@@ -192,7 +194,7 @@ static void draw_bottom(const struct vst_top *top)
 	}
 }
 
-/* A sentence over as many lines as it needs, at most 3. Returns the next line. */
+/* Wraps a sentence over at most 3 lines. Returns the number of the line below. */
 static int put_wrapped(int y, const char *text, attr_t attributes)
 {
 	for (int lines = 0; *text && lines < 3; lines++) {
@@ -212,7 +214,7 @@ static int draw_trouble(const struct vst_top *top, int y)
 	char text[768];
 
 	if (*top->trouble) {
-		snprintf(text, sizeof(text), "NO DATA for %.0f s: %s. Trying on; what is shown is old.",
+		snprintf(text, sizeof(text), "NO DATA for %.0f s: %s. Asking again; what is shown is old.",
 			 vst_now() - top->heard, top->trouble);
 		y = put_wrapped(y, text, bad());
 	}

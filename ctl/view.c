@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <math.h>
+#include <stddef.h>
 #include <time.h>
 #include "view.h"
 
@@ -21,19 +22,27 @@ int vst_view_find(const char *name)
 
 struct vst_frame *vst_view_frame(const struct vst_view *view, const struct vst_feeds *feeds)
 {
-	struct vst_waits *waits[VST_FEED__N] = { NULL };
+	struct vst_waits *got[VST_FEED__N] = { NULL }, *blame = NULL;
 	struct vst_sample s = { .rows = feeds->rows };
+	struct vst_underway *underway;
 	struct vst_frame *f;
 
 	for (int i = VST_FEED_IO + 1; i < VST_FEED__N; i++)
 		if (view->feeds & 1U << i)
-			waits[i] = vst_waits_new(feeds->growth[i]);
-	s.locks = waits[VST_FEED_LOCKS];
-	s.blame = waits[VST_FEED_BLAME];
+			got[i] = vst_feeds_waits(feeds, (enum vst_feed)i);
+	if (got[VST_FEED_BLAME])
+		blame = vst_waits_complete(got[VST_FEED_BLAME], got[VST_FEED_WAITS]);
+	underway = vst_underway_new(feeds->rows, got[VST_FEED_WAITS], blame);
+	s.locks = got[VST_FEED_LOCKS];
+	s.blame = blame;
+	s.underway = underway;
 	f = vst_frame_new(&s);
 	view->fill(f, &s);
+	vst_frame_finish(f, &s);
+	vst_underway_free(underway);
+	vst_waits_free(blame);
 	for (int i = 0; i < VST_FEED__N; i++)
-		vst_waits_free(waits[i]);
+		vst_waits_free(got[i]);
 	return f;
 }
 
@@ -57,7 +66,7 @@ static const char *string(const struct vst_column *c, const struct vst_line *lin
 	return text ? text : "";
 }
 
-/* A text of others, that may be long. */
+/* A text that comes from outside and may be long. */
 static bool is_name(const struct vst_column *c)
 {
 	return c->type == VST_COLUMN_NAME || c->type == VST_COLUMN_OTHER;
@@ -80,11 +89,15 @@ static int width_of(const struct vst_column *c, enum vst_units units)
 /* The text of a line in the view's column i, escaped. The caller frees. */
 static char *text_of(const struct vst_view *view, int i, const struct vst_line *line)
 {
-	/* a kind's line does not repeat what is above it */
+	/* the line of a kind does not repeat its container's line */
 	if (line->kind && i && string(&view->columns[i], line) != line->witness)
 		return vst_dup("");
 	if (!i && view->label)
 		return view->label(line);
+	if (view->columns[i].offset == offsetof(struct vst_line, container) && line->label)
+		return vst_escape(line->label);
+	if (view->columns[i].offset == offsetof(struct vst_line, holder) && line->holder_label)
+		return vst_escape(line->holder_label);
 	return vst_escape(string(&view->columns[i], line));
 }
 
@@ -102,7 +115,7 @@ static int longest_text(const struct vst_view *view, int i, const struct vst_lin
 	return longest;
 }
 
-/* What is left of a terminal's width goes to the names, a column each in turn, until all but the first are twice as wide. */
+/* Gives the rest of the width to the names, one column to each in turn, until all but the first are twice as wide. */
 static void widen(struct vst_layout *ret, const struct vst_view *view, int left)
 {
 	for (bool more = true; more && left > 0;) {
@@ -120,12 +133,23 @@ static void widen(struct vst_layout *ret, const struct vst_view *view, int left)
 	ret->width[0] += left > 0 ? left : 0;
 }
 
-static int priority_of(const struct vst_look *look, int i)
+static bool any_is_old(const struct vst_line **shown, size_t n)
 {
-	/* what the user chose to sort by must be seen */
-	bool chosen = i == look->sort && strcmp(look->view->columns[i].title, look->view->sort) != 0;
+	for (size_t k = 0; k < n; k++)
+		if (shown[k]->oldest >= VST_OLD_US)
+			return true;
+	return false;
+}
 
-	return chosen ? 0 : look->view->columns[i].priority;
+/* The column that the user chose to sort by must be seen, and so must what has waited for too long. */
+static int priority_of(const struct vst_look *look, int i, bool old)
+{
+	const struct vst_column *c = &look->view->columns[i];
+	bool chosen = i == look->sort && strcmp(c->title, look->view->sort) != 0;
+	bool urgent =
+		old && (c->offset == offsetof(struct vst_line, open) || c->offset == offsetof(struct vst_line, oldest));
+
+	return chosen || urgent ? 0 : c->priority;
 }
 
 void vst_view_layout(struct vst_layout *ret, const struct vst_look *look, int width, const struct vst_line **shown,
@@ -133,13 +157,13 @@ void vst_view_layout(struct vst_layout *ret, const struct vst_look *look, int wi
 {
 	const struct vst_column *c = look->view->columns;
 	int left = width ? width - NAME_MIN : 1 << 20;
-	bool fits[VST_VIEW_COLUMNS] = { true };
+	bool fits[VST_VIEW_COLUMNS] = { true }, old = any_is_old(shown, n);
 
 	for (;;) {
 		int best = -1;
 
 		for (int i = 1; i < look->view->ncolumns; i++)
-			if (!fits[i] && (best < 0 || priority_of(look, i) < priority_of(look, best)))
+			if (!fits[i] && (best < 0 || priority_of(look, i, old) < priority_of(look, best, old)))
 				best = i;
 		if (best < 0 || 1 + width_of(&c[best], look->units) > left)
 			break;
@@ -168,13 +192,25 @@ static bool has(const char *text, const char *part)
 	return text && strcasestr(text, part);
 }
 
+/* Does the filter's text occur in a name that this column is about, or in the cgroup it stands for? */
+static bool column_matches(const struct vst_look *look, const struct vst_column *c, const struct vst_line *line)
+{
+	bool found = has(string(c, line), look->filter);
+
+	if (c->offset == offsetof(struct vst_line, container))
+		found |= has(line->label, look->filter) || has(line->cgroup, look->filter);
+	if (c->offset == offsetof(struct vst_line, holder))
+		found |= has(line->holder_label, look->filter) || has(line->holder_cgroup, look->filter);
+	return found;
+}
+
 static bool matches(const struct vst_look *look, const struct vst_line *line)
 {
-	bool any = !*look->filter || has(line->cgroup, look->filter) || has(line->holder_cgroup, look->filter);
+	bool any = !*look->filter;
 
 	for (int i = 0; !any && i < look->view->ncolumns; i++)
 		any = look->view->columns[i].type == VST_COLUMN_NAME &&
-		      strcasestr(string(&look->view->columns[i], line), look->filter);
+		      column_matches(look, &look->view->columns[i], line);
 	return any;
 }
 
@@ -191,21 +227,22 @@ static int compare(const void *a, const void *b, void *arg)
 		d = number(c, x) < number(c, y) ? 1 : number(c, x) > number(c, y) ? -1 : 0;
 	if (d)
 		return look->reverse ? -d : d;
-	/* the same order in every frame, whatever is equal */
+	/* lines that are equal keep their order in every frame */
 	for (int i = 0; !d && i < look->view->ncolumns; i++)
 		if (is_name(&look->view->columns[i]))
 			d = strcmp(string(&look->view->columns[i], x), string(&look->view->columns[i], y));
 	return d;
 }
 
-/* Merged or given back, nothing completed or waited: a row of zeros, but where these counters are shown. */
+/* Nothing completed, waited or is under way: what was merged or given back is in columns that are seldom shown. */
 static bool is_quiet(const struct vst_line *line)
 {
 	bool moved = false;
 
 	for (int i = 0; i < VST_OP__N; i++)
 		moved |= line->ops[i] > 0 || line->op_bytes[i] > 0;
-	return !moved && line->ios <= 0 && line->bytes <= 0 && line->wait <= 0;
+	return !moved && line->ios <= 0 && line->bytes <= 0 && line->wait <= 0 && line->waits <= 0 && line->open <= 0 &&
+	       !(line->holder && *line->holder);
 }
 
 const struct vst_line **vst_view_lines(const struct vst_look *look, const struct vst_frame *f, size_t *n)
@@ -270,13 +307,27 @@ char *vst_view_cell(const struct vst_look *look, const struct vst_layout *layout
 	return vst_fit(buf, layout->width[i], true);
 }
 
+/* Who a name in a column is: its cgroup, and whether the name is a word of vstor's own. */
+static void who_json(json_t *o, const char *prefix, const struct vst_who *who)
+{
+	char field[64];
+
+	if (!who->name || !*who->name || !who->cgroup)
+		return;
+	snprintf(field, sizeof(field), "%s_cgroup", prefix);
+	vst_json_optional(o, field, who->cgroup);
+	snprintf(field, sizeof(field), "%s_own", prefix);
+	vst_who_json(o, field, who);
+}
+
 json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, const struct vst_line *line)
 {
 	json_t *o = vst_json_sample(f->time, f->interval);
 
 	json_object_set_new(o, "view", json_string(look->view->name));
 	json_object_set_new(o, "cgroup", json_string(line->cgroup));
-	vst_json_optional(o, "holder_cgroup", line->holder_cgroup ? line->holder_cgroup : "");
+	if (line->container && line->cgroup)
+		vst_who_json(o, "own", &(struct vst_who){ line->container, line->cgroup });
 	for (int i = 0; i < look->view->ncolumns; i++) {
 		const struct vst_column *c = &look->view->columns[i];
 		json_t *v;
@@ -288,6 +339,8 @@ json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, co
 		else
 			v = vst_json_rounded(fmax(number(c, line), 0));
 		json_object_set_new(o, c->json, v);
+		if (c->offset == offsetof(struct vst_line, holder))
+			who_json(o, c->json, &(struct vst_who){ line->holder, line->holder_cgroup });
 	}
 	if (line->kind) {
 		json_object_set_new(o, "kind", json_string(line->kind));
@@ -330,7 +383,7 @@ static void header_agent(FILE *out, const struct vst_frame *f)
 	}
 	vst_format_us(tick, f->tick_us > 0 ? f->tick_us : VST_NO_TIME, VST_UNITS_HUMAN);
 	vst_format_count(lost, f->lost, VST_UNITS_HUMAN);
-	if (f->given_up) { /* first, where the screen is never too narrow for it */
+	if (f->given_up) { /* first, so that it is seen on every screen */
 		char *parts = vst_escape(f->given_up);
 
 		fprintf(out, "not watched: %s  ", parts);
