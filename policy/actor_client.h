@@ -36,7 +36,8 @@ enum vst_actor_state {
 	VST_ACTOR_DOWN,	    /* ended; started again at vst_actor_due_us() */
 	VST_ACTOR_STARTING, /* no hello yet */
 	VST_ACTOR_READY,    /* takes steps */
-	VST_ACTOR_REFUSING, /* runs, but cannot keep its journal: every step is refused with the reason */
+	VST_ACTOR_REFUSING, /* runs, but cannot keep its journal: every step is refused with the reason. A new one
+			       is tried after 2 s (another actor holds the journal) or 60 s; ready() again then */
 	VST_ACTOR_STATE__N,
 };
 
@@ -56,7 +57,7 @@ struct vst_actor_status {
 	char text[VST_TEXT_MAX]; /* why it refuses, or why it ended; "" if all is well */
 };
 
-/* Called from vst_actor_process() and vst_actor_stop() only. Any may be NULL. */
+/* Called from the functions below only: mostly vst_actor_process(). Any may be NULL. */
 struct vst_actor_events {
 	/*
 	 * The actor answered hello. With status.adopted, knob() told the predecessor's knobs before this, one by one;

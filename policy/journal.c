@@ -44,14 +44,15 @@ static int unusable(struct vst_journal *j, int err, const char *what)
 /* --- opening --- */
 
 /* Only its owner may be able to write into the state directory: the journal says what is written to cgroup files. */
-static int check_owner(struct vst_journal *j)
+static int check_access(struct vst_journal *j)
 {
 	struct stat st;
 
 	if (fstat(j->dir, &st))
 		return unusable(j, -errno, "cannot open the state directory");
-	if (st.st_uid == geteuid() && !(st.st_mode & 022))
-		return 0;
+	if (st.st_uid == geteuid() && !(st.st_mode & 022)) /* read-only: say so now, not at the first step */
+		return faccessat(j->dir, ".", W_OK, 0) ? unusable(j, -errno, "cannot write into the state directory")
+						       : 0;
 	j->unusable = -EPERM;
 	vst_explain(j->text,
 		    "%s: others than user %d can write into this state directory, so its journal cannot be trusted: "
@@ -195,7 +196,7 @@ int vst_journal_open(struct vst_journal *j, const char *state_dir, const char *b
 	snprintf(j->boot_id, sizeof(j->boot_id), "%s", boot_id);
 	err = lock_state_dir(j, lock_wait_ms);
 	if (!err)
-		err = check_owner(j);
+		err = check_access(j);
 	if (err == -EWOULDBLOCK) {
 		vst_journal_close(j);
 		return err;

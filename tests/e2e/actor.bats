@@ -522,3 +522,22 @@ leave_journal() {
 	[ "$output" = "0  True" ]
 	[ -z "$(ls -A "$state")" ]
 }
+
+@test "an actor that cannot be started is reported with the reason, and tried again" {
+	mkfifo "$dir/in"
+	"$DRIVE" "$dir/no-such-program" "$state" 0 <"$dir/in" >"$dir/out" 2>>"$dir/log" 3>&- &
+	drive=$!
+	actor=$drive
+	exec 9>"$dir/in"
+	sees "^lost\tdown\t.*cannot start $dir/no-such-program: No such file or directory"
+	step_error=$(printf 'error\tstep\tTransport endpoint is not connected')
+	tell step 1 0 "$cg" $WBPS "$dev" 1048576
+	sees "^$step_error"
+	cp "$ACTOR" "$dir/no-such-program"
+	sees '^ready\tready'
+	actor=$(sed -n 's/^ready.*pid=\([0-9]*\).*/\1/p' "$dir/out")
+	step 1 $WBPS 1048576 applied
+	tell stop
+	sees '^stopped'
+	holds $WBPS 0
+}
