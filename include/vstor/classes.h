@@ -36,6 +36,14 @@
 	X(LT10M, "lt10m", 10485760, 1)                                                                                 \
 	X(GE10M, "ge10m", 0, 0)
 
+/* What a stream of I/O does. X(ENUM, "name") */
+#define VST_PATTERNS(X)                                                                                                \
+	X(SEQUENTIAL, "sequential")                                                                                    \
+	X(COPY, "copy")                                                                                                \
+	X(ENCRYPT, "encrypt")                                                                                          \
+	X(COMPRESS, "compress")                                                                                        \
+	X(HINTED, "hinted")
+
 /* How we know the owner. X(ENUM, "name") */
 #define VST_WITNESSES(X)                                                                                               \
 	X(NONE, "none")                                                                                                \
@@ -93,6 +101,13 @@ enum vst_size {
 		VST_SIZE__N
 };
 
+enum vst_pattern {
+#define X(e, n) VST_PATTERN_##e,
+	VST_PATTERNS(X)
+#undef X
+		VST_PATTERN__N
+};
+
 enum vst_witness {
 #define X(e, n) VST_WITNESS_##e,
 	VST_WITNESSES(X)
@@ -133,6 +148,7 @@ enum vst_loss {
 VST_NAMES1(vst_op_name, VST_OPS)
 VST_NAMES1(vst_kind_name, VST_KINDS)
 VST_NAMES1(vst_size_name, VST_SIZES)
+VST_NAMES1(vst_pattern_name, VST_PATTERNS)
 VST_NAMES1(vst_witness_name, VST_WITNESSES)
 VST_NAMES1(vst_hier_name, VST_HIERARCHIES)
 VST_NAMES1(vst_layer_name, VST_LAYERS)
