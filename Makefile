@@ -15,8 +15,8 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN)
 DEPFLAGS  = -MMD -MP
 
-AGENT_PKGS := libbpf libmicrohttpd jansson
-CTL_PKGS   := libcurl jansson ncursesw
+AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1
+CTL_PKGS   := libcurl jansson ncursesw yaml-0.1
 
 all: $(B)/vstord $(B)/vstorctl ## build the agent and the command
 

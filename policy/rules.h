@@ -19,12 +19,75 @@
 /* --- limits of a policy file: whoever may write it cannot exhaust the agent --- */
 #define VST_POLICY_VERSION 1
 #define VST_POLICY_MAX_BYTES (1U << 20)
-#define VST_POLICY_MAX_DEPTH 16	   /* lists and mappings inside each other */
-#define VST_POLICY_MAX_NODES 65536 /* scalars, lists and mappings */
-#define VST_POLICY_MAX_RULES 1000  /* imported ones included */
-#define VST_POLICY_MAX_TEXT 1024   /* bytes of one scalar */
-#define VST_POLICY_MAX_NAME 128	   /* bytes of a rule's name */
-#define VST_POLICY_MAX_ERRORS 50   /* that are kept; the rest is counted */
+#define VST_POLICY_MAX_DEPTH 16	     /* lists and mappings inside each other */
+#define VST_POLICY_MAX_NODES 65536   /* scalars, lists and mappings */
+#define VST_POLICY_MAX_RULES 1000    /* imported ones included */
+#define VST_POLICY_MAX_CONDITIONS 16 /* of a rule */
+#define VST_POLICY_MAX_TEXT 1024     /* bytes of one scalar */
+#define VST_POLICY_MAX_NAME 128	     /* bytes of a rule's name */
+#define VST_POLICY_MAX_ERRORS 50     /* that are kept; the rest is counted */
+
+/* --- the keys of each mapping of the file. X(ENUM, "key", "what it is") --- */
+#define VST_FILE_KEYS(X)                                                                                               \
+	X(VERSION, "version", "the format's version, 1")                                                               \
+	X(SCOPE, "scope", "the containers that the policy may act on")                                                 \
+	X(CLASSES, "classes", "changes of the class table")                                                            \
+	X(IMPORT, "import", "files that other tools use too")                                                          \
+	X(RULES, "rules", "the list of rules")
+
+enum vst_file_key {
+#define X(e, k, d) VST_FILE_KEY_##e,
+	VST_FILE_KEYS(X)
+#undef X
+		VST_FILE_KEY__N
+};
+
+#define VST_SCOPE_KEYS(X)                                                                                              \
+	X(NAMESPACES, "namespaces", "globs of Kubernetes namespaces")                                                  \
+	X(CGROUPS, "cgroups", "globs of cgroup paths")
+
+enum vst_scope_key {
+#define X(e, k, d) VST_SCOPE_KEY_##e,
+	VST_SCOPE_KEYS(X)
+#undef X
+		VST_SCOPE_KEY__N
+};
+
+#define VST_IMPORT_KEYS(X) X(BLOCKIO, "blockio", "a file of blockio classes")
+
+enum vst_import_key {
+#define X(e, k, d) VST_IMPORT_KEY_##e,
+	VST_IMPORT_KEYS(X)
+#undef X
+		VST_IMPORT_KEY__N
+};
+
+/* A rule has these, and what it wants: VST_ATTRS. */
+#define VST_RULE_KEYS(X)                                                                                               \
+	X(NAME, "name", "a unique name")                                                                               \
+	X(MATCH, "match", "what the rule is about")                                                                    \
+	X(WHEN, "when", "conditions that all have to hold")
+
+enum vst_rule_key {
+#define X(e, k, d) VST_RULE_KEY_##e,
+	VST_RULE_KEYS(X)
+#undef X
+		VST_RULE_KEY__N
+};
+
+#define VST_CONDITION_KEYS(X)                                                                                          \
+	X(METRIC, "metric", "what is measured")                                                                        \
+	X(ABOVE, "above", "holds while the value is greater")                                                          \
+	X(BELOW, "below", "holds while the value is smaller")                                                          \
+	X(ALARM, "alarm", "holds while the alarm is raised")                                                           \
+	X(FOR, "for", "how long it has to hold")
+
+enum vst_condition_key {
+#define X(e, k, d) VST_CONDITION_KEY_##e,
+	VST_CONDITION_KEYS(X)
+#undef X
+		VST_CONDITION_KEY__N
+};
 
 /* --- what a rule can match. X(ENUM, "key", "what it is") --- */
 #define VST_MATCH_FIELDS(X)                                                                                            \
@@ -127,7 +190,7 @@ enum vst_comparison {
 #define X(e, t) VST_CMP_##e,
 	VST_COMPARISONS(X)
 #undef X
-		VST_CMP__N
+		VST_COMPARISON__N
 };
 
 /* Limits of `max`, named as in cgroup v2's io.max. X(ENUM, "key", unit, "io.max key") */
@@ -286,8 +349,8 @@ void vst_policy_errors_clear(struct vst_policy_errors *errors);
 typedef int (*vst_policy_read_fn)(void *arg, const char *path, char **ret_text, size_t *ret_len);
 
 /*
- * Parses a policy. `file` is its name in messages; relative imports start from its directory. Without `read` nothing can
- * be imported. 0 and the policy; or -EINVAL (the errors say why) or -ENOMEM, and *ret is untouched. `errors` is
+ * Parses a policy. `file` is its name in messages; relative imports start from its directory. Without `read` nothing
+ * can be imported. 0 and the policy; or -EINVAL (the errors say why) or -ENOMEM, and *ret is untouched. `errors` is
  * initialised here, and the caller clears it in any case.
  */
 int vst_policy_parse(const char *text, size_t len, const char *file, vst_policy_read_fn read, void *arg,
@@ -332,9 +395,9 @@ bool vst_policy_in_scope(const struct vst_policy *policy, const struct vst_subje
 #define VST_VERDICTS(X)                                                                                                \
 	X(WINS, "wins")                                                                                                \
 	X(OVERRIDDEN, "a later rule sets it too")                                                                      \
-	X(IDLE, "its condition does not hold")                                                                         \
-	X(MISMATCH, "does not match")                                                                                  \
-	X(UNCONCERNED, "does not set it")
+	X(OUTSIDE, "the container is outside the policy's scope")                                                      \
+	X(WAITING, "its condition does not hold")                                                                      \
+	X(MISMATCH, "does not match")
 
 enum vst_verdict {
 #define X(e, t) VST_VERDICT_##e,
@@ -359,7 +422,7 @@ struct vst_candidate {
 	enum vst_match_field field; /* of a MISMATCH: the first field that differs; VST_MATCH__N: a label */
 };
 
-/* For `policy explain`: for each attribute the winner, and every other rule that sets it with the reason why it lost. */
+/* For `policy explain`: for each attribute the winner, and every other rule that sets it with why it lost. */
 struct vst_resolution {
 	bool in_scope;
 	struct {
@@ -397,15 +460,18 @@ int vst_quantity_parse(const char *text, size_t len, enum vst_unit unit, double 
 
 const char *vst_match_field_name(unsigned int field);
 const char *vst_attr_name(unsigned int attr);
+bool vst_attr_is_of_stream(enum vst_attr attr);
 const char *vst_metric_name(unsigned int metric);
 enum vst_unit vst_metric_unit(enum vst_metric metric);
 const char *vst_alarm_name(unsigned int alarm);
 const char *vst_comparison_name(unsigned int cmp);
 const char *vst_limit_name(unsigned int limit);
+enum vst_unit vst_limit_unit(enum vst_limit limit);
 const char *vst_objective_name(unsigned int objective);
 enum vst_metric vst_objective_metric(enum vst_objective objective);
 const char *vst_cache_mode_name(unsigned int mode);
 const char *vst_ioprio_name(unsigned int class);
+bool vst_ioprio_has_levels(enum vst_ioprio_class class);
 const char *vst_verdict_name(unsigned int verdict);
 
 #endif /* VST_POLICY_RULES_H */

@@ -13,6 +13,7 @@
 	X(DISCARD, "discard")                                                                                          \
 	X(FLUSH, "flush")
 
+#define VST_CLASS_MAX 5
 /* X(ENUM, "name", class). A class of VST_CLASS_BY_SIZE is looked up in VST_SIZES. */
 #define VST_CLASS_BY_SIZE 255
 #define VST_KINDS(X)                                                                                                   \
