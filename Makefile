@@ -18,7 +18,7 @@ DEPFLAGS  = -MMD -MP
 AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1
 CTL_PKGS   := libcurl jansson ncursesw yaml-0.1
 
-all: $(B)/vstord $(B)/vstorctl ## build the agent and the command
+all: $(B)/vstord $(B)/vstorctl $(B)/vstor-actor ## build the agent, the command and the actor
 
 # --- kernel side: every bpf/*.bpf.c becomes a skeleton ---
 BPF_CC    = $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ $(WARN) -Iinclude -I.
@@ -50,6 +50,8 @@ $(B)/vstord: $(AGENT_OBJ) $(B)/libvstor.a
 	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(AGENT_PKGS)) -lm
 $(B)/vstorctl: $(CTL_OBJ) $(B)/libvstor.a
 	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(CTL_PKGS) libbpf) -lm
+$(B)/vstor-actor: $(B)/policy/actor_main.o $(B)/libvstor.a
+	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ -lcap -lseccomp
 
 # --- unit tests: a line "LINK: FILE.c ... -lLIB ..." in tests/unit/NAME_test.c names what it needs ---
 UNIT_SRC := $(wildcard tests/unit/*_test.c)
@@ -115,6 +117,7 @@ man: $(MAN) ## build the man pages (needs scdoc)
 install: all man ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/vstord $(DESTDIR)$(PREFIX)/sbin/vstord
 	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
+	install -D -m 755 $(B)/vstor-actor $(DESTDIR)$(PREFIX)/sbin/vstor-actor
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(MAN)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor README.md LICENSE docs/*.md
 

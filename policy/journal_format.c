@@ -274,6 +274,8 @@ static const char *replay_intent(struct reader *r, struct vst_entries *entries, 
 	get_str(r, e.why, sizeof(e.why));
 	if (r->bad || r->p != r->end)
 		return "the fields of a record do not fit it";
+	if (e.knob.actuator >= VST_ACTUATOR__N)
+		return "a record has an unknown actuator";
 	known = entry_of_slot(entries, e.slot);
 	if (known) {
 		if (memcmp(&known->knob, &e.knob, sizeof(e.knob)))
