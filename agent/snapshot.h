@@ -25,7 +25,7 @@
 
 /* The head of every value: only snapshot.c touches it. */
 struct vst_value {
-	int refs;
+	_Atomic int refs;
 	void (*destroy)(void *value);
 };
 
@@ -247,16 +247,23 @@ const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *
 
 /* --- making one: collect, and tests --- */
 
-/* A new one that begins as a copy of prev, or empty. NULL only if out of memory. It may be changed until it is published. */
+/*
+ * A new one that begins as a copy of prev, or empty if prev is NULL; its .seq is one more. NULL only if out of memory. Its
+ * maker may change it until it gives a reference to anybody else. The snapshot frees .probes.
+ */
 struct vst_snapshot *vst_snapshot_next(const struct vst_snapshot *prev);
 
 /*
- * Puts a value at an index, NULL takes away what is there. The value has been made by vst_value_new() and is stolen, also on
- * failure. 0 or -ENOMEM.
+ * Puts a value at an index; NULL removes the value there. The value has been made by vst_value_new() and is stolen, also on
+ * failure. 0 or -ENOMEM. A removal cannot fail if the chunk is not shared; on -ENOMEM the old value stays.
  */
 int vst_snapshot_put(struct vst_snapshot *s, enum vst_snap_list list, __u32 index, void *value);
 
-/* A value of a list, zeroed, with one reference; texts in it are freed with it. NULL only if out of memory. */
+/* A value of a list, zeroed, with one reference; what its pointers own is freed with it. NULL only if out of memory. */
 void *vst_value_new(enum vst_snap_list list);
+
+/* Takes and gives back a reference to a value, on any thread; NULL is allowed. */
+void *vst_value_ref(const void *value);
+void vst_value_unref(const void *value);
 
 #endif /* VST_SNAPSHOT_H */

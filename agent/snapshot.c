@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/snapshot.h"
+
+#define CHUNK 64 /* values in a chunk: what a change of one of them copies */
+
+struct vst_chunk {
+	_Atomic int refs;
+	unsigned int used;
+	struct vst_value *value[CHUNK];
+};
+
+/* --- references --- */
+
+void *vst_value_ref(const void *value)
+{
+	struct vst_value *v = (struct vst_value *)value;
+
+	if (v)
+		atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
+	return v;
+}
+
+/*
+ * Release, and acquire by whoever gives back the last reference: all that other threads read of the value happened before
+ * it is freed.
+ */
+static bool is_last(_Atomic int *refs)
+{
+	return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1;
+}
+
+void vst_value_unref(const void *value)
+{
+	struct vst_value *v = (struct vst_value *)value;
+
+	if (v && is_last(&v->refs))
+		v->destroy(v);
+}
+
+static void chunk_unref(struct vst_chunk *c)
+{
+	if (!c || !is_last(&c->refs))
+		return;
+	for (unsigned int i = 0; i < CHUNK; i++)
+		vst_value_unref(c->value[i]);
+	free(c);
+}
+
+/* --- values --- */
+
+static void destroy_container(void *value)
+{
+	struct vst_snap_container *c = value;
+
+	free(c->cgroup);
+	free(c->display);
+	free(c->ns);
+	free(c->pod);
+	free(c->name);
+	free(c->image);
+	free(c->cid);
+	free(c->runtime);
+	for (size_t i = 0; i < c->n_labels; i++) {
+		free(c->labels[i].key);
+		free(c->labels[i].value);
+	}
+	free(c->labels);
+	for (size_t i = 0; i < c->n_limits; i++) {
+		free(c->limits[i].cgroup);
+		free(c->limits[i].attribute);
+		free(c->limits[i].value);
+	}
+	free(c->limits);
+	free(c);
+}
+
+static void destroy_io(void *value)
+{
+	struct vst_snap_io *io = value;
+
+	for (unsigned int i = 0; i < VST_TIME__N; i++)
+		free(io->counts.time[i].hist.bucket);
+	free(io);
+}
+
+static void destroy_wait(void *value)
+{
+	struct vst_snap_wait *w = value;
+
+	free(w->evidence);
+	free(w->name);
+	free(w->object);
+	for (size_t i = 0; i < w->n_stack; i++)
+		free(w->stack[i]);
+	free(w->stack);
+	free(w->times.hist.bucket);
+	free(w);
+}
+
+static void destroy_device(void *value)
+{
+	struct vst_snap_device *d = value;
+
+	free(d->name);
+	free(d->not_judged);
+	free(d);
+}
+
+static const struct {
+	size_t size;
+	void (*destroy)(void *value);
+} kinds[VST_SNAP__N] = {
+#define X(e, f, t) [VST_SNAP_##e] = { sizeof(t), destroy_##f },
+	VST_SNAP_LISTS(X)
+#undef X
+};
+
+void *vst_value_new(enum vst_snap_list list)
+{
+	struct vst_value *v = calloc(1, kinds[list].size);
+
+	if (!v)
+		return NULL;
+	atomic_init(&v->refs, 1);
+	v->destroy = kinds[list].destroy;
+	return v;
+}
+
+/* --- vectors --- */
+
+static void vector_free(struct vst_vector *v)
+{
+	for (__u32 i = 0; i < v->n_chunks; i++)
+		chunk_unref(v->chunk[i]);
+	free(v->chunk);
+}
+
+static int vector_copy(struct vst_vector *to, const struct vst_vector *from)
+{
+	if (!from->n_chunks)
+		return 0;
+	to->chunk = malloc(from->n_chunks * sizeof(struct vst_chunk *));
+	if (!to->chunk)
+		return -ENOMEM;
+	for (__u32 i = 0; i < from->n_chunks; i++) {
+		to->chunk[i] = from->chunk[i];
+		if (to->chunk[i])
+			atomic_fetch_add_explicit(&to->chunk[i]->refs, 1, memory_order_relaxed);
+	}
+	to->n_chunks = from->n_chunks;
+	to->end = from->end;
+	return 0;
+}
+
+static int vector_grow(struct vst_vector *v, __u32 chunks)
+{
+	struct vst_chunk **chunk;
+
+	if (chunks <= v->n_chunks)
+		return 0;
+	chunk = realloc(v->chunk, chunks * sizeof(struct vst_chunk *));
+	if (!chunk)
+		return -ENOMEM;
+	memset(chunk + v->n_chunks, 0, (chunks - v->n_chunks) * sizeof(struct vst_chunk *));
+	v->chunk = chunk;
+	v->n_chunks = chunks;
+	return 0;
+}
+
+/*
+ * The chunk at a place, for its owner to write to: a new one, or a copy of a shared one. One reference means that only
+ * this vector has it, and nobody can take another one from it.
+ */
+static struct vst_chunk *chunk_own(struct vst_chunk **place)
+{
+	struct vst_chunk *old = *place, *c;
+
+	if (old && atomic_load_explicit(&old->refs, memory_order_acquire) == 1)
+		return old;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	atomic_init(&c->refs, 1);
+	if (old) {
+		c->used = old->used;
+		for (unsigned int i = 0; i < CHUNK; i++)
+			c->value[i] = vst_value_ref(old->value[i]);
+		chunk_unref(old);
+	}
+	*place = c;
+	return c;
+}
+
+static void *vector_get(const struct vst_vector *v, __u32 index)
+{
+	const struct vst_chunk *c = index < v->end ? v->chunk[index / CHUNK] : NULL;
+
+	return c ? c->value[index % CHUNK] : NULL;
+}
+
+/* After a removal: gives back chunks that became empty, and finds the end again. */
+static void vector_trim(struct vst_vector *v, __u32 index)
+{
+	struct vst_chunk **place = &v->chunk[index / CHUNK];
+
+	if (!(*place)->used) {
+		chunk_unref(*place);
+		*place = NULL;
+	}
+	while (v->end && !vector_get(v, v->end - 1)) {
+		if (!v->chunk[(v->end - 1) / CHUNK])
+			v->end = (v->end - 1) / CHUNK * CHUNK;
+		else
+			v->end--;
+	}
+}
+
+static int vector_put(struct vst_vector *v, __u32 index, struct vst_value *value)
+{
+	struct vst_value *old = vector_get(v, index);
+	struct vst_chunk *c;
+
+	if (!old && !value)
+		return 0;
+	if (vector_grow(v, index / CHUNK + 1))
+		return -ENOMEM;
+	c = chunk_own(&v->chunk[index / CHUNK]);
+	if (!c)
+		return -ENOMEM;
+	c->used += !old - !value;
+	c->value[index % CHUNK] = value;
+	vst_value_unref(old);
+	if (!value)
+		vector_trim(v, index);
+	else if (index >= v->end)
+		v->end = index + 1;
+	return 0;
+}
+
+/* --- snapshots --- */
+
+static void destroy_snapshot(void *value)
+{
+	struct vst_snapshot *s = value;
+
+	for (unsigned int i = 0; i < VST_SNAP__N; i++)
+		vector_free(&s->list[i]);
+	free((void *)s->probes);
+	free(s);
+}
+
+struct vst_snapshot *vst_snapshot_next(const struct vst_snapshot *prev)
+{
+	struct vst_snapshot *s = calloc(1, sizeof(*s));
+	int err = 0;
+
+	if (!s)
+		return NULL;
+	if (prev) { /* all but the head, which other threads change, and what it owns */
+		memcpy((char *)s + sizeof(s->v), (const char *)prev + sizeof(s->v), sizeof(*s) - sizeof(s->v));
+		memset(s->list, 0, sizeof(s->list));
+		s->probes = NULL;
+		s->n_probes = 0;
+	}
+	atomic_init(&s->v.refs, 1);
+	s->v.destroy = destroy_snapshot;
+	s->seq++;
+	for (unsigned int i = 0; prev && i < VST_SNAP__N; i++)
+		err = err ?: vector_copy(&s->list[i], &prev->list[i]);
+	if (prev && prev->n_probes) {
+		s->probes = malloc(prev->n_probes * sizeof(*s->probes));
+		if (s->probes) {
+			memcpy((void *)s->probes, prev->probes, prev->n_probes * sizeof(*s->probes));
+			s->n_probes = prev->n_probes;
+		} else {
+			err = -ENOMEM;
+		}
+	}
+	if (err) {
+		vst_snapshot_unref(s);
+		return NULL;
+	}
+	return s;
+}
+
+int vst_snapshot_put(struct vst_snapshot *s, enum vst_snap_list list, __u32 index, void *value)
+{
+	int err = vector_put(&s->list[list], index, value);
+
+	if (err)
+		vst_value_unref(value);
+	return err;
+}
+
+const struct vst_snapshot *vst_snapshot_ref(const struct vst_snapshot *s)
+{
+	return vst_value_ref(s);
+}
+
+void vst_snapshot_unref(const struct vst_snapshot *s)
+{
+	vst_value_unref(s);
+}
+
+/* --- reading --- */
+
+#define X(e, f, t)                                                                                                     \
+	const t *vst_snapshot_##f(const struct vst_snapshot *s, __u32 index)                                           \
+	{                                                                                                              \
+		return vector_get(&s->list[VST_SNAP_##e], index);                                                      \
+	}
+VST_SNAP_LISTS(X)
+#undef X
+
+const void *vst_snapshot_next_value(const struct vst_snapshot *s, enum vst_snap_list list, __u32 *index)
+{
+	const struct vst_vector *v = &s->list[list];
+	const void *value;
+
+	while (*index < v->end) {
+		if (!v->chunk[*index / CHUNK]) {
+			*index = (*index / CHUNK + 1) * CHUNK;
+			continue;
+		}
+		value = vector_get(v, *index);
+		if (value)
+			return value;
+		(*index)++;
+	}
+	return NULL;
+}
+
+const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *s, __u32 dev)
+{
+	const struct vst_snap_device *d;
+
+	vst_snapshot_for_each(s, VST_SNAP_DEVICES, d, i) if (d->dev == dev) return d;
+	return NULL;
+}
