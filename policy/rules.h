@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "include/vstor/classes.h"
+#include "lib/label.h"
 
 /* --- limits of a policy file: whoever may write it cannot exhaust the agent --- */
 #define VST_POLICY_VERSION 1
@@ -132,7 +133,7 @@ enum vst_attr {
 };
 
 /* --- units of measured values and limits. X(ENUM, "example") --- */
-#define VST_UNITS(X)                                                                                                   \
+#define VST_QUANTITY_UNITS(X)                                                                                          \
 	X(US, "8ms")	       /* microseconds */                                                                      \
 	X(US_PER_S, "200ms/s") /* microseconds in each second */                                                       \
 	X(BYTES_PER_S, "20MiB/s")                                                                                      \
@@ -141,7 +142,7 @@ enum vst_attr {
 
 enum vst_unit {
 #define X(e, x) VST_UNIT_##e,
-	VST_UNITS(X)
+	VST_QUANTITY_UNITS(X)
 #undef X
 		VST_UNIT__N
 };
@@ -200,7 +201,7 @@ enum vst_comparison {
 	X(READ_IOPS, "read_iops", IOPS, "riops")                                                                       \
 	X(WRITE_IOPS, "write_iops", IOPS, "wiops")
 
-enum vst_limit {
+enum vst_max_part {
 #define X(e, k, u, c) VST_LIMIT_##e,
 	VST_LIMITS(X)
 #undef X
@@ -368,10 +369,6 @@ static inline void vst_policy_freep(struct vst_policy **policy)
 
 /* --- matching --- */
 
-struct vst_label {
-	const char *key, *value;
-};
-
 /*
  * What a rule is matched against: a container on a device and, where the question is about one stream of its I/O, that
  * stream. NULL: not known, or there is none; a rule that asks for it does not match.
@@ -466,7 +463,7 @@ enum vst_unit vst_metric_unit(enum vst_metric metric);
 const char *vst_alarm_name(unsigned int alarm);
 const char *vst_comparison_name(unsigned int cmp);
 const char *vst_limit_name(unsigned int limit);
-enum vst_unit vst_limit_unit(enum vst_limit limit);
+enum vst_unit vst_limit_unit(enum vst_max_part limit);
 const char *vst_objective_name(unsigned int objective);
 enum vst_metric vst_objective_metric(enum vst_objective objective);
 const char *vst_cache_mode_name(unsigned int mode);

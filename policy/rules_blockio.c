@@ -32,7 +32,7 @@ enum item_key {
 
 static const struct {
 	enum item_key key;
-	enum vst_limit limit;
+	enum vst_max_part limit;
 } throttles[] = {
 #define X(e, k, l) { ITEM_##e, VST_LIMIT_##l },
 	THROTTLES(X)

@@ -19,7 +19,7 @@ NAMES(vst_rule_key_name, VST_RULE_KEYS)
 NAMES(vst_condition_key_name, VST_CONDITION_KEYS)
 NAMES(vst_match_field_name, VST_MATCH_FIELDS)
 NAMES(vst_attr_name, VST_ATTRS)
-NAMES(vst_unit_example, VST_UNITS)
+NAMES(vst_unit_example, VST_QUANTITY_UNITS)
 NAMES(vst_metric_name, VST_METRICS)
 NAMES(vst_alarm_name, VST_ALARMS)
 NAMES(vst_comparison_name, VST_COMPARISONS)
@@ -37,7 +37,7 @@ enum vst_unit vst_metric_unit(enum vst_metric metric)
 	return units[metric];
 }
 
-enum vst_unit vst_limit_unit(enum vst_limit limit)
+enum vst_unit vst_limit_unit(enum vst_max_part limit)
 {
 #define X(e, k, u, c) VST_UNIT_##u,
 	static const enum vst_unit units[] = { VST_LIMITS(X) };
