@@ -7,7 +7,7 @@
 
 #include "policy/plan.h"
 
-enum { KEY_MAX = VST_TARGET_MAX + VST_ATTR_MAX + VST_KEY_MAX + 16 };
+enum { KEY_MAX = VST_TARGET_MAX + VST_ATTR_TEXT_MAX + VST_KEY_MAX + 16 };
 
 void vst_plan_init(struct vst_plan *plan)
 {
@@ -65,7 +65,7 @@ static struct vst_plan_knob *find(struct vst_plan *plan, uint32_t actuator, cons
 	struct vst_plan_knob *k = NULL;
 
 	*ret_len = 0;
-	if (len < 0 || len >= KEY_MAX || strlen(target) >= VST_TARGET_MAX || strlen(attr) >= VST_ATTR_MAX ||
+	if (len < 0 || len >= KEY_MAX || strlen(target) >= VST_TARGET_MAX || strlen(attr) >= VST_ATTR_TEXT_MAX ||
 	    strlen(key) >= VST_KEY_MAX)
 		return NULL;
 	*ret_len = len;
@@ -240,8 +240,7 @@ struct vst_plan_knob *vst_plan_next_step(struct vst_plan *plan, struct vst_plan_
 					 double now, struct vst_step *ret)
 {
 	for (struct vst_plan_knob *k = from ? from->next : plan->first; k; k = k->next) {
-		if (k->step_id || now < k->retry_at || !vst_plan_is_due(k) || (only && strcmp(k->target, only)) ||
-		    target_waits(plan, k, now))
+		if (k->step_id || now < k->retry_at || !vst_plan_is_due(k) || target_waits(plan, k, now))
 			continue;
 		make_step(k, plan->next_id, ret);
 		return k;

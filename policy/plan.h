@@ -27,7 +27,7 @@ struct vst_plan_knob {
 	uint32_t actuator;
 	uint64_t target_id;
 	char *target;
-	char attr[VST_ATTR_MAX], key[VST_KEY_MAX];
+	char attr[VST_ATTR_TEXT_MAX], key[VST_KEY_MAX];
 	unsigned int refs; /* of the engine */
 
 	/* what is wanted */
@@ -64,6 +64,9 @@ struct vst_plan {
 void vst_plan_init(struct vst_plan *plan);
 void vst_plan_clear(struct vst_plan *plan);
 
+/* In place of an actuator: what is wanted, but nothing can do it. */
+#define VST_PLAN_NO_ACTUATOR VST_ACTUATOR__N
+
 /* The knob, made if it is missing, with one more reference. NULL: out of memory or too many, or a part is too long. */
 struct vst_plan_knob *vst_plan_get(struct vst_plan *plan, enum vst_actuator_id actuator, const char *target,
 				   uint64_t target_id, const char *attr, const char *key);
@@ -85,8 +88,8 @@ int vst_plan_want(struct vst_plan *plan, struct vst_plan_knob *knob, const struc
 void vst_plan_end(struct vst_plan *plan);
 
 /*
- * The next step to send, after `from` (NULL: the first knob). only: NULL, or the targets that this concerns. The step counts
- * as sent only after vst_plan_sent(). NULL: none is left.
+ * The next step to send, after `from` (NULL: the first knob). It counts as sent only after vst_plan_sent(). NULL: none is
+ * left.
  */
 struct vst_plan_knob *vst_plan_next_step(struct vst_plan *plan, struct vst_plan_knob *from, const char *only,
 					 double now, struct vst_step *ret);
