@@ -66,8 +66,8 @@ $(B)/$(1:.c=): $(1) $(filter %.c,$(call unit_link,$(1)))
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
-# --- programs that the tests of bpf/ use ---
-TEST_BIN := $(B)/tests/bpf/kind_trace $(B)/tests/bpf/insns $(B)/tests/bpf/lock_load $(B)/tests/bpf/disk_load
+# --- programs that the tests of bpf/ and the e2e tests use ---
+TEST_BIN := $(B)/tests/e2e/actor_drive $(B)/tests/bpf/kind_trace $(B)/tests/bpf/insns $(B)/tests/bpf/lock_load $(B)/tests/bpf/disk_load
 
 $(B)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -79,6 +79,10 @@ $(B)/tests/bpf/kind_trace: $(B)/tests/bpf/kind_trace.skel.h
 $(B)/tests/bpf/%: tests/bpf/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -I$(B)/tests/bpf $(CFLAGS) $(DEPFLAGS) -MT $@ -o $@ $< -lbpf
+
+$(B)/tests/e2e/%: tests/e2e/%.c $(B)/libvstor.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -MT $@ -o $@ $< $(B)/libvstor.a
 
 tests: $(UNIT_BIN) $(TEST_BIN) ## build the programs that the tests need
 

@@ -42,7 +42,8 @@ enum vst_actor_state {
 
 struct vst_actor_status {
 	enum vst_actor_state state;
-	int pid;	     /* 0: not known, because a predecessor started it (handover) */
+	int pid;	     /* 0: none, or not our child */
+	int adopted_pid;     /* of an actor that a predecessor started */
 	bool adopted;	     /* took over the knobs of a predecessor: read them from the knob events */
 	unsigned int knobs;  /* held now */
 	unsigned int starts; /* how often it was started */
@@ -66,8 +67,8 @@ struct vst_actor_events {
 	void (*list_end)(void *ctx);
 	void (*outcome)(void *ctx, const struct vst_outcome *outcome); /* answers one step, in order */
 	/*
-	 * The actor ended. Steps in flight have no outcome: plan again after ready(). It is started again with a
-	 * backoff of 0.1 s to 30 s; the new one first reverts what the old one left (its journal says what that is).
+	 * The actor ended. Steps in flight have no outcome: plan again after ready(). It is started again after 0.1 s,
+	 * then up to 1 s, or 30 s if it does not even say hello. The new one first reverts what the old one left.
 	 */
 	void (*lost)(void *ctx, const struct vst_actor_status *status);
 };
@@ -90,12 +91,15 @@ int64_t vst_actor_due_us(const struct vst_actor *actor);
 void vst_actor_process(struct vst_actor *actor, int64_t now_us);
 
 /*
- * Send. 0: sent; -ENOTCONN: no actor is ready; -EAGAIN: the socket is full, try again after vst_actor_process();
- * -EINVAL: a string without its end. Each step has exactly one outcome unless lost() comes first.
+ * Send, in order; what the socket has no room for is queued. 0: sent or queued; -ENOTCONN: no actor runs, or it has not
+ * said hello; -EAGAIN: VST_ACTOR_QUEUE_MAX messages wait, try again after vst_actor_process(); -EINVAL: a string without
+ * its end, or id 0. Each step has exactly one outcome unless lost() comes first.
  */
+enum { VST_ACTOR_QUEUE_MAX = 4096 };
+
 int vst_actor_step(struct vst_actor *actor, const struct vst_step *step);
 int vst_actor_revert(struct vst_actor *actor, uint64_t id, const struct vst_knob *knob, const char *why);
-int vst_actor_revert_all(struct vst_actor *actor); /* an outcome (id 0) for each knob, then list_end() */
+int vst_actor_revert_all(struct vst_actor *actor); /* an outcome (id 0) for each, then list_end() */
 /* Reads every knob again, which is how foreign changes are noticed between steps: knob() for each, then list_end(). */
 int vst_actor_list(struct vst_actor *actor);
 /* Forget conflicts, because somebody asked for the policy again (`vstorctl policy apply`). No answer. */

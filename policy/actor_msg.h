@@ -26,7 +26,7 @@ enum vst_actor_msg_type {
 	/* from the actor */
 	VST_MSG_OUTCOME, /* outcome */
 	VST_MSG_KNOB,	 /* outcome */
-	VST_MSG_END,	 /* hello: the counts after what was asked for */
+	VST_MSG_END,	 /* hello: all that was asked for is done */
 	VST_MSG__N,
 };
 
@@ -38,13 +38,16 @@ struct vst_actor_hello {
 	int32_t result; /* 0, or the -errno with which every step is refused; of HANDOVER's END: why it cannot be done */
 	uint32_t knobs; /* held now */
 	uint32_t adopted;
+	uint32_t answers;		     /* of END: the type of the message that it answers */
+	uint32_t pad;			     /* 0 */
 	uint64_t writes, reverts, conflicts; /* of this actor process */
 	char text[VST_TEXT_MAX];
 };
 
 struct vst_actor_msg {
 	uint32_t type;
-	uint32_t pad; /* 0 */
+	uint32_t knobs; /* held now; from the actor only, as are those of this actor process: */
+	uint64_t writes, reverts, conflicts;
 	union {
 		struct vst_actor_hello hello;
 		struct vst_step step;

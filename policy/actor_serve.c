@@ -96,13 +96,17 @@ static void drop_conn(struct serve *s)
 	s->conn = -1;
 }
 
-static void send_msg(struct serve *s, const struct vst_actor_msg *msg)
+static void send_msg(struct serve *s, struct vst_actor_msg *msg)
 {
 	struct pollfd p = { s->conn, POLLOUT, 0 };
 	int err;
 
 	if (s->conn < 0)
 		return;
+	msg->knobs = s->act->journal.entries.n;
+	msg->writes = s->act->writes;
+	msg->reverts = s->act->reverts;
+	msg->conflicts = s->act->conflicts;
 	while ((err = vst_actor_msg_send(s->conn, msg)) == -EAGAIN)
 		if (poll(&p, 1, SEND_WAIT_MS) <= 0)
 			break;
@@ -117,6 +121,15 @@ static void send_outcome(void *ctx, const struct vst_outcome *outcome)
 	send_msg(ctx, &msg);
 }
 
+/* Of a knob that no step is about now. */
+static void send_reverted(void *ctx, const struct vst_outcome *outcome)
+{
+	struct vst_actor_msg msg = { .type = VST_MSG_OUTCOME, .outcome = *outcome };
+
+	msg.outcome.id = 0;
+	send_msg(ctx, &msg);
+}
+
 static void send_knob(void *ctx, const struct vst_outcome *outcome)
 {
 	struct vst_actor_msg msg = { .type = VST_MSG_KNOB, .outcome = *outcome };
@@ -124,21 +137,19 @@ static void send_knob(void *ctx, const struct vst_outcome *outcome)
 	send_msg(ctx, &msg);
 }
 
-static void send_counts(struct serve *s, uint32_t type, int result)
+/* answers: the type of the message that this answers. */
+static void send_state(struct serve *s, uint32_t answers, int result)
 {
 	const struct vst_act *act = s->act;
-	struct vst_actor_msg msg = { .type = type };
+	struct vst_actor_msg msg = { .type = answers == VST_MSG_HELLO ? VST_MSG_HELLO : VST_MSG_END };
 
 	msg.hello = (struct vst_actor_hello){
 		.protocol = VST_ACTOR_PROTOCOL,
 		.handover_s = s->handover_s,
 		.pid = getpid(),
 		.result = result ? result : act->journal.unusable,
-		.knobs = act->journal.entries.n,
 		.adopted = s->adopted,
-		.writes = act->writes,
-		.reverts = act->reverts,
-		.conflicts = act->conflicts,
+		.answers = answers,
 	};
 	memcpy(msg.hello.text, act->journal.text, sizeof(msg.hello.text));
 	send_msg(s, &msg);
@@ -187,7 +198,7 @@ static void hand_over(struct serve *s)
 {
 	int err = listen_for_successor(s);
 
-	send_counts(s, VST_MSG_END, err);
+	send_state(s, VST_MSG_HANDOVER, err);
 	if (err) {
 		vst_actor_say(4, "cannot keep the knobs for a successor: %s", strerror(-err));
 		return;
@@ -232,13 +243,13 @@ static void do_hello(struct serve *s, const struct vst_actor_hello *hello)
 	if (hello->protocol != VST_ACTOR_PROTOCOL) {
 		vst_actor_say(4, "vstord speaks protocol %u, this vstor-actor %d: they are of different versions",
 			      hello->protocol, VST_ACTOR_PROTOCOL);
-		send_counts(s, VST_MSG_HELLO, -EPROTO);
+		send_state(s, VST_MSG_HELLO, -EPROTO);
 		end(s, "vstord is of another version");
 		return;
 	}
 	s->handover_s = hello->handover_s < HANDOVER_MAX_S ? hello->handover_s : HANDOVER_MAX_S;
 	vst_act_list(s->act, send_knob, s);
-	send_counts(s, VST_MSG_HELLO, 0);
+	send_state(s, VST_MSG_HELLO, 0);
 }
 
 static void do_msg(struct serve *s, const struct vst_actor_msg *msg)
@@ -255,7 +266,7 @@ static void do_msg(struct serve *s, const struct vst_actor_msg *msg)
 		break;
 	case VST_MSG_LIST:
 		vst_act_list(s->act, send_knob, s);
-		send_counts(s, VST_MSG_END, 0);
+		send_state(s, VST_MSG_LIST, 0);
 		break;
 	case VST_MSG_FORGET_CONFLICTS:
 		vst_act_forget_conflicts(s->act);
@@ -265,8 +276,8 @@ static void do_msg(struct serve *s, const struct vst_actor_msg *msg)
 		break;
 	case VST_MSG_REVERT_ALL:
 	case VST_MSG_GOODBYE:
-		s->left = vst_act_revert_all(s->act, send_outcome, s);
-		send_counts(s, VST_MSG_END, 0);
+		s->left = vst_act_revert_all(s->act, send_reverted, s);
+		send_state(s, msg->type, 0);
 		s->done = msg->type == VST_MSG_GOODBYE;
 		break;
 	default:

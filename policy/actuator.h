@@ -58,7 +58,7 @@ int vst_disk_is_leaf(const struct vst_roots *roots, const char *dev, size_t dev_
 /* The active scheduler of a disk ("bfq", "none"). 0 or -errno. */
 int vst_disk_scheduler(const struct vst_roots *roots, const char *dev, size_t dev_len, char ret[32]);
 
-/* Calls f with the "MAJ:MIN" of each leaf disk until it returns other than 0, which is returned; 0 at the end. */
+/* Calls f with the "MAJ:MIN" of each leaf disk that has a size until it returns other than 0, which is returned; 0 at the end. */
 int vst_disk_each(const struct vst_roots *roots, int (*f)(void *ctx, const char *dev), void *ctx);
 
 /* Does any leaf disk use this scheduler? */

@@ -90,6 +90,15 @@ int vst_disk_scheduler(const struct vst_roots *roots, const char *dev, size_t de
 	return 0;
 }
 
+/* A loop or zram device that nobody set up has no bytes. */
+static bool is_empty(const struct vst_roots *roots, const char *dev)
+{
+	char path[300], size[32];
+
+	snprintf(path, sizeof(path), "%s/size", dev);
+	return vst_read_small(roots->sysfs_block, path, size, sizeof(size)) > 0 && !strcmp(size, "0\n");
+}
+
 int vst_disk_each(const struct vst_roots *roots, int (*f)(void *ctx, const char *dev), void *ctx)
 {
 	int fd = roots->sysfs_block < 0 ? -1 : openat(roots->sysfs_block, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -105,7 +114,8 @@ int vst_disk_each(const struct vst_roots *roots, int (*f)(void *ctx, const char 
 	while (!ret && (e = readdir(d))) {
 		size_t len = vst_cgroup_key_device(e->d_name);
 
-		if (len && !e->d_name[len] && !vst_disk_is_leaf(roots, e->d_name, len, text))
+		if (len && !e->d_name[len] && !vst_disk_is_leaf(roots, e->d_name, len, text) &&
+		    !is_empty(roots, e->d_name))
 			ret = f(ctx, e->d_name);
 	}
 	return ret;

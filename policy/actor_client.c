@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "policy/actor_client.h"
+#include "policy/actor_msg.h"
+
+#define MS 1000LL
+#define S 1000000LL
+
+#define BACKOFF_MIN (100 * MS)
+#define BACKOFF_MAX (1 * S)	    /* of an actor that came to life: undoing must not wait long */
+#define BACKOFF_MAX_SILENT (30 * S) /* of one that does not */
+#define LIVED_LONG (10 * S)
+#define HELLO_WAIT (15 * S) /* it waits 5 s for the journal's lock */
+
+/* An actor that refuses is replaced, in case the reason is gone: another one held the journal; it was damaged. */
+#define RETRY_LOCKED (2 * S)
+#define RETRY_REFUSING (60 * S)
+
+enum { CHILD_FD = 3, REAP_MAX = 4 };
+
+struct vst_actor {
+	char program[4096], state_dir[256], cgroup_root[256], sysfs[256];
+	struct vst_actor_events events;
+	void *ctx;
+	int fd; /* -1: none */
+	unsigned int handover_s;
+	pid_t reap[REAP_MAX]; /* ended, or about to */
+	int64_t started_us, due_us, backoff_us;
+	struct vst_actor_status status;
+	struct vst_actor_msg *queue; /* VST_ACTOR_QUEUE_MAX of them */
+	unsigned int queue_head, queue_n;
+	bool stopping; /* vst_actor_stop() waits for the END of stop_type */
+	bool end_received;
+	uint32_t stop_type;
+	int end_result;
+};
+
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * S + t.tv_nsec / 1000;
+}
+
+/* --- starting --- */
+
+/* An actor that a predecessor left in the state directory. Its socket, or -errno. */
+static int connect_waiting(const struct vst_actor *a)
+{
+	_cleanup_close_ int dir = open(a->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+
+	if (dir < 0)
+		return -errno;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" VST_ACTOR_SOCKET, dir);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return -errno;
+	return peer.uid == geteuid() ? TAKE_FD(fd) : -EPERM;
+}
+
+/* The child has stdin, stdout, stderr and its socket; no signal blocked; a session that a terminal's Ctrl-C misses. */
+static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr, int child)
+{
+	sigset_t none, all;
+	int err;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	err = posix_spawn_file_actions_adddup2(actions, child, CHILD_FD);
+	if (!err)
+		err = posix_spawn_file_actions_addclosefrom_np(actions, CHILD_FD + 1);
+	if (!err)
+		err = posix_spawnattr_setsigmask(attr, &none);
+	if (!err)
+		err = posix_spawnattr_setsigdefault(attr, &all);
+	if (!err)
+		err = posix_spawnattr_setflags(attr,
+					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+	return err;
+}
+
+static int spawn(struct vst_actor *a, int child)
+{
+	char *argv[10] = { a->program, "--fd", "3", "--state", a->state_dir };
+	char *const env[] = { getenv("JOURNAL_STREAM") ? "JOURNAL_STREAM=1" : NULL, NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	int n = 5, err;
+
+	if (*a->cgroup_root) {
+		argv[n++] = "--cgroup-root";
+		argv[n++] = a->cgroup_root;
+	}
+	if (*a->sysfs) {
+		argv[n++] = "--sysfs";
+		argv[n++] = a->sysfs;
+	}
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attr);
+	err = prepare(&actions, &attr, child);
+	if (!err)
+		err = posix_spawn(&a->status.pid, a->program, &actions, &attr, argv, env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	if (err)
+		a->status.pid = 0;
+	return -err;
+}
+
+static int start_new(struct vst_actor *a)
+{
+	_cleanup_close_ int ours = -1, child = -1;
+	int pair[2], err;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
+		return -errno;
+	ours = pair[0];
+	child = pair[1];
+	err = spawn(a, child);
+	return err ? err : TAKE_FD(ours);
+}
+
+static void set_down(struct vst_actor *a, bool was_alive, int64_t now)
+{
+	int64_t max = was_alive ? BACKOFF_MAX : BACKOFF_MAX_SILENT;
+
+	if (was_alive && now - a->started_us > LIVED_LONG)
+		a->backoff_us = BACKOFF_MIN;
+	if (a->backoff_us > max)
+		a->backoff_us = max;
+	a->status.state = VST_ACTOR_DOWN;
+	a->due_us = now + a->backoff_us;
+	a->backoff_us = a->backoff_us * 2 < max ? a->backoff_us * 2 : max;
+	a->queue_n = 0;
+	a->status.in_flight = 0;
+	a->status.knobs = 0;
+}
+
+static void launch(struct vst_actor *a, int64_t now)
+{
+	struct vst_actor_msg hello = { .type = VST_MSG_HELLO };
+
+	a->status.pid = 0;
+	a->fd = connect_waiting(a);
+	if (a->fd < 0)
+		a->fd = start_new(a);
+	if (a->fd < 0) {
+		vst_explain(a->status.text, "cannot start %s: %s", a->program, strerror(-a->fd));
+		a->fd = -1;
+		set_down(a, false, now);
+		if (a->events.lost)
+			a->events.lost(a->ctx, &a->status);
+		return;
+	}
+	a->started_us = now;
+	a->due_us = now + HELLO_WAIT;
+	a->status.starts++;
+	a->status.state = VST_ACTOR_STARTING;
+	a->status.adopted = false;
+	a->status.writes = a->status.reverts = a->status.conflicts = 0;
+	hello.hello.protocol = VST_ACTOR_PROTOCOL;
+	hello.hello.handover_s = a->handover_s;
+	hello.hello.pid = getpid();
+	vst_actor_msg_send(a->fd, &hello); /* if the actor died already, the next read tells */
+}
+
+/* --- its end --- */
+
+static void reap_later(struct vst_actor *a, pid_t pid)
+{
+	for (int i = 0; pid > 0 && i < REAP_MAX; i++)
+		if (!a->reap[i]) {
+			a->reap[i] = pid;
+			return;
+		}
+}
+
+static void reap(struct vst_actor *a)
+{
+	for (int i = 0; i < REAP_MAX; i++)
+		if (a->reap[i] && waitpid(a->reap[i], NULL, WNOHANG))
+			a->reap[i] = 0;
+}
+
+/* How the child ended, if it has; else it is reaped later. */
+static void explain_end(struct vst_actor *a, const char *why)
+{
+	int status;
+
+	if (a->status.pid <= 0)
+		vst_explain(a->status.text, "%s", why);
+	else if (waitpid(a->status.pid, &status, WNOHANG) != a->status.pid) {
+		vst_explain(a->status.text, "%s", why);
+		reap_later(a, a->status.pid);
+	} else if (WIFSIGNALED(status))
+		vst_explain(a->status.text, "vstor-actor was killed by signal %d", WTERMSIG(status));
+	else
+		vst_explain(a->status.text, "vstor-actor ended with status %d", WEXITSTATUS(status));
+}
+
+static void lose(struct vst_actor *a, const char *why, int64_t now)
+{
+	bool was_alive = a->status.state != VST_ACTOR_STARTING;
+
+	vst_cleanup_close(&a->fd);
+	a->fd = -1;
+	if (a->end_received) /* as it was asked to */
+		return;
+	explain_end(a, why);
+	a->status.pid = 0;
+	a->status.deaths++;
+	set_down(a, was_alive, now);
+	if (a->events.lost)
+		a->events.lost(a->ctx, &a->status);
+}
+
+/* --- receiving --- */
+
+static void take_counts(struct vst_actor *a, const struct vst_actor_msg *msg)
+{
+	a->status.knobs = msg->knobs;
+	a->status.writes = msg->writes;
+	a->status.reverts = msg->reverts;
+	a->status.conflicts = msg->conflicts;
+}
+
+static void on_hello(struct vst_actor *a, const struct vst_actor_hello *hello, int64_t now)
+{
+	if (!a->status.pid)
+		a->status.adopted_pid = hello->pid;
+	a->status.adopted = hello->adopted;
+	a->status.state = hello->result ? VST_ACTOR_REFUSING : VST_ACTOR_READY;
+	memcpy(a->status.text, hello->text, sizeof(a->status.text));
+	a->due_us = !hello->result		    ? INT64_MAX
+		    : hello->result == -EWOULDBLOCK ? now + RETRY_LOCKED
+						    : now + RETRY_REFUSING;
+	if (a->events.ready)
+		a->events.ready(a->ctx, &a->status);
+}
+
+static void on_outcome(struct vst_actor *a, const struct vst_outcome *outcome)
+{
+	a->status.outcomes++;
+	if (outcome->id && a->status.in_flight)
+		a->status.in_flight--;
+	if (a->events.outcome)
+		a->events.outcome(a->ctx, outcome);
+}
+
+static void on_end(struct vst_actor *a, const struct vst_actor_hello *hello)
+{
+	if (a->stopping && hello->answers == a->stop_type) {
+		a->end_received = true;
+		a->end_result = hello->result;
+		return;
+	}
+	if (a->events.list_end)
+		a->events.list_end(a->ctx);
+}
+
+static void on_msg(struct vst_actor *a, const struct vst_actor_msg *msg, int64_t now)
+{
+	take_counts(a, msg);
+	switch (msg->type) {
+	case VST_MSG_HELLO:
+		on_hello(a, &msg->hello, now);
+		break;
+	case VST_MSG_OUTCOME:
+		on_outcome(a, &msg->outcome);
+		break;
+	case VST_MSG_KNOB:
+		if (a->events.knob)
+			a->events.knob(a->ctx, &msg->outcome);
+		break;
+	case VST_MSG_END:
+		on_end(a, &msg->hello);
+		break;
+	default:
+		lose(a, "vstor-actor sent what only vstord sends", now);
+	}
+}
+
+static void flush(struct vst_actor *a)
+{
+	while (a->queue_n && a->fd >= 0) {
+		if (vst_actor_msg_send(a->fd, &a->queue[a->queue_head])) /* full; or dead, and the next read tells */
+			return;
+		a->queue_head = (a->queue_head + 1) % VST_ACTOR_QUEUE_MAX;
+		a->queue_n--;
+	}
+}
+
+static void receive_all(struct vst_actor *a, int64_t now)
+{
+	struct vst_actor_msg msg;
+
+	while (a->fd >= 0) {
+		int got = vst_actor_msg_receive(a->fd, &msg);
+
+		if (got == -EAGAIN)
+			return;
+		if (got == 1)
+			on_msg(a, &msg, now);
+		else
+			lose(a, got == -EPROTO ? "vstor-actor sent a malformed message" : "vstor-actor ended", now);
+		flush(a);
+	}
+}
+
+void vst_actor_process(struct vst_actor *a, int64_t now)
+{
+	receive_all(a, now);
+	flush(a);
+	reap(a);
+	if (now < a->due_us)
+		return;
+	if (a->status.state == VST_ACTOR_DOWN) {
+		launch(a, now);
+	} else if (a->status.state == VST_ACTOR_REFUSING) {
+		vst_cleanup_close(&a->fd);
+		reap_later(a, a->status.pid);
+		launch(a, now);
+	} else if (a->status.state == VST_ACTOR_STARTING) {
+		if (a->status.pid > 0)
+			kill(a->status.pid, SIGKILL);
+		lose(a, "vstor-actor did not say hello", now);
+	}
+}
+
+/* --- sending --- */
+
+static int send_or_queue(struct vst_actor *a, const struct vst_actor_msg *msg)
+{
+	int err;
+
+	if (a->status.state != VST_ACTOR_READY && a->status.state != VST_ACTOR_REFUSING)
+		return -ENOTCONN;
+	flush(a);
+	err = a->queue_n ? -EAGAIN : vst_actor_msg_send(a->fd, msg);
+	if (err != -EAGAIN)
+		return err ? -ENOTCONN : 0;
+	if (a->queue_n == VST_ACTOR_QUEUE_MAX)
+		return -EAGAIN;
+	a->queue[(a->queue_head + a->queue_n++) % VST_ACTOR_QUEUE_MAX] = *msg;
+	return 0;
+}
+
+int vst_actor_step(struct vst_actor *a, const struct vst_step *step)
+{
+	struct vst_actor_msg msg = { .type = VST_MSG_STEP, .step = *step };
+	int err;
+
+	if (!step->id || !vst_actor_msg_valid(&msg, vst_actor_msg_len(VST_MSG_STEP)))
+		return -EINVAL;
+	err = send_or_queue(a, &msg);
+	if (!err) {
+		a->status.steps_sent++;
+		a->status.in_flight++;
+	}
+	return err;
+}
+
+int vst_actor_revert(struct vst_actor *a, uint64_t id, const struct vst_knob *knob, const char *why)
+{
+	struct vst_step step = { .id = id, .knob = *knob };
+
+	snprintf(step.why, sizeof(step.why), "%s", why);
+	return vst_actor_step(a, &step);
+}
+
+static int send_type(struct vst_actor *a, enum vst_actor_msg_type type)
+{
+	struct vst_actor_msg msg = { .type = type };
+
+	return send_or_queue(a, &msg);
+}
+
+int vst_actor_revert_all(struct vst_actor *a)
+{
+	return send_type(a, VST_MSG_REVERT_ALL);
+}
+
+int vst_actor_list(struct vst_actor *a)
+{
+	return send_type(a, VST_MSG_LIST);
+}
+
+int vst_actor_forget_conflicts(struct vst_actor *a)
+{
+	return send_type(a, VST_MSG_FORGET_CONFLICTS);
+}
+
+/* --- the whole --- */
+
+/* The actor lies beside the program that runs. */
+static int default_program(char *ret, size_t len)
+{
+	ssize_t n = readlink("/proc/self/exe", ret, len - 1);
+	char *slash;
+
+	if (n < 0)
+		return -errno;
+	ret[n] = 0;
+	slash = strrchr(ret, '/');
+	if (!slash || (size_t)(slash - ret) + sizeof("/vstor-actor") > len)
+		return -ENAMETOOLONG;
+	strcpy(slash, "/vstor-actor");
+	return 0;
+}
+
+static int copy_option(char *to, size_t len, const char *from)
+{
+	return from && snprintf(to, len, "%s", from) >= (int)len ? -ENAMETOOLONG : 0;
+}
+
+int vst_actor_start(const struct vst_actor_opts *opts, const struct vst_actor_events *events, void *ctx,
+		    struct vst_actor **ret)
+{
+	struct vst_actor *a = calloc(1, sizeof(*a));
+	int err;
+
+	if (!a)
+		return -ENOMEM;
+	a->fd = -1;
+	a->events = *events;
+	a->ctx = ctx;
+	a->handover_s = opts->handover_s;
+	a->backoff_us = BACKOFF_MIN;
+	a->queue = malloc(VST_ACTOR_QUEUE_MAX * sizeof(*a->queue)); /* 12 MB, of which only what is used takes memory */
+	err = a->queue ? 0 : -ENOMEM;
+	if (!err)
+		err = opts->program ? copy_option(a->program, sizeof(a->program), opts->program)
+				    : default_program(a->program, sizeof(a->program));
+	if (!err)
+		err = copy_option(a->state_dir, sizeof(a->state_dir),
+				  opts->state_dir ? opts->state_dir : VST_STATE_DIR);
+	if (!err)
+		err = copy_option(a->cgroup_root, sizeof(a->cgroup_root), opts->cgroup_root);
+	if (!err)
+		err = copy_option(a->sysfs, sizeof(a->sysfs), opts->sysfs);
+	if (err) {
+		free(a->queue);
+		free(a);
+		return err;
+	}
+	*ret = a;
+	launch(a, now_us());
+	return 0;
+}
+
+int vst_actor_fd(const struct vst_actor *a)
+{
+	return a->fd;
+}
+
+int64_t vst_actor_due_us(const struct vst_actor *a)
+{
+	return a->due_us;
+}
+
+void vst_actor_get_status(const struct vst_actor *a, struct vst_actor_status *ret)
+{
+	*ret = a->status;
+}
+
+/* Processes input until a condition holds, the actor is gone, or the time is over. Returns whether it holds. */
+static bool wait_for(struct vst_actor *a, bool (*holds)(const struct vst_actor *a), int64_t end)
+{
+	while (!holds(a)) {
+		struct pollfd p = { a->fd, POLLIN, 0 };
+		int64_t now = now_us();
+
+		if (a->fd < 0 || now >= end)
+			return false;
+		poll(&p, 1, (end - now) / MS + 1);
+		receive_all(a, now_us());
+	}
+	return true;
+}
+
+static bool has_hello(const struct vst_actor *a)
+{
+	return a->status.state != VST_ACTOR_STARTING;
+}
+
+static bool has_end(const struct vst_actor *a)
+{
+	return a->end_received;
+}
+
+/* Sends, and waits for the END that answers it. Returns its result, or -ETIME. */
+static int ask(struct vst_actor *a, enum vst_actor_msg_type type, int64_t end)
+{
+	struct vst_actor_msg msg = { .type = type };
+
+	a->stopping = true;
+	a->stop_type = type;
+	a->end_received = false;
+	while (vst_actor_msg_send(a->fd, &msg) == -EAGAIN && now_us() < end) {
+		poll(NULL, 0, 1);
+		receive_all(a, now_us());
+	}
+	return wait_for(a, has_end, end) ? a->end_result : -ETIME;
+}
+
+static void wait_child(pid_t pid, int64_t end)
+{
+	while (pid > 0 && !waitpid(pid, NULL, WNOHANG) && now_us() < end)
+		poll(NULL, 0, 1);
+}
+
+int vst_actor_stop(struct vst_actor *a, bool keep, int timeout_ms)
+{
+	int64_t end = now_us() + timeout_ms * MS;
+	int err = -ETIME;
+
+	if (!a)
+		return 0;
+	a->queue_n = 0;
+	if (a->status.state == VST_ACTOR_DOWN) /* a new one undoes what the dead one left */
+		launch(a, now_us());
+	if (wait_for(a, has_hello, end) && a->fd >= 0) {
+		err = keep && a->handover_s ? ask(a, VST_MSG_HANDOVER, end) : -EINVAL;
+		if (err && a->fd >= 0) {
+			keep = false;
+			err = ask(a, VST_MSG_GOODBYE, end);
+		}
+	}
+	vst_cleanup_close(&a->fd);
+	if (!keep || !a->handover_s)
+		wait_child(a->status.pid, end);
+	for (int i = 0; i < REAP_MAX; i++)
+		wait_child(a->reap[i], end);
+	free(a->queue);
+	free(a);
+	return err == -ETIME ? -ETIME : 0;
+}
