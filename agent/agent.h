@@ -11,7 +11,7 @@
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
 #include "agent/base/self.h"
-#include "agent/io/table.h"
+#include "agent/io/io_table.h"
 #include "agent/waits/waits_dirty.h"
 #include "agent/waits/waits_disk.h"
 #include "agent/waits/waits_journal.h"
@@ -19,7 +19,7 @@
 struct vst_agent {
 	struct vst_probes *probes;
 	struct vst_owners *owners;
-	struct vst_table *table;
+	struct vst_io_table *table;
 	struct vst_locks *locks;
 	struct vst_blame *blame;
 	struct vst_waits_disk *waits_disk;

@@ -138,7 +138,7 @@ int vst_agent_collect(struct vst_agent *a)
 	take_events(a);
 	err = vst_devices_read(&a->devices);
 	if (!err)
-		err = vst_table_collect(a->table, a->probes, a->owners, begin);
+		err = vst_io_table_collect(a->table, a->probes, a->owners, begin);
 	if (!err)
 		err = vst_waits_disk_collect(a->waits_disk, a->table, a->blame, begin);
 	if (!err)
@@ -221,7 +221,7 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	if (err)
 		vst_warn("cannot read the counters: %s; trying again at the next tick", strerror(-err));
 	vst_owners_tick(a->owners, vst_now());
-	vst_table_reclaim(a->table, a->probes, a->owners, vst_now());
+	vst_io_table_reclaim(a->table, a->probes, a->owners, vst_now());
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
 	vst_blame_reclaim(a->blame, vst_now());
 	vst_probes_symbols(a->probes);
@@ -407,7 +407,7 @@ static int start_probes(struct vst_agent *a)
 	vst_devices_settings(&a->devices);
 	err = err ?: vst_probes_load(&hiers, vst_devices_have_stacked(&a->devices), &a->probes);
 	err = err ?: vst_owners_new("", &a->owners);
-	err = err ?: vst_table_new(&a->table);
+	err = err ?: vst_io_table_new(&a->table);
 	err = err ?: vst_locks_new(&a->locks);
 	err = err ?: vst_blame_new(&a->blame);
 	err = err ?: vst_waits_disk_new(&a->waits_disk);
@@ -434,7 +434,7 @@ static void agent_free(struct vst_agent *a)
 	vst_waits_disk_free(a->waits_disk);
 	vst_waits_journal_free(a->waits_journal);
 	vst_blame_free(a->blame);
-	vst_table_free(a->table);
+	vst_io_table_free(a->table);
 	vst_locks_free(a->locks);
 	vst_owners_free(a->owners);
 	vst_devices_free(&a->devices);

@@ -8,6 +8,11 @@
 
 #define CHUNK 64 /* values in a chunk: what a change of one of them copies */
 
+struct vst_block {
+	_Atomic int refs;
+	_Alignas(8) char data[];
+};
+
 struct vst_chunk {
 	_Atomic int refs;
 	unsigned int used;
@@ -53,30 +58,47 @@ static void chunk_unref(struct vst_chunk *c)
 
 /* --- values --- */
 
+static void block_unref(struct vst_block *b)
+{
+	if (b && is_last(&b->refs))
+		free(b);
+}
+
 static void destroy_container(void *value)
 {
 	struct vst_snap_container *c = value;
 
-	free(c->cgroup);
-	free(c->display);
-	free(c->ns);
-	free(c->pod);
-	free(c->name);
-	free(c->image);
-	free(c->cid);
-	free(c->runtime);
-	for (size_t i = 0; i < c->n_labels; i++) {
-		free(c->labels[i].key);
-		free(c->labels[i].value);
+	if (!c->v.block) {
+		free(c->cgroup);
+		free(c->display);
+		free(c->ns);
+		free(c->pod);
+		free(c->name);
+		free(c->image);
+		free(c->cid);
+		free(c->runtime);
+		for (size_t i = 0; i < c->n_labels; i++) {
+			free(c->labels[i].key);
+			free(c->labels[i].value);
+		}
+		free(c->labels);
+		for (size_t i = 0; i < c->n_limits; i++) {
+			free(c->limits[i].cgroup);
+			free(c->limits[i].attribute);
+			free(c->limits[i].value);
+		}
+		free(c->limits);
 	}
-	free(c->labels);
-	for (size_t i = 0; i < c->n_limits; i++) {
-		free(c->limits[i].cgroup);
-		free(c->limits[i].attribute);
-		free(c->limits[i].value);
-	}
-	free(c->limits);
+	block_unref(c->v.block);
 	free(c);
+}
+
+static void hist_free(struct vst_value *v, size_t size, struct vst_sparse *h)
+{
+	char *extra = (char *)v + size, *at = (char *)h->bucket;
+
+	if (at < extra || at >= extra + v->extra)
+		free(at);
 }
 
 static void destroy_io(void *value)
@@ -84,7 +106,8 @@ static void destroy_io(void *value)
 	struct vst_snap_io *io = value;
 
 	for (unsigned int i = 0; i < VST_TIME__N; i++)
-		free(io->counts.time[i].hist.bucket);
+		hist_free(&io->v, sizeof(*io), &io->counts.time[i].hist);
+	block_unref(io->v.block);
 	free(io);
 }
 
@@ -92,13 +115,16 @@ static void destroy_wait(void *value)
 {
 	struct vst_snap_wait *w = value;
 
-	free(w->evidence);
-	free(w->name);
-	free(w->object);
-	for (size_t i = 0; i < w->n_stack; i++)
-		free(w->stack[i]);
-	free(w->stack);
-	free(w->times.hist.bucket);
+	if (!w->v.block) {
+		free(w->evidence);
+		free(w->name);
+		free(w->object);
+		for (size_t i = 0; i < w->n_stack; i++)
+			free(w->stack[i]);
+		free(w->stack);
+	}
+	hist_free(&w->v, sizeof(*w), &w->times.hist);
+	block_unref(w->v.block);
 	free(w);
 }
 
@@ -106,8 +132,11 @@ static void destroy_device(void *value)
 {
 	struct vst_snap_device *d = value;
 
-	free(d->name);
-	free(d->not_judged);
+	if (!d->v.block) {
+		free(d->name);
+		free(d->not_judged);
+	}
+	block_unref(d->v.block);
 	free(d);
 }
 
@@ -120,14 +149,60 @@ static const struct {
 #undef X
 };
 
-void *vst_value_new(enum vst_snap_list list)
+void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra)
 {
-	struct vst_value *v = calloc(1, kinds[list].size);
+	struct vst_value *v = calloc(1, kinds[list].size + extra);
 
 	if (!v)
 		return NULL;
 	atomic_init(&v->refs, 1);
+	v->extra = (__u32)extra;
 	v->destroy = kinds[list].destroy;
+	if (ret_extra)
+		*ret_extra = (char *)v + kinds[list].size;
+	return v;
+}
+
+void *vst_value_new(enum vst_snap_list list)
+{
+	return vst_value_new_with(list, 0, NULL);
+}
+
+void *vst_value_block(void *value, size_t size)
+{
+	struct vst_value *v = value;
+
+	v->block = calloc(1, sizeof(*v->block) + size);
+	if (!v->block)
+		return NULL;
+	atomic_init(&v->block->refs, 1);
+	return v->block->data;
+}
+
+/* What is not shared. */
+static void forget_hists(enum vst_snap_list list, void *value)
+{
+	struct vst_snap_wait *w = value;
+	struct vst_snap_io *io = value;
+
+	if (list == VST_SNAP_WAITS)
+		w->times.hist = (struct vst_sparse){ 0 };
+	for (unsigned int i = 0; list == VST_SNAP_IOS && i < VST_TIME__N; i++)
+		io->counts.time[i].hist = (struct vst_sparse){ 0 };
+}
+
+void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, void **ret_extra)
+{
+	const struct vst_value *from = old;
+	struct vst_value *v = vst_value_new_with(list, extra, ret_extra);
+
+	if (!v)
+		return NULL;
+	memcpy((char *)v + sizeof(*v), (const char *)from + sizeof(*from), kinds[list].size - sizeof(*v));
+	forget_hists(list, v);
+	v->block = from->block;
+	if (v->block)
+		atomic_fetch_add_explicit(&v->block->refs, 1, memory_order_relaxed);
 	return v;
 }
 

@@ -27,7 +27,9 @@
 /* The head of every value: only snapshot.c touches it. */
 struct vst_value {
 	_Atomic int refs;
+	__u32 extra; /* bytes that were allocated behind the value: pointers into them are not freed */
 	void (*destroy)(void *value);
+	struct vst_block *block; /* where all texts and arrays of the value are; NULL: each is freed alone */
 };
 
 /*
@@ -155,6 +157,7 @@ struct vst_snap_device {
 	__u8 layer; /* enum vst_layer */
 	char *name;
 	bool present;
+	bool accounted;	  /* the kernel counts its I/O (queue/iostats) */
 	char *not_judged; /* why the kernel's count is no judge; "": it is */
 	__u64 counter[VST_DEVICE__N];
 	__u64 lost[VST_LOSS__N];
@@ -257,6 +260,21 @@ int vst_snapshot_put(struct vst_snapshot *s, enum vst_snap_list list, __u32 inde
 
 /* A value of a list, zeroed, with one reference; what its pointers own is freed with it. NULL only if out of memory. */
 void *vst_value_new(enum vst_snap_list list);
+
+/* The same with `extra` bytes behind it, for its histogram: one allocation for both. */
+void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra);
+
+/*
+ * Memory for all texts and arrays of a value, zeroed: they are not freed alone any more, and copies share them. Called once
+ * for a value, which has none of them yet. NULL only if out of memory.
+ */
+void *vst_value_block(void *value, size_t size);
+
+/*
+ * A new value with everything that is in the old one, but without its histograms; its numbers may be changed. The texts
+ * are shared: those of the old one have to be in a block. NULL only if out of memory.
+ */
+void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, void **ret_extra);
 
 /* Takes and gives back a reference to a value, on any thread; NULL is allowed. */
 void *vst_value_ref(const void *value);

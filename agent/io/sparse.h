@@ -3,7 +3,7 @@
 #ifndef VST_SPARSE_H
 #define VST_SPARSE_H
 
-#include "agent/io/table.h"
+#include "agent/io/io_table.h"
 
 #define VST_TOGETHER 8 /* buckets that are skipped at once: nearly all are empty */
 

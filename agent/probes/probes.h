@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/types.h>
-#include "agent/waits/lock_maps.h"
+#include "agent/probes/lock_maps.h"
 #include "agent/probes/budget.h"
 #include "vstor/abi.h"
 #include "vstor/abi_waits.h"

@@ -9,7 +9,7 @@
 #include <bpf/libbpf.h>
 
 #include "agent/probes/probes.h"
-#include "agent/waits/symbols.h"
+#include "agent/probes/symbols.h"
 
 enum vst_when {
 	VST_WHEN_START,	 /* before anything is told; the agent does not start without */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/sinks/out.h"
-#include "agent/who/utf8.h"
+#include "lib/utf8.h"
 
 static bool room(struct vst_out *o, size_t n)
 {

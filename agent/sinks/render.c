@@ -138,7 +138,7 @@ static void device_name(const struct vst_agent *a, __u32 dev, char *buf, size_t 
 		snprintf(buf, size, "%u:%u", dev >> 20, dev & 0xfffff);
 }
 
-static void render_time(struct vst_out *o, const char *key, const struct vst_row *row, enum vst_time t)
+static void render_time(struct vst_out *o, const char *key, const struct vst_io_row *row, enum vst_time t)
 {
 	const struct vst_sparse *h = &row->hist[t];
 	unsigned int i;
@@ -159,7 +159,7 @@ static void render_time(struct vst_out *o, const char *key, const struct vst_row
 	vst_out_raw(o, "]}");
 }
 
-static void render_row(struct vst_out *o, const struct vst_agent *a, const struct vst_row *row)
+static void render_row(struct vst_out *o, const struct vst_agent *a, const struct vst_io_row *row)
 {
 	enum vst_layer layer;
 	char device[64];
@@ -190,7 +190,7 @@ static void render_row(struct vst_out *o, const struct vst_agent *a, const struc
 
 void vst_render_io(struct vst_out *o, const struct vst_agent *a, __u64 since)
 {
-	const struct vst_row *row;
+	const struct vst_io_row *row;
 
 	begin(o, "snapshot");
 	vst_out_kstr(o, "instance", a->instance);
@@ -244,7 +244,7 @@ static void render_book(struct vst_out *o, const struct vst_agent *a, const stru
 {
 	static const struct vst_seen none;
 	const char *why = not_judged(d);
-	const struct vst_seen *s = vst_table_seen(a->table, d->dev);
+	const struct vst_seen *s = vst_io_table_seen(a->table, d->dev);
 	struct vst_count low, high, kernel;
 	__u64 lost[VST_LOSS__N];
 	double diff;

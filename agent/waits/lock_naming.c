@@ -14,7 +14,7 @@
 #include "agent/base/log.h"
 
 /* A lock that is looked for, and what was found. The thread has it alone until it is taken. */
-struct look {
+struct lock_look {
 	__u32 id;
 	enum vst_lock_type type;
 	bool slabs;
@@ -33,7 +33,7 @@ struct vst_lock_naming {
 	bool is_wanted[VST_LOCK_CLASSES][VST_LOCK_TYPE__N];
 	bool slabs; /* a lock in a slab cache was seen: this kernel tells of them */
 	/* the look under way */
-	struct look *looks; /* NULL: none is */
+	struct lock_look *looks; /* NULL: none is */
 	unsigned int n_looks;
 	pthread_t thread;
 	bool in_thread;
@@ -100,7 +100,7 @@ static void *look(void *arg)
 	struct vst_lock_btf *btf = vst_lock_btf_new();
 	uint64_t over = 1;
 
-	for (struct look *l = n->looks; btf && l < n->looks + n->n_looks; l++) {
+	for (struct lock_look *l = n->looks; btf && l < n->looks + n->n_looks; l++) {
 		l->by = vst_lock_name(btf, &l->class, l->type, l->slabs, l->name, &l->opaque);
 		if (l->class.kind == VST_LOCK_KIND_STATIC || vst_lock_name_route(btf, l->name, l->type, &l->route))
 			l->route.kind = VST_LOCK_OBJECT_NONE;
@@ -112,11 +112,11 @@ static void *look(void *arg)
 }
 
 /* What is known of a lock, if it may have a better name than it has: one that only its callers tell may have got more of them. */
-static bool look_prepare(struct vst_lock_naming *n, const struct vst_lock_maps *m, __u64 what, struct look *l)
+static bool look_prepare(struct vst_lock_naming *n, const struct vst_lock_maps *m, __u64 what, struct lock_look *l)
 {
 	const struct vst_lock_named *named;
 
-	*l = (struct look){ .id = VST_LOCK_WHAT_CLASS(what), .type = VST_LOCK_WHAT_TYPE(what) };
+	*l = (struct lock_look){ .id = VST_LOCK_WHAT_CLASS(what), .type = VST_LOCK_WHAT_TYPE(what) };
 	if (bpf_map_lookup_elem(m->classes_fd, &l->id, &l->class) || !l->class.kind)
 		return false;
 	named = &n->named[l->id][l->type];
@@ -179,7 +179,7 @@ static void route_set(struct vst_lock_route *to, const struct vst_lock_route *ro
 	__atomic_store_n(&to->kind, route->kind, __ATOMIC_RELEASE);
 }
 
-static void look_take(struct vst_lock_naming *n, const struct vst_lock_maps *m, const struct look *l)
+static void look_take(struct vst_lock_naming *n, const struct vst_lock_maps *m, const struct lock_look *l)
 {
 	struct vst_lock_named *named = &n->named[l->id][l->type];
 

@@ -7,7 +7,7 @@
 #define VST_LOCK_NAMING_H
 
 #include <stdbool.h>
-#include "agent/waits/lock_maps.h"
+#include "agent/probes/lock_maps.h"
 
 /* A class, as it is called. */
 struct vst_lock_named {

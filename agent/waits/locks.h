@@ -13,7 +13,7 @@
 #include "agent/waits/lock_naming.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
-#include "agent/io/table.h"
+#include "agent/io/io_table.h"
 #include "vstor/abi_locks.h"
 
 struct vst_lock_row_key {

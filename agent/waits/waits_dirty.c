@@ -18,10 +18,10 @@ double vst_waits_dirty_left(double bytes, double seconds)
 }
 
 /* What the page cache wrote, as far as rows tell: direct writes of files are among it. */
-static void remember(const struct vst_table *t, double now)
+static void remember(const struct vst_io_table *t, double now)
 {
 	for (unsigned int i = 0; i < t->n_dirty; i++) {
-		struct vst_row *row = t->dirty[i];
+		struct vst_io_row *row = t->dirty[i];
 		struct vst_written *w = &row->written;
 		__u64 bytes = row->counter[VST_COUNTER_bytes];
 
@@ -41,11 +41,11 @@ static int by_who(const void *a, const void *b)
 }
 
 /* All who wrote to a disk lately, and one more place; NULL: no memory. The caller frees. */
-static struct vst_share_party *writers(const struct vst_table *t, __u32 dev, double now, size_t *ret_n)
+static struct vst_share_party *writers(const struct vst_io_table *t, __u32 dev, double now, size_t *ret_n)
 {
 	struct vst_share_party *all = calloc(t->n_rows + 2, sizeof(*all));
 	size_t n = 0, kept = 0, i;
-	struct vst_row *row;
+	struct vst_io_row *row;
 
 	for (row = t->rows; all && row && n < t->n_rows; row = row->next) {
 		if (!(row->written.bytes > 0) || now - row->written.at > FORGET ||
@@ -70,7 +70,7 @@ static struct vst_share_party *writers(const struct vst_table *t, __u32 dev, dou
 	return all;
 }
 
-struct adding {
+struct dirty_adding {
 	struct vst_blame *blame;
 	__u32 dev;
 	double now;
@@ -78,18 +78,18 @@ struct adding {
 
 static void add(void *arg, const struct vst_share_party *waiter, const void *holder, double ns)
 {
-	const struct adding *a = arg;
+	const struct dirty_adding *a = arg;
 
 	vst_blame_add(a->blame, VST_BLAME_DIRTY, a->dev, waiter->who, holder, waiter->waits, ns, a->now);
 }
 
-static void share(const struct vst_table *t, const struct vst_throttle_key *key, const struct vst_throttle *pause,
+static void share(const struct vst_io_table *t, const struct vst_throttle_key *key, const struct vst_throttle *pause,
 		  double ns, struct vst_owners *owners, struct vst_blame *b, double now)
 {
 	struct vst_key owner = { .owner = key->owner >> 2, .hier = key->owner & 3, .witness = VST_WITNESS_TASK };
 	struct vst_key none = { .witness = VST_WITNESS_NONE };
 	const struct vst_container *who = vst_owners_of(owners, &owner, now);
-	struct adding adding = { b, key->dev, now };
+	struct dirty_adding adding = { b, key->dev, now };
 	struct vst_share_party *parties;
 	size_t n = 0, i;
 
@@ -110,7 +110,7 @@ static void share(const struct vst_table *t, const struct vst_throttle_key *key,
 	free(parties);
 }
 
-int vst_waits_dirty_collect(const struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+int vst_waits_dirty_collect(const struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
 			    struct vst_blame *b, double now)
 {
 	int fd = vst_probes_maps(probes)->throttled_fd;

@@ -8,13 +8,13 @@
 
 #include "agent/waits/blame.h"
 #include "agent/probes/probes.h"
-#include "agent/io/table.h"
+#include "agent/io/io_table.h"
 
 /* What is left of bytes written so long ago: a half after 10 seconds. */
 double vst_waits_dirty_left(double bytes, double seconds);
 
-/* Once a tick, after vst_table_collect(): takes what the probe has counted. 0 or -errno. */
-int vst_waits_dirty_collect(const struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+/* Once a tick, after vst_io_table_collect(): takes what the probe has counted. 0 or -errno. */
+int vst_waits_dirty_collect(const struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
 			    struct vst_blame *b, double now);
 
 #endif /* VST_WAITS_DIRTY_H */

@@ -18,7 +18,7 @@
 struct disk {
 	__u32 dev;
 	struct vst_share_model model;
-	struct vst_row **rows; /* that moved lately */
+	struct vst_io_row **rows; /* that moved lately */
 	size_t n, cap;
 	double since;	/* the window's begin */
 	double latency; /* seconds, in the window before */
@@ -76,9 +76,9 @@ static struct disk *disk_of(struct vst_waits_disk *w, __u32 dev, double now)
 	return d;
 }
 
-static int disk_add(struct disk *d, struct vst_row *row)
+static int disk_add(struct disk *d, struct vst_io_row *row)
 {
-	struct vst_row **rows;
+	struct vst_io_row **rows;
 	size_t cap;
 
 	if (d->n == d->cap) {
@@ -116,7 +116,8 @@ static int scratch(struct vst_waits_disk *w, size_t n)
 /* --- a window --- */
 
 /* What a row counted until now. */
-static struct vst_work_seen row_now(const struct vst_table *t, const struct vst_row *row, const struct vst_maps *m)
+static struct vst_work_seen row_now(const struct vst_io_table *t, const struct vst_io_row *row,
+				    const struct vst_maps *m)
 {
 	struct vst_work_seen s = { 0 };
 	__u32 slot;
@@ -141,7 +142,7 @@ static __u64 more(__u64 now, __u64 before)
 	return now > before ? now - before : 0;
 }
 
-struct adding {
+struct disk_adding {
 	struct vst_blame *blame;
 	__u32 dev;
 	double now;
@@ -150,17 +151,17 @@ struct adding {
 static void add(void *arg, const struct vst_share_party *waiter, const void *holder, double ns)
 {
 	const struct vst_container *who = waiter->who;
-	const struct adding *a = arg;
+	const struct disk_adding *a = arg;
 
 	if (*who->cgroup) /* else nobody knows who waits */
 		vst_blame_add(a->blame, VST_BLAME_DEVICE, a->dev, who, holder, waiter->waits, ns, a->now);
 }
 
 /* Ends the window. m: the counters are read themselves; NULL: as the table has them. */
-static void disk_window(struct vst_waits_disk *w, struct disk *d, const struct vst_table *t, const struct vst_maps *m,
-			struct vst_blame *b, double now)
+static void disk_window(struct vst_waits_disk *w, struct disk *d, const struct vst_io_table *t,
+			const struct vst_maps *m, struct vst_blame *b, double now)
 {
-	struct adding adding = { b, d->dev, now };
+	struct disk_adding adding = { b, d->dev, now };
 	double seconds = now - d->since, all_ns = 0;
 	size_t n = 0, kept = 0, parties, i;
 	__u64 ios = 0;
@@ -168,7 +169,7 @@ static void disk_window(struct vst_waits_disk *w, struct disk *d, const struct v
 	if (scratch(w, d->n))
 		return;
 	for (i = 0; i < d->n; i++) {
-		struct vst_row *row = d->rows[i];
+		struct vst_io_row *row = d->rows[i];
 		struct vst_work_seen s = row_now(t, row, m), *was = &row->work_seen;
 
 		if (s.ios > was->ios) {
@@ -224,10 +225,10 @@ double vst_waits_disk_pause(const struct vst_waits_disk *w)
 	return w->contended ? vst_waits_disk_pace(w->cost) : 0;
 }
 
-int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_table *t, struct vst_blame *b, double now)
+int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_io_table *t, struct vst_blame *b, double now)
 {
 	struct disk *d = NULL;
-	struct vst_row *row;
+	struct vst_io_row *row;
 	int err = 0;
 
 	for (unsigned int i = 0; i < t->n_dirty && !err; i++) {
@@ -250,7 +251,7 @@ int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_table *t, 
 	return err;
 }
 
-void vst_waits_disk_peek(struct vst_waits_disk *w, const struct vst_table *t, const struct vst_maps *m,
+void vst_waits_disk_peek(struct vst_waits_disk *w, const struct vst_io_table *t, const struct vst_maps *m,
 			 struct vst_blame *b, double now)
 {
 	for (struct disk *d = w->disks; d < w->disks + w->n; d++)

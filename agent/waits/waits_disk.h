@@ -7,18 +7,18 @@
 #define VST_WAITS_DISK_H
 
 #include "agent/waits/blame.h"
-#include "agent/io/table.h"
+#include "agent/io/io_table.h"
 
 struct vst_waits_disk;
 
 int vst_waits_disk_new(struct vst_waits_disk **ret);
 void vst_waits_disk_free(struct vst_waits_disk *w);
 
-/* After vst_table_collect(). now: monotonic seconds, when that began. 0 or -ENOMEM. */
-int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_table *t, struct vst_blame *b, double now);
+/* After vst_io_table_collect(). now: monotonic seconds, when that began. 0 or -ENOMEM. */
+int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_io_table *t, struct vst_blame *b, double now);
 
 /* Between two ticks: disks that are fought for, from the counters themselves. */
-void vst_waits_disk_peek(struct vst_waits_disk *w, const struct vst_table *t, const struct vst_maps *m,
+void vst_waits_disk_peek(struct vst_waits_disk *w, const struct vst_io_table *t, const struct vst_maps *m,
 			 struct vst_blame *b, double now);
 
 /* Seconds to the next peek; 0: none is wanted. */

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "agent/who/runtime_priv.h"
-#include "agent/who/utf8.h"
+#include "lib/utf8.h"
 
 #define FILE_MAX ((size_t)16 << 20)
 

@@ -214,6 +214,33 @@ static void owned_texts(void **state)
 	vst_snapshot_unref(next);
 }
 
+/* A copy has the texts of the value that it is made of, for as long as it lives, and numbers and histograms of its own. */
+static void copies_share_texts(void **state)
+{
+	struct vst_snap_wait *w = vst_value_new(VST_SNAP_WAITS), *copy;
+	void *room;
+	char *text = vst_value_block(w, 32);
+
+	w->name = strcpy(text, "inode.i_rwsem");
+	w->object = strcpy(text + 16, "disk vda");
+	w->evidence = text + 31;
+	w->waits = 3;
+	w->times.hist.bucket = calloc(1, sizeof(struct vst_bucket));
+	w->times.hist.n = 1;
+	copy = vst_value_copy(VST_SNAP_WAITS, w, 2 * sizeof(struct vst_bucket), &room);
+	assert_ptr_equal(copy->name, w->name);
+	assert_int_equal(copy->waits, 3);
+	assert_int_equal(copy->times.hist.n, 0);
+	copy->times.hist.bucket = room;
+	copy->times.hist.n = 2;
+	copy->times.hist.bucket[1] = (struct vst_bucket){ 191, 1ULL << 55 };
+	assert_true(copy->times.hist.bucket[1].n == 1ULL << 55);
+	vst_value_unref(w);
+	assert_string_equal(copy->name, "inode.i_rwsem");
+	assert_string_equal(copy->object, "disk vda");
+	vst_value_unref(copy);
+}
+
 /* --- threads --- */
 
 #define READERS 3
@@ -309,6 +336,7 @@ int main(void)
 		cmocka_unit_test(not_copied),
 		cmocka_unit_test(one_value_in_two_snapshots),
 		cmocka_unit_test(owned_texts),
+		cmocka_unit_test(copies_share_texts),
 		cmocka_unit_test(many_threads),
 	};
 

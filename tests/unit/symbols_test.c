@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* LINK: agent/waits/symbols.c */
+/* LINK: agent/probes/symbols.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "agent/waits/symbols.h"
+#include "agent/probes/symbols.h"
 
 #define TEXT 0xffffffff81000000ULL
 

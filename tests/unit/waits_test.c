@@ -159,12 +159,12 @@ static void test_what_the_probe_divided_is_added(void **state)
 
 /* --- rows --- */
 
-static struct vst_table *table;
+static struct vst_io_table *table;
 static struct vst_counters counters[8];
 
-static struct vst_row *row_new(__u32 number, struct vst_container *who, enum vst_op op)
+static struct vst_io_row *row_new(__u32 number, struct vst_container *who, enum vst_op op)
 {
-	struct vst_row *row = calloc(1, sizeof(*row));
+	struct vst_io_row *row = calloc(1, sizeof(*row));
 
 	row->number = number;
 	row->container = who;
@@ -177,7 +177,7 @@ static struct vst_row *row_new(__u32 number, struct vst_container *who, enum vst
 }
 
 /* ios more, 4 KiB each, of so many ms each; the table reads them too or not. */
-static void work(struct vst_row *row, unsigned int ios, double ms, bool read)
+static void work(struct vst_io_row *row, unsigned int ios, double ms, bool read)
 {
 	struct vst_counters *c = &counters[row->number];
 
@@ -203,7 +203,7 @@ static int table_new(void **state)
 
 static int table_free(void **state)
 {
-	struct vst_row *row, *next;
+	struct vst_io_row *row, *next;
 
 	for (row = table->rows; row; row = next) {
 		next = row->next;
@@ -223,8 +223,9 @@ static void tick(struct vst_waits_disk *w, struct vst_blame *b, double now)
 
 static void test_a_disk_that_is_fought_for_is_looked_at_in_between(void **state)
 {
-	struct vst_row *one = row_new(1, &containers[1], VST_OP_READ), *two = row_new(2, &containers[2], VST_OP_READ);
-	struct vst_row *flush = row_new(3, &containers[0], VST_OP_FLUSH);
+	struct vst_io_row *one = row_new(1, &containers[1], VST_OP_READ),
+			  *two = row_new(2, &containers[2], VST_OP_READ);
+	struct vst_io_row *flush = row_new(3, &containers[0], VST_OP_FLUSH);
 	struct vst_waits_disk *w;
 	struct vst_blame *b;
 	double before;
@@ -283,8 +284,9 @@ static void test_looks_cost_a_thousandth(void **state)
 
 static void test_who_pauses_waits_for_who_writes(void **state)
 {
-	struct vst_row *one = row_new(1, &containers[1], VST_OP_WRITE), *two = row_new(2, &containers[2], VST_OP_WRITE);
-	struct vst_row *reads = row_new(3, &containers[3], VST_OP_READ);
+	struct vst_io_row *one = row_new(1, &containers[1], VST_OP_WRITE),
+			  *two = row_new(2, &containers[2], VST_OP_WRITE);
+	struct vst_io_row *reads = row_new(3, &containers[3], VST_OP_READ);
 	struct timespec hz;
 	struct vst_blame *b;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The collector and what it collected. vst_table_collect() reads what changed in the maps since the last time; between
+ * The collector and what it collected. vst_io_table_collect() reads what changed in the maps since the last time; between
  * two calls the table is the snapshot that sinks render.
  */
-#ifndef VST_TABLE_H
-#define VST_TABLE_H
+#ifndef VST_IO_TABLE_H
+#define VST_IO_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,25 +13,8 @@
 #include "agent/io/devices.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
+#include "lib/counts.h"
 #include "vstor/abi.h"
-
-enum vst_counter {
-#define X(f, d) VST_COUNTER_##f,
-	VST_COUNTERS(X)
-#undef X
-		VST_COUNTER__N
-};
-
-/* Buckets that are not 0, in their order. */
-struct vst_bucket {
-	__u32 index;
-	__u64 n;
-};
-
-struct vst_sparse {
-	struct vst_bucket *bucket;
-	unsigned int n;
-};
 
 /* What a row had counted at the end of a window: see waits_disk.h. */
 struct vst_work_seen {
@@ -44,7 +27,7 @@ struct vst_written {
 	double bytes, at;
 };
 
-struct vst_row {
+struct vst_io_row {
 	__u32 id;     /* for clients: unique, never given again */
 	__u32 number; /* in the maps; 0: taken back */
 	struct vst_key key;
@@ -60,7 +43,7 @@ struct vst_row {
 	double worked_at;
 	struct vst_written written;
 	bool at_disk; /* one of those that are looked at in windows */
-	struct vst_row *next;
+	struct vst_io_row *next;
 };
 
 /* A bucket of the histograms that a slot has for each time. */
@@ -78,16 +61,16 @@ struct vst_seen {
 	__u64 no_cell_bytes;	 /* already in .seen */
 };
 
-struct vst_table {
-	struct vst_row *rows; /* the newest first */
-	unsigned int n_rows;  /* that have a number, and so a place in the maps */
-	unsigned int n_slots; /* in use */
-	struct vst_row *by_number[VST_ROWS];
+struct vst_io_table {
+	struct vst_io_row *rows; /* the newest first */
+	unsigned int n_rows;	 /* that have a number, and so a place in the maps */
+	unsigned int n_slots;	 /* in use */
+	struct vst_io_row *by_number[VST_ROWS];
 	__u64 slot_seen[VST_SLOTS_MAX]; /* sum of a slot's counters when it was last read: moved or not */
 	__u32 slot_next[VST_SLOTS_MAX]; /* slots of one row, chained from ... */
 	__u32 slot_first[VST_ROWS];
 	__u16 slot_row[VST_SLOTS_MAX]; /* the row in whose chain it is; 0: none */
-	struct vst_row **dirty;	       /* [VST_ROWS], those that the last collection found changed */
+	struct vst_io_row **dirty;     /* [VST_ROWS], those that the last collection found changed */
 	unsigned int n_dirty;
 	struct vst_seen *seen;
 	size_t n_seen;
@@ -105,18 +88,20 @@ struct vst_table {
 	__u32 sum[VST_TIME__N][VST_HIST_BUCKETS]; /* of a row's slots; 0 before and after */
 };
 
-int vst_table_new(struct vst_table **ret);
-void vst_table_free(struct vst_table *t);
+int vst_io_table_new(struct vst_io_table **ret);
+void vst_io_table_free(struct vst_io_table *t);
 
 /* now: monotonic seconds. A new ->seq each time. 0 or -errno. */
-int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now);
+int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			 double now);
 
 /*
  * Once a tick, after collecting: takes back the rows of what is dead, so that the maps never fill up with it, and
  * forgets them when they were kept long enough.
  */
-void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now);
+void vst_io_table_reclaim(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			  double now);
 
-const struct vst_seen *vst_table_seen(const struct vst_table *t, __u32 dev);
+const struct vst_seen *vst_io_table_seen(const struct vst_io_table *t, __u32 dev);
 
-#endif /* VST_TABLE_H */
+#endif /* VST_IO_TABLE_H */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/waits/symbols.h"
+#include "agent/probes/symbols.h"
 
 /* Every name that is asked for, and where its address goes. */
 static const struct {

@@ -5,7 +5,7 @@
 
 #include <bpf/libbpf.h>
 
-#include "agent/waits/lock_maps.h"
+#include "agent/probes/lock_maps.h"
 #include "lock.skel.h"
 
 /* X(field, map, places) */

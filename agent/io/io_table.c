@@ -8,28 +8,28 @@
 
 #include "agent/base/log.h"
 #include "agent/io/sparse.h"
-#include "agent/io/table.h"
+#include "agent/io/io_table.h"
 
 #define BATCH 64 /* histograms read at once */
 #define GAP 8	 /* to read so many more for nothing costs less than another system call */
 
-int vst_table_new(struct vst_table **ret)
+int vst_io_table_new(struct vst_io_table **ret)
 {
-	struct vst_table *t = calloc(1, sizeof(*t));
+	struct vst_io_table *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
 	t->scratch = calloc(BATCH, sizeof(*t->scratch));
 	t->dirty = calloc(VST_ROWS, sizeof(*t->dirty));
 	if (!t->scratch || !t->dirty) {
-		vst_table_free(t);
+		vst_io_table_free(t);
 		return -ENOMEM;
 	}
 	*ret = t;
 	return 0;
 }
 
-static void row_free(struct vst_row *row)
+static void row_free(struct vst_io_row *row)
 {
 	for (int i = 0; i < VST_TIME__N; i++)
 		free(row->hist[i].bucket);
@@ -37,9 +37,9 @@ static void row_free(struct vst_row *row)
 	free(row);
 }
 
-void vst_table_free(struct vst_table *t)
+void vst_io_table_free(struct vst_io_table *t)
 {
-	struct vst_row *row, *next;
+	struct vst_io_row *row, *next;
 
 	if (!t)
 		return;
@@ -56,10 +56,10 @@ void vst_table_free(struct vst_table *t)
 
 /* --- rows --- */
 
-static struct vst_row *row_new(struct vst_table *t, __u32 number, const struct vst_key *key,
-			       struct vst_container *container)
+static struct vst_io_row *row_new(struct vst_io_table *t, __u32 number, const struct vst_key *key,
+				  struct vst_container *container)
 {
-	struct vst_row *row = calloc(1, sizeof(*row));
+	struct vst_io_row *row = calloc(1, sizeof(*row));
 
 	if (!row)
 		return NULL;
@@ -75,7 +75,7 @@ static struct vst_row *row_new(struct vst_table *t, __u32 number, const struct v
 	return row;
 }
 
-static struct vst_seen *seen_of(struct vst_table *t, __u32 dev)
+static struct vst_seen *seen_of(struct vst_io_table *t, __u32 dev)
 {
 	struct vst_seen *seen;
 
@@ -92,7 +92,7 @@ static struct vst_seen *seen_of(struct vst_table *t, __u32 dev)
 	return seen;
 }
 
-const struct vst_seen *vst_table_seen(const struct vst_table *t, __u32 dev)
+const struct vst_seen *vst_io_table_seen(const struct vst_io_table *t, __u32 dev)
 {
 	for (size_t i = 0; i < t->n_seen; i++)
 		if (t->seen[i].dev == dev)
@@ -120,7 +120,7 @@ static void counters_add(__u64 *sum, const struct vst_counters *c)
 }
 
 /* Sums over the row's slots, one for each CPU that worked for it; what is new goes to its owner and its device. */
-static void row_counters(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
+static void row_counters(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m)
 {
 	__u64 counter[VST_COUNTER__N] = { 0 }, sum[VST_TIME__N] = { 0 };
 	struct vst_seen *seen = seen_of(t, row->key.dev);
@@ -190,7 +190,7 @@ static bool are_zero(const __u32 (*n)[VST_TIME__N])
 }
 
 /* Keeps of a slot's histograms what is not 0. */
-static int cells_keep(struct vst_table *t, __u32 slot, const struct vst_hists *h)
+static int cells_keep(struct vst_io_table *t, __u32 slot, const struct vst_hists *h)
 {
 	struct vst_cell *cells;
 	size_t cap;
@@ -224,7 +224,7 @@ static int cells_keep(struct vst_table *t, __u32 slot, const struct vst_hists *h
  * Reads the histograms of all slots of the rows that changed, in the order of the slots and not of the rows: so it takes few
  * system calls, also where each row has one of its slots here and another one there.
  */
-static int read_hists(struct vst_table *t, const struct vst_maps *m)
+static int read_hists(struct vst_io_table *t, const struct vst_maps *m)
 {
 	__u32 first, last, next, before, count, i, keys[BATCH];
 	__u64 wanted[VST_SLOTS_MAX / 64] = { 0 };
@@ -256,7 +256,7 @@ static int read_hists(struct vst_table *t, const struct vst_maps *m)
 }
 
 /* The row's histograms on all CPUs, added up. */
-static int row_hists(struct vst_table *t, struct vst_row *row)
+static int row_hists(struct vst_io_table *t, struct vst_io_row *row)
 {
 	__u64 touched[VST_HIST_BUCKETS / 64] = { 0 };
 	__u32 slot, bucket, direct = 0;
@@ -287,11 +287,11 @@ static int row_hists(struct vst_table *t, struct vst_row *row)
 /* --- collecting --- */
 
 /* Finds the slots that moved since the last time, and thereby the rows: t->dirty. */
-static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
+static int find_dirty(struct vst_io_table *t, const struct vst_maps *m, struct vst_owners *owners, double now)
 {
 	__u32 slot, number;
 	const struct vst_key *key;
-	struct vst_row *row;
+	struct vst_io_row *row;
 	__u64 sum;
 
 	t->n_dirty = 0;
@@ -335,7 +335,7 @@ static int find_dirty(struct vst_table *t, const struct vst_maps *m, struct vst_
 	return 0;
 }
 
-static int read_lost(struct vst_table *t, const struct vst_maps *m)
+static int read_lost(struct vst_io_table *t, const struct vst_maps *m)
 {
 	struct vst_loss_key key, *prev = NULL;
 	struct vst_lost lost;
@@ -362,7 +362,7 @@ static int read_lost(struct vst_table *t, const struct vst_maps *m)
 	return 0;
 }
 
-int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
+int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
 	struct vst_probe_info info;
@@ -392,14 +392,14 @@ int vst_table_collect(struct vst_table *t, const struct vst_probes *probes, stru
 #define RETIRE_IDLE 60.0 /* seconds without I/O, if the table is nearly full */
 #define QUARANTINE 30.0	 /* a request in flight may still remember the row's number */
 
-static bool row_is_over(const struct vst_row *row, struct vst_owners *owners, bool crowded, double now)
+static bool row_is_over(const struct vst_io_row *row, struct vst_owners *owners, bool crowded, double now)
 {
 	if (crowded && now - row->changed_at > RETIRE_IDLE)
 		return true;
 	return now - row->changed_at > RETIRE_DEAD && vst_owners_gone(owners, &row->key, now - RETIRE_DEAD);
 }
 
-static void row_take_back(struct vst_table *t, struct vst_row *row, const struct vst_maps *m)
+static void row_take_back(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m)
 {
 	static const struct vst_hists zero_hists;
 	__u32 slot, next;
@@ -421,11 +421,12 @@ static void row_take_back(struct vst_table *t, struct vst_row *row, const struct
 	t->n_rows--;
 }
 
-void vst_table_reclaim(struct vst_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
+void vst_io_table_reclaim(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
+			  double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
 	bool crowded = t->n_rows > VST_ROWS * 3 / 4 || t->n_slots > m->slots * 3 / 4;
-	struct vst_row *row, **at;
+	struct vst_io_row *row, **at;
 
 	for (at = &t->rows; (row = *at);) {
 		if (row->number && !row->retired_at && row_is_over(row, owners, crowded, now)) {

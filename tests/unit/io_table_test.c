@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/io/table.c"
+#include "agent/io/io_table.c"
 
 /* What the table asks of others: a map without a descriptor, and an owner that is there or gone. */
 static struct vst_state state_page;
@@ -51,11 +51,11 @@ bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double bef
 	return gone_at > 0 && gone_at < before;
 }
 
-static unsigned int rows(const struct vst_table *t)
+static unsigned int rows(const struct vst_io_table *t)
 {
 	unsigned int n = 0;
 
-	for (const struct vst_row *row = t->rows; row; row = row->next)
+	for (const struct vst_io_row *row = t->rows; row; row = row->next)
 		n++;
 	return n;
 }
@@ -64,29 +64,29 @@ static unsigned int rows(const struct vst_table *t)
 static void counts_are_kept_ten_minutes_after_the_end(void **state)
 {
 	struct vst_key key = { .owner = 7, .dev = 1 };
-	struct vst_row *row;
-	struct vst_table *t;
+	struct vst_io_row *row;
+	struct vst_io_table *t;
 
-	assert_int_equal(vst_table_new(&t), 0);
+	assert_int_equal(vst_io_table_new(&t), 0);
 	row = row_new(t, 3, &key, &owner);
 	row->changed_at = 100;
-	vst_table_reclaim(t, NULL, NULL, 5000);
+	vst_io_table_reclaim(t, NULL, NULL, 5000);
 	assert_int_equal(row->number, 3); /* alive */
 	gone_at = 5000;
-	vst_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD / 2);
+	vst_io_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD / 2);
 	assert_true(row->retired_at == 0);
-	vst_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD + 1);
+	vst_io_table_reclaim(t, NULL, NULL, 5000 + RETIRE_DEAD + 1);
 	assert_true(row->retired_at > 0);
-	vst_table_reclaim(t, NULL, NULL, row->retired_at + QUARANTINE + 1);
+	vst_io_table_reclaim(t, NULL, NULL, row->retired_at + QUARANTINE + 1);
 	assert_int_equal(row->number, 0);
 	assert_int_equal(t->n_rows, 0);
-	vst_table_reclaim(t, NULL, NULL, 5000 + VST_KEEP_DEAD);
+	vst_io_table_reclaim(t, NULL, NULL, 5000 + VST_KEEP_DEAD);
 	assert_int_equal(rows(t), 1);
 	assert_int_equal(owner.rows, 1);
-	vst_table_reclaim(t, NULL, NULL, row->retired_at + VST_KEEP_DEAD + 1);
+	vst_io_table_reclaim(t, NULL, NULL, row->retired_at + VST_KEEP_DEAD + 1);
 	assert_int_equal(rows(t), 0);
 	assert_int_equal(owner.rows, 0);
-	vst_table_free(t);
+	vst_io_table_free(t);
 }
 
 static void bits_are_found_in_their_order(void **state)
@@ -112,10 +112,10 @@ static void a_row_is_the_sum_of_its_slots(void **state)
 {
 	static struct vst_hists one, two;
 	struct vst_key key = { .owner = 7, .dev = 1 };
-	struct vst_row *row;
-	struct vst_table *t;
+	struct vst_io_row *row;
+	struct vst_io_table *t;
 
-	assert_int_equal(vst_table_new(&t), 0);
+	assert_int_equal(vst_io_table_new(&t), 0);
 	row = row_new(t, 3, &key, &owner);
 	t->slot_first[3] = 9;
 	t->slot_next[9] = 5;
@@ -140,7 +140,7 @@ static void a_row_is_the_sum_of_its_slots(void **state)
 		assert_int_equal(row->hist[VST_TIME_QUEUE].bucket[0].n, 3);
 		assert_int_equal(row->hist[VST_TIME_QUEUE].bucket[1].index, 190);
 	}
-	vst_table_free(t);
+	vst_io_table_free(t);
 }
 
 int main(void)
