@@ -122,7 +122,7 @@ install: all man ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/vstord $(DESTDIR)$(PREFIX)/sbin/vstord
 	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
 	install -D -m 755 $(B)/vstor-actor $(DESTDIR)$(PREFIX)/sbin/vstor-actor
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(MAN)
+	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${m##*.} $$m || exit; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor README.md LICENSE docs/*.md
 
 $(B):

@@ -133,7 +133,7 @@ enum vst_attr {
 };
 
 /* --- units of measured values and limits. X(ENUM, "example") --- */
-#define VST_QUANTITY_UNITS(X)                                                                                          \
+#define VST_RULE_UNITS(X)                                                                                              \
 	X(US, "8ms")	       /* microseconds */                                                                      \
 	X(US_PER_S, "200ms/s") /* microseconds in each second */                                                       \
 	X(BYTES_PER_S, "20MiB/s")                                                                                      \
@@ -142,7 +142,7 @@ enum vst_attr {
 
 enum vst_unit {
 #define X(e, x) VST_UNIT_##e,
-	VST_QUANTITY_UNITS(X)
+	VST_RULE_UNITS(X)
 #undef X
 		VST_UNIT__N
 };
@@ -434,6 +434,12 @@ int vst_policy_resolve(const struct vst_policy *policy, const struct vst_subject
 		       struct vst_resolution *ret);
 void vst_resolution_clear(struct vst_resolution *resolution);
 
+/*
+ * A later rule without conditions that matches all that this one matches, as far as equal globs tell, and decides about
+ * all that this one wants; NULL if there is none. A rule that is hidden never wins, so it is likely a mistake.
+ */
+const struct vst_rule *vst_policy_hides(const struct vst_policy *policy, const struct vst_rule *rule);
+
 /* The class of an I/O by the policy's table. A rule's `class` comes before it. */
 unsigned int vst_policy_class(const struct vst_policy *policy, enum vst_kind kind, enum vst_size size);
 
@@ -446,6 +452,10 @@ bool vst_policy_has_blockio(const struct vst_policy *policy, const char *class);
 
 /* --- texts; as snprintf --- */
 
+/* "namespace prod or web but not web-0, cgroup not /db.slice"; "all" */
+int vst_rule_match_text(const struct vst_rule *rule, char *buf, size_t size);
+/* "namespace prod, or cgroup /db.slice"; "all containers" */
+int vst_policy_scope_text(const struct vst_policy *policy, char *buf, size_t size);
 /* "max write 20MiB/s" */
 int vst_rule_want_text(const struct vst_rule *rule, enum vst_attr attr, char *buf, size_t size);
 /* "p99_read > 5ms for 10s" */

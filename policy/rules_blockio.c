@@ -63,11 +63,12 @@ static bool parse_quantity(struct vst_parse *p, struct vst_yaml *node, const cha
 		{ "G", 1e9 },	   { "T", 1e12 },	 { "Ki", 1024 },
 		{ "Mi", 1048576 }, { "Gi", 1073741824 }, { "Ti", 1099511627776.0 },
 	};
-	size_t digits = strspn(node->text, "0123456789"), i = 0;
+	size_t digits, i = 0;
 	double value;
 
 	if (!vst_decode_scalar(p, node, what, "50M"))
 		return false;
+	digits = strspn(node->text, "0123456789");
 	while (i < VST_ARRAY_SIZE(suffixes) && strcmp(node->text + digits, suffixes[i].suffix) != 0)
 		i++;
 	if (!digits || i == VST_ARRAY_SIZE(suffixes)) {

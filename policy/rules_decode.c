@@ -169,7 +169,7 @@ static const char *unit_kind(enum vst_unit unit)
 		[VST_UNIT_NUMBER] = "a number",
 	};
 
-	_Static_assert(VST_ARRAY_SIZE(kinds) == VST_UNIT__N, "a text for each of VST_QUANTITY_UNITS");
+	_Static_assert(VST_ARRAY_SIZE(kinds) == VST_UNIT__N, "a text for each of VST_RULE_UNITS");
 	return kinds[unit];
 }
 

@@ -275,6 +275,36 @@ void vst_resolution_clear(struct vst_resolution *resolution)
 	memset(resolution, 0, sizeof(*resolution));
 }
 
+static bool are_same_globs(const struct vst_globs *a, const struct vst_globs *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->glob[i].exclude != b->glob[i].exclude || strcmp(a->glob[i].text, b->glob[i].text) != 0)
+			return false;
+	return true;
+}
+
+/* Does `wide` surely match all that `rule` matches? */
+static bool covers(const struct vst_rule *wide, const struct vst_rule *rule)
+{
+	for (unsigned int i = 0; i < VST_MATCH__N; i++)
+		if (wide->match[i].n && !are_same_globs(&wide->match[i], &rule->match[i]))
+			return false;
+	return !wide->n_labels;
+}
+
+const struct vst_rule *vst_policy_hides(const struct vst_policy *policy, const struct vst_rule *rule)
+{
+	for (size_t i = rule->index + 1; i < policy->n_rules; i++) {
+		const struct vst_rule *later = &policy->rule[i];
+
+		if (!later->n_when && !(rule->wants & ~later->wants) && covers(later, rule))
+			return later;
+	}
+	return NULL;
+}
+
 unsigned int vst_policy_class(const struct vst_policy *policy, enum vst_kind kind, enum vst_size size)
 {
 	unsigned int class = (unsigned int)kind < VST_KIND__N ? policy->class_by_kind[kind] : 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The names of the lists in rules.h, and rules as text. */
+#include <stdarg.h>
 #include <string.h>
 
 #include "policy/rules_priv.h"
@@ -19,7 +20,7 @@ NAMES(vst_rule_key_name, VST_RULE_KEYS)
 NAMES(vst_condition_key_name, VST_CONDITION_KEYS)
 NAMES(vst_match_field_name, VST_MATCH_FIELDS)
 NAMES(vst_attr_name, VST_ATTRS)
-NAMES(vst_unit_example, VST_QUANTITY_UNITS)
+NAMES(vst_unit_example, VST_RULE_UNITS)
 NAMES(vst_metric_name, VST_METRICS)
 NAMES(vst_alarm_name, VST_ALARMS)
 NAMES(vst_comparison_name, VST_COMPARISONS)
@@ -69,6 +70,64 @@ bool vst_ioprio_has_levels(enum vst_ioprio_class class)
 	return has_levels[class];
 }
 
+/* Adds to a text, of which *n bytes are there or, beyond its size, would be. */
+static void __attribute__((format(printf, 4, 5))) add(char *buf, size_t size, size_t *n, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vsnprintf(*n < size ? buf + *n : NULL, *n < size ? size - *n : 0, fmt, ap);
+	va_end(ap);
+	*n += r > 0 ? r : 0;
+}
+
+/* "mysql-* or web-* but not web-0" */
+static void add_globs(char *buf, size_t size, size_t *n, const char *what, const char *key,
+		      const struct vst_globs *globs)
+{
+	const char *separator = "";
+
+	if (!globs->n)
+		return;
+	add(buf, size, n, "%s%s%s ", *n ? ", " : "", what, key);
+	for (int exclude = 0; exclude < 2; exclude++) {
+		for (size_t i = 0; i < globs->n; i++) {
+			if (globs->glob[i].exclude != (bool)exclude)
+				continue;
+			add(buf, size, n, "%s%s%s", separator, exclude ? "not " : "", globs->glob[i].text);
+			separator = exclude ? " and " : " or ";
+		}
+		if (*separator)
+			separator = " but ";
+	}
+}
+
+int vst_rule_match_text(const struct vst_rule *rule, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < VST_MATCH__N; i++)
+		add_globs(buf, size, &n, "", vst_match_field_name(i), &rule->match[i]);
+	for (size_t i = 0; i < rule->n_labels; i++)
+		add_globs(buf, size, &n, "label ", rule->label[i].key, &rule->label[i].value);
+	if (!n)
+		add(buf, size, &n, "all");
+	return n;
+}
+
+int vst_policy_scope_text(const struct vst_policy *policy, char *buf, size_t size)
+{
+	bool both = policy->scope_namespaces.n && policy->scope_cgroups.n;
+	size_t n = 0;
+
+	add_globs(buf, size, &n, "", "namespace", &policy->scope_namespaces);
+	add_globs(buf, size, &n, both ? "or " : "", "cgroup", &policy->scope_cgroups);
+	if (!n)
+		add(buf, size, &n, "all containers");
+	return n;
+}
+
 static int max_text(const struct vst_max *max, char *buf, size_t size)
 {
 	size_t n = 0;
@@ -80,8 +139,7 @@ static int max_text(const struct vst_max *max, char *buf, size_t size)
 		if (!max->limit[i])
 			continue;
 		vst_quantity_text(max->limit[i], vst_limit_unit(i), value, sizeof(value));
-		n += snprintf(n < size ? buf + n : NULL, n < size ? size - n : 0, "%s %s %s", n ? "," : "max",
-			      vst_limit_name(i), value);
+		add(buf, size, &n, "%s %s %s", n ? "," : "max", vst_limit_name(i), value);
 	}
 	return n ? (int)n : snprintf(buf, size, "max none");
 }
@@ -95,8 +153,7 @@ static int protect_text(const uint64_t *protect_us, char *buf, size_t size)
 		if (!protect_us[i])
 			continue;
 		vst_quantity_text(protect_us[i], VST_UNIT_US, value, sizeof(value));
-		n += snprintf(n < size ? buf + n : NULL, n < size ? size - n : 0, "%s %s %s", n ? "," : "protect",
-			      vst_objective_name(i), value);
+		add(buf, size, &n, "%s %s %s", n ? "," : "protect", vst_objective_name(i), value);
 	}
 	return n ? (int)n : snprintf(buf, size, "protect none");
 }

@@ -53,9 +53,9 @@ enum vst_yaml_type {
 struct vst_yaml {
 	enum vst_yaml_type type;
 	unsigned int line, column;
-	bool quoted; /* a scalar that is not plain */
-	bool exact;  /* the scalar's characters are those of the file, so that places inside it can be told */
-	const char *text;
+	bool quoted;	  /* a scalar that is not plain */
+	bool exact;	  /* the scalar's characters are those of the file, so that places inside it can be told */
+	const char *text; /* of a scalar; "" for anything else */
 	size_t len;
 	struct vst_yaml *child; /* of a list: its items; of a mapping: key, value, key, value, ... */
 	struct vst_yaml *next;

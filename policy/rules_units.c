@@ -178,7 +178,9 @@ int vst_quantity_text(double value, enum vst_unit unit, char *buf, size_t size)
 			continue;
 		s = &suffixes[i];
 		if (value > 0 && value <= LARGEST && scaled >= 1 && thousandths <= LARGEST &&
-		    thousandths == (double)(uint64_t)thousandths)
+		    thousandths == (double)(uint64_t)thousandths &&
+		    /* 90s rather than 1.5m */
+		    (suffixes[i].factor < 60e6 || unit != VST_UNIT_US || scaled == (double)(uint64_t)scaled))
 			break;
 	}
 	return print_number(s ? value / s->factor : value, s ? s->text : "", buf, size);

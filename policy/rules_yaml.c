@@ -27,27 +27,28 @@ struct reader {
 	bool done, failed;
 };
 
-/* What to do about an error that libyaml reports. The first row whose text occurs in the message counts. */
+/* What to do about an error that libyaml reports. The first row whose text occurs in its context or message counts. */
 static const struct {
-	const char *problem, *remedy;
+	const char *problem;
+	bool at_begin; /* the mistake is where the context begins, not where it was noticed */
+	const char *remedy;
 } remedies[] = {
-	{ "cannot start any token",
-	  "put a text that begins with %, @ or ` in quotes, and indent with spaces, not tabs" },
-	{ "mapping values are not allowed", "put a text that contains ': ' in quotes, and check the indentation" },
-	{ "unexpected end of stream", "close the quote" },
-	{ "unknown escape character", "use single quotes, in which \\ is an ordinary character" },
-	{ "did not find expected hexdecimal number", "use single quotes, in which \\ is an ordinary character" },
-	{ "did not find expected ',' or ']'", "close the list with ]" },
-	{ "did not find expected ',' or '}'", "close the mapping with }" },
-	{ "did not find expected '-' indicator", "indent the items of a list alike, each with '- '" },
-	{ "did not find expected key", "indent the keys of a mapping alike, and close quotes and brackets" },
-	{ "could not find expected ':'", "write 'key: value', with a space after the colon" },
-	{ "undefined tag handle", "put a text that begins with ! in quotes" },
-	{ "tag", "put a text that begins with ! in quotes" },
-	{ "alias", "put a text that begins with * in quotes" },
-	{ "anchor", "put a text that begins with & in quotes" },
-	{ "control characters", "remove it" },
-	{ "", "check indentation, quotes and brackets" },
+	{ "a tag", true, "put a text that begins with ! in quotes" },
+	{ "tag handle", true, "put a text that begins with ! in quotes" },
+	{ "an alias", true, "put a text that begins with * in quotes" },
+	{ "an anchor", true, "put a text that begins with & in quotes" },
+	{ "unexpected end of stream", true, "close the quote" },
+	{ "cannot start any token", false, "put a text that begins with %, @ or ` in quotes" },
+	{ "mapping values are not allowed", false,
+	  "put a text that contains ': ' in quotes, and check the indentation" },
+	{ "unknown escape character", false, "use single quotes, in which \\ is an ordinary character" },
+	{ "hexdecimal number", false, "use single quotes, in which \\ is an ordinary character" },
+	{ "did not find expected ',' or ']'", false, "close the list with ]" },
+	{ "did not find expected ',' or '}'", false, "close the mapping with }" },
+	{ "did not find expected '-' indicator", false, "indent the keys of a mapping alike, and the items of a list" },
+	{ "did not find expected key", false, "indent the keys of a mapping alike, and the items of a list" },
+	{ "could not find expected ':'", false, "write 'key: value', with a space after the colon" },
+	{ "", false, "check indentation, quotes and brackets" },
 };
 
 /* Place of a byte: the reader gives no line for what it cannot decode. */
@@ -65,10 +66,22 @@ static void place_of(const struct reader *r, size_t offset, unsigned int *line, 
 	}
 }
 
+static bool is_tab(const struct reader *r, const yaml_mark_t *mark)
+{
+	const char *s = r->text, *end = r->text + r->len;
+
+	for (size_t line = 0; s < end && line < mark->line; s++)
+		line += *s == '\n';
+	return (size_t)(end - s) > mark->column && s[mark->column] == '\t';
+}
+
 static void report_syntax(struct reader *r)
 {
 	const char *problem = r->parser.problem ? r->parser.problem : "unreadable";
-	unsigned int line = r->parser.problem_mark.line + 1, column = r->parser.problem_mark.column + 1;
+	const char *context = r->parser.context ? r->parser.context : "";
+	const yaml_mark_t *mark = &r->parser.problem_mark, *begin = &r->parser.context_mark;
+	unsigned int line, column;
+	char from[128] = "";
 	size_t i = 0;
 
 	if (r->parser.error == YAML_MEMORY_ERROR) {
@@ -80,9 +93,19 @@ static void report_syntax(struct reader *r)
 		vst_parse_error_at(r->p, line, column, "not a text in UTF-8: %s; save the file as UTF-8", problem);
 		return;
 	}
-	while (!strstr(problem, remedies[i].problem))
+	if (is_tab(r, mark)) {
+		vst_parse_error_at(r->p, mark->line + 1, mark->column + 1,
+				   "not valid YAML: a tab where the indentation should be; use spaces");
+		return;
+	}
+	while (!strstr(problem, remedies[i].problem) && !strstr(context, remedies[i].problem))
 		i++;
-	vst_parse_error_at(r->p, line, column, "not valid YAML: %s; %s", problem, remedies[i].remedy);
+	if (remedies[i].at_begin && *context)
+		mark = begin;
+	else if (*context && begin->line != mark->line)
+		snprintf(from, sizeof(from), " %s that begins in line %zu", context, begin->line + 1);
+	vst_parse_error_at(r->p, mark->line + 1, mark->column + 1, "not valid YAML: %s%s; %s", problem, from,
+			   remedies[i].remedy);
 }
 
 static void fail(struct reader *r, const yaml_event_t *event, const char *text)
@@ -108,6 +131,7 @@ static struct vst_yaml *add_node(struct reader *r, const yaml_event_t *event, en
 		return NULL;
 	}
 	node->type = type;
+	node->text = "";
 	node->line = event->start_mark.line + 1;
 	node->column = event->start_mark.column + 1;
 	if (in) {
@@ -182,7 +206,10 @@ static void add_scalar(struct reader *r, const yaml_event_t *event)
 	node->exact = event->start_mark.line == event->end_mark.line &&
 		      source == count_characters(text, len) + (node->quoted ? 2 : 0);
 	refuse_extras(r, node, event->data.scalar.tag, event->data.scalar.anchor);
-	node->text = "";
+	if (event->data.scalar.tag || event->data.scalar.anchor) {
+		node->type = VST_YAML_BAD;
+		return;
+	}
 	if (len > VST_POLICY_MAX_TEXT) {
 		vst_parse_error(r->p, node, "a text of %zu bytes; up to %d are read", len, VST_POLICY_MAX_TEXT);
 		node->type = VST_YAML_BAD;
@@ -256,6 +283,10 @@ struct vst_yaml *vst_yaml_parse(struct vst_parse *p, const char *text, size_t le
 {
 	struct reader r = { .p = p, .text = text, .len = len };
 
+	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) { /* some editors begin a file in UTF-8 so */
+		r.text += 3;
+		r.len -= 3;
+	}
 	if (len > VST_POLICY_MAX_BYTES) {
 		vst_parse_error_at(p, 0, 0, "larger than 1 MiB; split the rules or use globs");
 		return NULL;
@@ -264,7 +295,7 @@ struct vst_yaml *vst_yaml_parse(struct vst_parse *p, const char *text, size_t le
 		p->no_memory = true;
 		return NULL;
 	}
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, len);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)r.text, r.len);
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
 	read_events(&r);
 	yaml_parser_delete(&r.parser);
