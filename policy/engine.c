@@ -371,6 +371,7 @@ int vst_engine_run(struct vst_engine *e, const struct vst_snapshot *prev, const 
 	e->host = host;
 	e->plan = plan;
 	e->clock = now->time;
+	e->adopt = !e->last;
 	e->gap = !prev || now->time < e->last || now->time - e->last > VST_ENGINE_GAP_S;
 	if (e->policy) {
 		err = run(e);

@@ -59,13 +59,14 @@ struct vst_engine *vst_engine_new(void);
 void vst_engine_free(struct vst_engine *engine);
 
 /*
- * From now on this policy, borrowed until the next call; NULL: none, and nothing is wanted. Conditions of rules that have
+ * From now on this policy, borrowed until the next call has returned; NULL: none, and nothing is wanted. Conditions of rules that have
  * the same name and text in both keep their time.
  */
 void vst_engine_set_policy(struct vst_engine *engine, const struct vst_policy *policy);
 
 /*
- * One pass: puts what is wanted into the plan. prev NULL: nothing was measured, so only rules without conditions count.
+ * One pass: puts what is wanted into the plan. In the first one, knobs that the plan has as applied were a predecessor's:
+ * caps and rules with conditions go on from there, and nothing is written that stays the same. prev NULL: nothing was measured, so only rules without conditions count.
  * `now` is borrowed until the next pass. 0 or -ENOMEM; then the plan may lack a part, and the next pass makes up for it.
  */
 int vst_engine_run(struct vst_engine *engine, const struct vst_snapshot *prev, const struct vst_snapshot *now,

@@ -111,7 +111,8 @@ struct vst_engine {
 	const struct vst_host *host;
 	struct vst_plan *plan;
 	double clock;
-	bool gap; /* nothing that was seen before lasts until now */
+	bool gap;   /* nothing that was seen before lasts until now */
+	bool adopt; /* the first pass: what is applied already was wanted by a predecessor's engine */
 };
 
 /* The rule that decides about an attribute of a container on a disk (0: on any). */

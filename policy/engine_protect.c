@@ -387,6 +387,9 @@ static double split(const struct bulk *b, int direction)
 {
 	double part = b->used > 0 ? b->bytes_s[direction] / b->used : direction == VST_WRITES;
 
+	if (b->used <= 0 && (b->capped->value[VST_READS] > 0 || b->capped->value[VST_WRITES] > 0))
+		part = b->capped->value[direction] / (b->capped->value[VST_READS] + b->capped->value[VST_WRITES]);
+
 	return part < 0.2 ? 0 : part > 0.8 ? 1 : part;
 }
 
@@ -462,6 +465,33 @@ static void forget_caps(struct vst_engine *e, struct scene *s)
 			if (c->capped[k].dev == s->disk->dev)
 				memset(c->capped[k].value, 0, sizeof(c->capped[k].value));
 	}
+}
+
+/* The caps of a predecessor's engine, which the actor kept, are where the search goes on. */
+static void adopt_caps(struct vst_engine *e, struct scene *s)
+{
+	static const enum vst_max_part parts[] = { [VST_READS] = VST_LIMIT_READ, [VST_WRITES] = VST_LIMIT_WRITE };
+	struct vst_cap *cap = &s->loop->cap;
+	double sum = 0;
+
+	for (size_t i = 0; i < s->n_bulk; i++) {
+		struct capped *capped = capped_of(s->bulk[i].c, s->disk->dev);
+
+		for (int d = 0; capped && d < VST_DIRECTION__N; d++) {
+			struct vst_plan_knob *k = vst_engine_max_knob(e, s->bulk[i].c->value, s->disk, parts[d]);
+
+			if (k && k->state == VST_KNOB_APPLIED && k->written && atof(k->written) > 0) {
+				capped->value[d] = atof(k->written);
+				capped->active = e->clock;
+				sum += capped->value[d];
+			}
+			vst_plan_put(e->plan, k);
+		}
+	}
+	if (sum > 0)
+		*cap = (struct vst_cap){
+			.on = true, .value = sum, .stepped = e->clock, .judged = true, .last = sum, .now = e->clock
+		};
 }
 
 /* --- one who may not be capped --- */
@@ -569,6 +599,8 @@ static int protect_disk(struct vst_engine *e, const struct edisk *disk)
 	if (!err) {
 		s.loop->seen = true;
 		drop_weights(e, s.loop);
+		if (s.n_victims && e->adopt)
+			adopt_caps(e, &s);
 		if (s.n_victims)
 			err = act(e, &s);
 		else

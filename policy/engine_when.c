@@ -40,6 +40,16 @@ static void carry_over(const struct econtainer *c, struct condition *condition)
 	}
 }
 
+/* A predecessor's engine, whose knobs the actor kept, found that the rule counts. */
+static bool was_applied(const struct vst_engine *e, const struct econtainer *c, const struct vst_rule *rule)
+{
+	for (const struct vst_plan_knob *k = e->plan->first; k; k = k->next)
+		if (k->state == VST_KNOB_APPLIED && k->rule && !strcmp(k->rule, rule->name) &&
+		    !strcmp(k->target, c->value->cgroup))
+			return true;
+	return false;
+}
+
 /* May the rule be about this subject, whatever the stream? */
 static bool matches(const struct vst_rule *rule, const struct vst_subject *subject)
 {
@@ -72,6 +82,10 @@ int vst_engine_conditions_bind(struct vst_engine *e, struct econtainer *c)
 			}
 			list = more;
 			list[n] = (struct condition){ .rule = rule, .dev = per_disk ? e->disk[k].dev : 0 };
+			if (e->adopt && was_applied(e, c, rule)) {
+				list[n].holds = true;
+				list[n].since = e->clock;
+			}
 			carry_over(c, &list[n++]);
 		}
 	}
@@ -168,7 +182,11 @@ static bool all_hold(const struct vst_engine *e, const struct vst_measured_conta
 static bool update(struct vst_engine *e, const struct vst_measured_container *m, struct condition *c)
 {
 	double for_s, now = e->clock;
-	bool other = all_hold(e, m, c, &for_s) != c->holds;
+	bool other;
+
+	if (e->measured.seconds <= 0 && !e->gap)
+		return false; /* the same snapshot again */
+	other = all_hold(e, m, c, &for_s) != c->holds;
 
 	if (e->gap) { /* nothing is known of the time between: begin to wait anew, and keep what is */
 		c->since_other = 0;

@@ -236,8 +236,8 @@ static void make_step(const struct vst_plan_knob *k, uint64_t id, struct vst_ste
 		snprintf(ret->why, sizeof(ret->why), "no rule asks for it any more");
 }
 
-struct vst_plan_knob *vst_plan_next_step(struct vst_plan *plan, struct vst_plan_knob *from, const char *only,
-					 double now, struct vst_step *ret)
+struct vst_plan_knob *vst_plan_next_step(struct vst_plan *plan, struct vst_plan_knob *from, double now,
+					 struct vst_step *ret)
 {
 	for (struct vst_plan_knob *k = from ? from->next : plan->first; k; k = k->next) {
 		if (k->step_id || now < k->retry_at || !vst_plan_is_due(k) || target_waits(plan, k, now))

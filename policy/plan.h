@@ -91,8 +91,8 @@ void vst_plan_end(struct vst_plan *plan);
  * The next step to send, after `from` (NULL: the first knob). It counts as sent only after vst_plan_sent(). NULL: none is
  * left.
  */
-struct vst_plan_knob *vst_plan_next_step(struct vst_plan *plan, struct vst_plan_knob *from, const char *only,
-					 double now, struct vst_step *ret);
+struct vst_plan_knob *vst_plan_next_step(struct vst_plan *plan, struct vst_plan_knob *from, double now,
+					 struct vst_step *ret);
 void vst_plan_sent(struct vst_plan *plan, struct vst_plan_knob *knob, uint64_t id, double now);
 
 /* What became of a step, or what the actor holds. Returns the knob; NULL: the plan does not know it. */

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Acting on what is seen: loads the policy, runs the engine on each snapshot, sends its steps to vstor-actor, keeps what
+ * became of them. Everything runs on the loop's thread and never blocks it, except where a function says otherwise; sinks
+ * on other threads read the published status.
+ */
+#ifndef VST_ACTING_H
+#define VST_ACTING_H
+
+#include "agent/acting/status.h"
+#include "agent/snapshot.h"
+
+struct vst_acting;
+
+struct vst_acting_opts {
+	const char *policy;	 /* file; NULL: none yet, one may be sent by `vstorctl policy apply` */
+	bool act;		 /* else the agent only plans */
+	const char *state_dir;	 /* NULL: the actor's default */
+	unsigned int handover_s; /* how long the actor keeps the knobs for a successor of this agent; 0: never */
+	const char *actor;	 /* tests: its program; NULL: beside the running program */
+	const char *cgroup_root, *sysfs; /* tests; NULL: the host's */
+};
+
+/*
+ * Starts the actor if opts->act, and loads the policy; a bad one is told and leaves the agent without a policy. The texts of
+ * opts are borrowed. 0 or -errno, explained in the log.
+ */
+int vst_acting_new(const struct vst_acting_opts *opts, struct vst_acting **ret);
+/* Hands over, or reverts everything: waits up to 5 s for the actor. NULL is allowed. */
+void vst_acting_free(struct vst_acting *a);
+
+int vst_acting_fd(const struct vst_acting *a); /* readable: call _run */
+void vst_acting_run(struct vst_acting *a);
+void vst_acting_tick(struct vst_acting *a, const struct vst_snapshot *snapshot); /* after each that was published */
+/* A container's cgroup was made: its knobs are set now, without waiting for a snapshot. The value is borrowed. */
+void vst_acting_announce(struct vst_acting *a, const struct vst_snap_container *container);
+void vst_acting_reload(struct vst_acting *a); /* SIGHUP */
+
+/* --- on any thread --- */
+
+enum vst_acting_request {
+	VST_ACTING_APPLY, /* text: a policy; it is in force until the file changes, the agent is told to reload, or ends */
+	VST_ACTING_PLAN,   /* text: a policy; what it would do. Nothing is changed. */
+	VST_ACTING_REVERT, /* undo everything; nothing is wanted until the next policy */
+	VST_ACTING_REQUEST__N
+};
+
+struct vst_acting_reply {
+	int result;			  /* 0; -EINVAL: bad policy; -ETIMEDOUT: the loop is stuck; other -errno */
+	char *text;			  /* what happened, for people; owned */
+	struct vst_acting_status *status; /* of PLAN: what it would do; owned */
+};
+
+/* Hands a request to the loop and waits for the reply, up to 5 s. text is copied. */
+void vst_acting_request(struct vst_acting *a, enum vst_acting_request what, const char *text, size_t len,
+			struct vst_acting_reply *ret);
+void vst_acting_reply_clear(struct vst_acting_reply *reply);
+
+/* The newest status; a reference. Never NULL. */
+struct vst_acting_status *vst_acting_status(struct vst_acting *a);
+
+#endif /* VST_ACTING_H */
