@@ -407,7 +407,7 @@ static void explain_cap(const struct scene *s, const struct bulk *b, char why[VS
 	vst_quantity_text((double)v->rule->protect_us[v->objective], VST_UNIT_US, objective, sizeof(objective));
 	if (b->blamed_us_s > 0)
 		snprintf(blamed, sizeof(blamed), ", blamed for %.0f ms/s", b->blamed_us_s / 1e3);
-	snprintf(why, VST_WHY_MAX, "%.60s: %s %s of %s; %.60s does %.1f MB/s on %.20s%s",
+	snprintf(why, VST_WHY_MAX, "%.60s: %s %s of %s; %.50s does %.1f MB/s on %.20s%.40s",
 		 vst_engine_display(v->c->value), vst_objective_name(v->objective), latency, objective,
 		 vst_engine_display(b->c->value), b->used / 1e6, s->disk->name, blamed);
 }

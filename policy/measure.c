@@ -229,16 +229,15 @@ static int begin(struct build *b, const struct vst_snapshot *now)
 	size_t pairs = 0;
 	const struct vst_snap_wait *wait;
 
-	vst_snapshot_for_each (now, VST_SNAP_CONTAINERS, container, i)
-		m->n_containers = i + 1;
-	vst_snapshot_for_each (now, VST_SNAP_WAITS, wait, i)
-		pairs += wait->side == VST_WAIT_OF_PAIR;
+	vst_snapshot_for_each(now, VST_SNAP_CONTAINERS, container, i) m->n_containers = i + 1;
+	vst_snapshot_for_each(now, VST_SNAP_WAITS, wait, i) pairs += wait->side == VST_WAIT_OF_PAIR;
 	m->container = calloc(m->n_containers + 1, sizeof(*m->container));
 	b->work = calloc(m->n_containers + 1, sizeof(struct work *));
 	m->blame = calloc(pairs + 1, sizeof(*m->blame));
 	if (!m->container || !b->work || !m->blame)
 		return -ENOMEM;
-	vst_snapshot_for_each (now, VST_SNAP_CONTAINERS, container, i) {
+	vst_snapshot_for_each(now, VST_SNAP_CONTAINERS, container, i)
+	{
 		struct vst_measured_container *c = &m->container[i];
 
 		c->container = container;
@@ -262,12 +261,13 @@ static int measure(struct build *b, const struct vst_snapshot *now)
 
 	if (err || b->m->seconds <= 0)
 		return err;
-	vst_snapshot_for_each (now, VST_SNAP_IOS, io, i) {
+	vst_snapshot_for_each(now, VST_SNAP_IOS, io, i)
+	{
 		err = add_io(b, io, vst_delta_snapshot_io(b->base, i, io));
 		if (err)
 			return err;
 	}
-	vst_snapshot_for_each (now, VST_SNAP_WAITS, wait, i)
+	vst_snapshot_for_each(now, VST_SNAP_WAITS, wait, i)
 		add_wait(b, wait, vst_delta_snapshot_wait(b->base, i, wait));
 	for (__u32 i = 0; i < b->m->n_containers; i++)
 		if (b->m->container[i].container)
@@ -318,7 +318,8 @@ double vst_measured_queue(const struct vst_measured *m, const struct vst_snapsho
 
 	if (m->seconds <= 0)
 		return NAN;
-	vst_snapshot_for_each (m->snapshot, VST_SNAP_IOS, io, i) {
+	vst_snapshot_for_each(m->snapshot, VST_SNAP_IOS, io, i)
+	{
 		const struct vst_snap_io *old = vst_delta_snapshot_io(base, i, io);
 
 		if (io->dev != dev || io->layer != VST_LAYER_LEAF)
