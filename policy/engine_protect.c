@@ -352,6 +352,9 @@ static size_t find_active(struct vst_engine *e, struct scene *s)
 		b->capped = capped_of(b->c, s->disk->dev);
 		if (!b->capped)
 			continue;
+		/* what was not measured says nothing: who was held back still is */
+		if (e->measured.seconds <= 0 && (b->capped->value[VST_READS] > 0 || b->capped->value[VST_WRITES] > 0))
+			does = true;
 		if (does)
 			b->capped->active = e->clock;
 		b->active =
