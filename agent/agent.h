@@ -12,6 +12,7 @@
 #include "agent/probes/probes.h"
 #include "agent/base/self.h"
 #include "agent/io/io_table.h"
+#include "agent/sinks/feed.h"
 #include "agent/waits/waits_dirty.h"
 #include "agent/waits/waits_disk.h"
 #include "agent/waits/waits_journal.h"
@@ -24,6 +25,10 @@ struct vst_agent {
 	struct vst_blame *blame;
 	struct vst_waits_disk *waits_disk;
 	struct vst_waits_journal *waits_journal;
+	struct vst_waits_dirty *waits_dirty;
+	struct vst_wait_rows wait_rows;
+	struct vst_collect *collect;
+	struct vst_feed *feed;
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_budget budget;
@@ -31,12 +36,11 @@ struct vst_agent {
 	char kernel[65];
 	double started; /* monotonic seconds */
 	double interval;
-	double collected; /* when the table was read last */
-	double swept;	  /* the same, of the last sweep */
-	void *events;	  /* struct ring_buffer */
+	double swept;	      /* when the last sweep was */
+	double made, made_in; /* when the last snapshot was ready, and how long it took */
+	struct vst_tickets answered;
+	unsigned int name_rounds; /* looks for names that somebody waits for; 0: nobody does */
+	void *events;		  /* struct ring_buffer */
 };
-
-/* Reads what is new into the snapshot. 0 or -errno. */
-int vst_agent_collect(struct vst_agent *a);
 
 #endif /* VST_AGENT_H */

@@ -168,15 +168,107 @@ void *vst_value_new(enum vst_snap_list list)
 	return vst_value_new_with(list, 0, NULL);
 }
 
-void *vst_value_block(void *value, size_t size)
+/* Two passes over the texts of a value: the first one finds their size, the second one moves them. */
+struct mover {
+	char *to; /* NULL: only count */
+	size_t used;
+};
+
+static void move_text(struct mover *m, char **text)
+{
+	const char *from = *text ?: "";
+	size_t size = strlen(from) + 1;
+
+	if (m->to)
+		*text = memcpy(m->to + m->used, from, size);
+	m->used += size;
+}
+
+/* array: the address of a pointer to n elements. */
+static void move_array(struct mover *m, void *array, size_t n, size_t size)
+{
+	void **from = array;
+
+	m->used = (m->used + 7) & ~(size_t)7;
+	if (m->to && n)
+		*from = memcpy(m->to + m->used, *from, n * size);
+	m->used += n * size;
+}
+
+static void move_container(struct mover *m, struct vst_snap_container *c)
+{
+	move_array(m, &c->labels, c->n_labels, sizeof(*c->labels));
+	move_array(m, &c->limits, c->n_limits, sizeof(*c->limits));
+	for (size_t i = 0; i < c->n_labels; i++) {
+		move_text(m, &c->labels[i].key);
+		move_text(m, &c->labels[i].value);
+	}
+	for (size_t i = 0; i < c->n_limits; i++) {
+		move_text(m, &c->limits[i].cgroup);
+		move_text(m, &c->limits[i].attribute);
+		move_text(m, &c->limits[i].value);
+	}
+	move_text(m, &c->cgroup);
+	move_text(m, &c->display);
+	move_text(m, &c->ns);
+	move_text(m, &c->pod);
+	move_text(m, &c->name);
+	move_text(m, &c->image);
+	move_text(m, &c->cid);
+	move_text(m, &c->runtime);
+}
+
+static void move_io(struct mover *m, struct vst_snap_io *io)
+{
+}
+
+static void move_wait(struct mover *m, struct vst_snap_wait *w)
+{
+	move_array(m, &w->stack, w->n_stack, sizeof(*w->stack));
+	for (size_t i = 0; i < w->n_stack; i++)
+		move_text(m, &w->stack[i]);
+	move_text(m, &w->evidence);
+	move_text(m, &w->name);
+	move_text(m, &w->object);
+}
+
+static void move_device(struct mover *m, struct vst_snap_device *d)
+{
+	move_text(m, &d->name);
+	move_text(m, &d->not_judged);
+}
+
+static void move_texts(struct mover *m, enum vst_snap_list list, void *value)
+{
+	switch (list) {
+#define X(e, f, t)                                                                                                     \
+	case VST_SNAP_##e:                                                                                             \
+		move_##f(m, value);                                                                                    \
+		break;
+		VST_SNAP_LISTS(X)
+#undef X
+	default:
+		break;
+	}
+}
+
+int vst_value_own_texts(enum vst_snap_list list, void *value)
 {
 	struct vst_value *v = value;
+	struct vst_block *old = v->block;
+	struct mover m = { 0 };
 
-	v->block = calloc(1, sizeof(*v->block) + size);
-	if (!v->block)
-		return NULL;
+	move_texts(&m, list, value);
+	v->block = malloc(sizeof(*v->block) + m.used);
+	if (!v->block) {
+		v->block = old;
+		return -ENOMEM;
+	}
 	atomic_init(&v->block->refs, 1);
-	return v->block->data;
+	m = (struct mover){ .to = v->block->data };
+	move_texts(&m, list, value);
+	block_unref(old);
+	return 0;
 }
 
 /* What is not shared. */

@@ -265,14 +265,14 @@ void *vst_value_new(enum vst_snap_list list);
 void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra);
 
 /*
- * Memory for all texts and arrays of a value, zeroed: they are not freed alone any more, and copies share them. Called once
- * for a value, which has none of them yet. NULL only if out of memory.
+ * Copies all texts and arrays that a value points to, and that belong to somebody else or to a block, into one block of its
+ * own, which its copies share. NULL becomes "". 0, or -ENOMEM, and nothing has changed.
  */
-void *vst_value_block(void *value, size_t size);
+int vst_value_own_texts(enum vst_snap_list list, void *value);
 
 /*
  * A new value with everything that is in the old one, but without its histograms; its numbers may be changed. The texts
- * are shared: those of the old one have to be in a block. NULL only if out of memory.
+ * are shared: vst_value_own_texts() was called for the old one. NULL only if out of memory.
  */
 void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, void **ret_extra);
 

@@ -9,19 +9,19 @@ static double event_ns(const json_t *self)
 	return json_number_value(json_object_get(self, "event_ns"));
 }
 
-static bool same_agent(const struct vst_cost *c, const struct vst_snapshot *s)
+static bool same_agent(const struct vst_cost *c, const struct vst_reply_head *s)
 {
 	return !strcmp(c->instance, s->instance);
 }
 
-bool vst_cost_wanted(const struct vst_cost *c, const struct vst_snapshot *s)
+bool vst_cost_wanted(const struct vst_cost *c, const struct vst_reply_head *s)
 {
 	if (event_ns(s->self) <= 0 || vst_cost_known(c, s))
 		return false;
 	return !same_agent(c, s) || fabs(c->event_ns - event_ns(s->self)) > 0;
 }
 
-bool vst_cost_known(const struct vst_cost *c, const struct vst_snapshot *s)
+bool vst_cost_known(const struct vst_cost *c, const struct vst_reply_head *s)
 {
 	return same_agent(c, s) && c->runs >= VST_COST_RUNS;
 }

@@ -20,11 +20,11 @@ struct vst_cost {
 };
 
 /* Is it worth asking, once more, how many runs there were? */
-bool vst_cost_wanted(const struct vst_cost *c, const struct vst_snapshot *s);
+bool vst_cost_wanted(const struct vst_cost *c, const struct vst_reply_head *s);
 /* A status line (a vst_line_fn). 0, -EPROTO if it is not what the contract says. */
 int vst_cost_line(void *cost, json_t *line);
 /* Does the snapshot's mean mean something? */
-bool vst_cost_known(const struct vst_cost *c, const struct vst_snapshot *s);
+bool vst_cost_known(const struct vst_cost *c, const struct vst_reply_head *s);
 
 /* What the agent has given up because it took too much: "waits for locks, merges"; "": nothing. To be freed. */
 char *vst_cost_given_up(const json_t *self);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* vstorctl explain: what a container waits for, and because of whom; the sentences are made in reasons.c. */
 #include <errno.h>
+#include <math.h>
 #include <unistd.h>
 #include "format.h"
+#include "phrase.h"
 #include "reasons.h"
 #include "sampler.h"
 #include "table.h"
@@ -23,13 +25,13 @@ const struct vst_option vst_explain_options[] = { VST_SAMPLING_OPTIONS("5"), { 0
 void vst_explain_help(FILE *out)
 {
 	fputs("\nCONTAINER is a name as 'vstorctl ps' has it, a part of one that no other has, the beginning of an\n"
-	      "id, or a cgroup's path.\n",
+	      "id, or a cgroup's path. host, kernel and unattributed are vstor's own words.\n",
 	      out);
 }
 
 /* --- for people --- */
 
-/* Over as many lines as a terminal needs. Steals the text, which may be NULL. */
+/* Prints a sentence over as many lines as a terminal needs. Frees the text, which may be NULL. */
 static void print_sentence(char *text)
 {
 	const char *rest = text;
@@ -63,14 +65,14 @@ static void print_causes(const struct vst_reasons *r)
 		if (n && w->us < WORTH_SHOWING * r->us)
 			break;
 		resource = vst_resource_text(w);
-		object = vst_reasons_object(w->object);
+		object = vst_phrase_object(w->object);
 		vst_table_add_name(t, resource);
 		vst_table_add_name(t, object);
 		snprintf(buf, sizeof(buf), "%.1f", vst_reasons_rate(r, w));
 		vst_table_add(t, buf);
-		snprintf(buf, sizeof(buf), "%.0f %%", w->us * 100 / r->us);
+		snprintf(buf, sizeof(buf), "%.0f %%", vst_delta_rate(w->us * 100, r->us));
 		vst_table_add(t, buf);
-		vst_table_add_name(t, vst_wait_is_of_others(w, NULL) ? w->holder : "self");
+		vst_table_add_name(t, vst_reasons_holder(r, w));
 		vst_table_add_name(t, w->evidence);
 		free(resource);
 		free(object);
@@ -79,66 +81,126 @@ static void print_causes(const struct vst_reasons *r)
 	vst_table_print(t);
 	vst_table_free(t);
 	if (n < r->causes->n)
-		printf("and %zu less: 'vstorctl blame' has all of them\n", r->causes->n - n);
+		printf("and %zu shorter ones: 'vstorctl blame' has all of them\n", r->causes->n - n);
 	putchar('\n');
 }
 
-static void print_io(const struct vst_whom *whom, const struct vst_frame *f)
+static bool is_of(const struct vst_line *line, const struct vst_who *who)
 {
-	bool any = false;
-
-	for (size_t i = 0; i < f->nlines; i += 1 + f->lines[i].children) {
-		if (!vst_reasons_is(whom->name, whom->cgroup, f->lines[i].container, f->lines[i].cgroup))
-			continue;
-		print_sentence(vst_reasons_io(&f->lines[i]));
-		any = true;
-	}
-	if (!any)
-		puts("It did no I/O.");
+	return !vst_who_compare(who, &(struct vst_who){ line->container, line->cgroup });
 }
 
-static void print_text(const struct vst_reasons *r, const struct vst_whom *whom, const struct vst_waits *blame,
-		       const struct vst_frame *f)
+static bool did_io(const struct vst_who *who, const struct vst_frame *f)
 {
-	char *remark;
+	for (size_t i = 0; i < f->nlines; i += 1 + f->lines[i].children)
+		if (is_of(&f->lines[i], who) && (f->lines[i].ios > 0 || f->lines[i].bytes > 0))
+			return true;
+	return false;
+}
 
-	vst_sampling_head(blame->time, blame->interval, NULL);
-	print_sentence(vst_reasons_waits(r));
-	print_sentence(vst_reasons_holders(r));
-	print_sentence(vst_reasons_caused(r));
+static void print_io(const struct vst_reasons *r, const struct vst_frame *f)
+{
+	for (size_t i = 0; r->did_io && i < f->nlines; i += 1 + f->lines[i].children)
+		if (is_of(&f->lines[i], &r->who) && (f->lines[i].ios > 0 || f->lines[i].bytes > 0))
+			print_sentence(vst_reasons_io(&f->lines[i]));
+	if (!r->did_io)
+		puts(r->n_pending ? "None of its I/O completed in this interval." : "It did no I/O.");
+}
+
+/* Calls put() with each sentence that stands before the table, in order. */
+static void for_each_sentence(const struct vst_reasons *r, void (*put)(void *arg, char *sentence), void *arg)
+{
+	char *text;
+
+	for (size_t i = 0; (text = vst_reasons_pending(r, i)); i++)
+		put(arg, text);
+	put(arg, vst_reasons_waits(r));
+	put(arg, vst_reasons_holders(r));
+	put(arg, vst_reasons_caused(r));
+	for (size_t i = 0; (text = vst_reasons_containing(r, i)); i++)
+		put(arg, text);
+}
+
+/* The same for what has to be known to trust it. */
+static void for_each_remark(const struct vst_reasons *r, const json_t *limits, void (*put)(void *arg, char *sentence),
+			    void *arg)
+{
+	const char *meaning = vst_who_is_own(&r->who) ? vst_who_own_meaning(r->who.name) : NULL;
+	const json_t *limit;
+	char *text;
+	size_t n;
+
+	if (meaning)
+		put(arg, vst_dup(meaning));
+	json_array_foreach(limits, n, limit) put(arg, vst_reasons_limit(r, limit));
+	for (unsigned int i = 0; (text = vst_reasons_remark(r, i)); i++)
+		put(arg, text);
+}
+
+static void put_line(void *unused, char *sentence)
+{
+	print_sentence(sentence);
+}
+
+static void print_text(const struct vst_reasons *r, const struct vst_whom *whom, const struct vst_frame *f)
+{
+	vst_sampling_head(r->from.blame->time, r->interval, NULL);
+	for_each_sentence(r, put_line, NULL);
 	if (r->causes->n)
 		print_causes(r);
-	print_io(whom, f);
-	for (unsigned int i = 0; (remark = vst_reasons_remark(r, i)); i++)
-		print_sentence(remark);
+	print_io(r, f);
+	for_each_remark(r, whom->limits, put_line, NULL);
 }
 
 /* --- for programs --- */
 
-static void add_sentence(json_t *list, char *text)
+static void add_sentence(void *list, char *text)
 {
 	if (text)
 		json_array_append_new(list, json_string(text));
 	free(text);
 }
 
-static json_t *sentences_json(const struct vst_reasons *r)
+/* What is in flight or waits now, however young it is. */
+static json_t *under_way_json(const struct vst_reasons *r)
 {
 	json_t *list = json_array();
 
-	add_sentence(list, vst_reasons_waits(r));
-	add_sentence(list, vst_reasons_holders(r));
-	add_sentence(list, vst_reasons_caused(r));
+	for (size_t i = 0; i < r->n_pending; i++) {
+		const struct vst_pending *p = r->pending[i];
+		json_t *o = json_object(), *resource;
+
+		resource = p->wait ? json_sprintf("%s:%s", p->wait->resource->prefix, p->wait->name)
+				   : json_sprintf("device:%s", p->device);
+		json_object_set_new(o, "resource", resource);
+		vst_json_open(o, p->wait ? "waiting" : "in_flight", p->wait ? "tasks" : "ios", &p->open);
+		if (p->holder.name) {
+			json_object_set_new(o, "holder", json_string(p->holder.name));
+			json_object_set_new(o, "holder_cgroup", json_string(p->holder.cgroup));
+		}
+		json_array_append_new(list, o);
+	}
 	return list;
 }
 
-static json_t *remarks_json(const struct vst_reasons *r)
+static json_t *containing_json(const struct vst_reasons *r)
 {
 	json_t *list = json_array();
-	char *remark;
 
-	for (unsigned int i = 0; (remark = vst_reasons_remark(r, i)); i++)
-		add_sentence(list, remark);
+	for (size_t i = 0; i < r->containing->n; i++) {
+		const struct vst_wait *w = &r->containing->list[i];
+		char *resource = vst_resource_text(w);
+		json_t *o = json_object();
+
+		json_object_set_new(o, "resource", json_string(resource));
+		json_object_set_new(o, "waits", json_integer((json_int_t)w->waits));
+		json_object_set_new(o, "wait_us", vst_json_rounded(w->us));
+		json_object_set_new(o, "p50_us", vst_json_rounded(fmax(vst_wait_quantile(w, 0.5), 0)));
+		json_object_set_new(o, "p99_us", vst_json_rounded(fmax(vst_wait_quantile(w, 0.99), 0)));
+		json_object_set_new(o, "max_us", vst_json_rounded(fmax(vst_wait_max(w), 0)));
+		json_array_append_new(list, o);
+		free(resource);
+	}
 	return list;
 }
 
@@ -157,7 +219,7 @@ static json_t *causes_json(const struct vst_reasons *r)
 		json_object_set_new(o, "holder_cgroup", json_string(w->holder_cgroup));
 		json_object_set_new(o, "self", json_boolean(!vst_wait_is_of_others(w, NULL)));
 		json_object_set_new(o, "wait_us", vst_json_rounded(w->us));
-		json_object_set_new(o, "share", vst_json_rounded(w->us / r->us));
+		json_object_set_new(o, "share", vst_json_rounded(vst_delta_rate(w->us, r->us)));
 		json_object_set_new(o, "evidence", json_string(w->evidence));
 		json_array_append_new(list, o);
 		free(resource);
@@ -181,10 +243,10 @@ static json_t *caused_json(const struct vst_reasons *r)
 	return list;
 }
 
-/* A line of `top --json`, without what stands above it or was not looked at here. */
+/* A line of `top --json` without the fields that explain has elsewhere or did not ask for. */
 static json_t *io_line_json(const struct vst_frame *f, const struct vst_line *line)
 {
-	static const char *const others[] = { "schema",	   "time",     "interval",     "view",
+	static const char *const others[] = { "schema",	   "time",     "interval",     "view",	    "own",
 					      "container", "top_lock", "lock_wait_us", "blocked_by" };
 	const struct vst_look look = { .view = &vst_view_io };
 	json_t *o = vst_view_json(&look, f, line);
@@ -194,54 +256,82 @@ static json_t *io_line_json(const struct vst_frame *f, const struct vst_line *li
 	return o;
 }
 
-static json_t *io_json(const struct vst_whom *whom, const struct vst_frame *f)
+static json_t *io_json(const struct vst_who *who, const struct vst_frame *f)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < f->nlines; i++)
-		if (vst_reasons_is(whom->name, whom->cgroup, f->lines[i].container, f->lines[i].cgroup))
+		if (is_of(&f->lines[i], who))
 			json_array_append_new(list, io_line_json(f, &f->lines[i]));
 	return list;
 }
 
-static void print_json(const struct vst_reasons *r, const struct vst_whom *whom, const struct vst_waits *blame,
-		       const struct vst_frame *f)
+static void print_json(const struct vst_reasons *r, const struct vst_whom *whom, const struct vst_frame *f)
 {
-	json_t *o = vst_json_sample(blame->time, blame->interval);
+	json_t *o = vst_json_sample(r->from.blame->time, r->interval), *sentences = json_array(),
+	       *remarks = json_array();
 
-	json_object_set_new(o, "container", json_string(whom->name));
-	vst_json_optional(o, "cgroup", whom->cgroup ? whom->cgroup : "");
+	json_object_set_new(o, "container", json_string(r->who.name));
+	vst_json_optional(o, "cgroup", r->who.cgroup);
+	vst_who_json(o, "own", &r->who);
 	json_object_set_new(o, "locks_watched", json_boolean(r->watched));
+	json_object_set_new(o, "under_way", under_way_json(r));
 	json_object_set_new(o, "wait_us", vst_json_rounded(r->us));
 	json_object_set_new(o, "causes", causes_json(r));
 	json_object_set_new(o, "caused", caused_json(r));
-	json_object_set_new(o, "io", io_json(whom, f));
-	json_object_set_new(o, "sentences", sentences_json(r));
-	json_object_set_new(o, "remarks", remarks_json(r));
+	json_object_set_new(o, "containing", containing_json(r));
+	json_object_set_new(o, "io", io_json(&r->who, f));
+	if (whom->limits)
+		json_object_set(o, "limits", whom->limits);
+	for_each_sentence(r, add_sentence, sentences);
+	for_each_remark(r, whom->limits, add_sentence, remarks);
+	json_object_set_new(o, "sentences", sentences);
+	json_object_set_new(o, "remarks", remarks);
 	vst_json_line(o);
+}
+
+static void add_labels(struct vst_who_labels *labels, const struct vst_waits *w)
+{
+	for (size_t i = 0; w && i < w->n; i++) {
+		const struct vst_who waiter = vst_wait_waiter(&w->list[i]), holder = vst_wait_holder(&w->list[i]);
+
+		vst_who_labels_add(labels, &waiter);
+		vst_who_labels_add(labels, &holder);
+	}
 }
 
 static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 {
-	struct vst_waits *blame = vst_waits_new(s->feeds.growth[VST_FEED_BLAME]);
+	struct vst_waits *blame = vst_feeds_waits(&s->feeds, VST_FEED_BLAME);
+	struct vst_waits *waits = vst_feeds_waits(&s->feeds, VST_FEED_WAITS);
+	struct vst_underway *underway = vst_underway_new(s->feeds.rows, waits, blame);
+	const struct vst_whom *whom = &((struct explain *)arg)->whom;
+	const struct vst_who who = { whom->name, whom->cgroup };
+	const struct vst_reasons_from from = { blame, waits, underway, vst_who_labels_new() };
 	const struct vst_sample sample = { .rows = s->feeds.rows };
 	struct vst_frame *f = vst_frame_new(&sample);
-	const struct vst_whom *whom = &((struct explain *)arg)->whom;
 	struct vst_reasons *r;
 
 	vst_frame_io(f, &sample);
-	r = vst_reasons_new(blame, whom->name, whom->cgroup);
+	vst_who_labels_add(from.labels, &who);
+	add_labels(from.labels, blame);
+	add_labels(from.labels, waits);
+	r = vst_reasons_new(&from, &who);
+	r->did_io = did_io(&who, f);
 	if (ctl->json)
-		print_json(r, whom, blame, f);
+		print_json(r, whom, f);
 	else
-		print_text(r, whom, blame, f);
+		print_text(r, whom, f);
 	vst_reasons_free(r);
 	vst_frame_free(f);
+	vst_underway_free(underway);
+	vst_who_labels_free(from.labels);
+	vst_waits_free(waits);
 	vst_waits_free(blame);
 	return 0;
 }
 
-/* Who is meant, and, for who looks at an empty screen, that it takes a while. */
+/* Finds out who is meant, and tells people who would look at an empty screen for some seconds. */
 static int begin(const struct vst_ctl *ctl, double delay, void *arg)
 {
 	struct explain *e = arg;
@@ -261,7 +351,7 @@ int vst_cmd_explain(const struct vst_ctl *ctl, int argc, char **argv)
 	struct explain e = { .typed = argv[1] };
 	const struct vst_sampling what = {
 		.command = "explain",
-		.feeds = VST_FEED(IO) | VST_FEED(BLAME),
+		.feeds = VST_FEED(IO) | VST_FEED(BLAME) | VST_FEED(WAITS),
 		.delay = DELAY,
 		.samples = 1,
 		.begin = begin,
@@ -270,7 +360,7 @@ int vst_cmd_explain(const struct vst_ctl *ctl, int argc, char **argv)
 	};
 	int rc;
 
-	if (argc < 2)
+	if (argc < 2 || !*argv[1])
 		return vst_usage("explain", "which container? Give a name as 'vstorctl ps' has it");
 	rc = vst_sampling_run(ctl, &what);
 	vst_whom_clear(&e.whom);

@@ -11,7 +11,8 @@
 #define VST_FEEDS(X)                                                                                                   \
 	X(IO, "/v1/io", "row")                                                                                         \
 	X(LOCKS, "/v1/locks", "lock")                                                                                  \
-	X(BLAME, "/v1/blame", "blame")
+	X(BLAME, "/v1/blame", "blame")                                                                                 \
+	X(WAITS, "/v1/waits", "wait")
 
 enum vst_feed {
 #define X(e, p, t) VST_FEED_##e,
@@ -22,21 +23,33 @@ enum vst_feed {
 
 #define VST_FEED(feed) (1U << VST_FEED_##feed)
 
+/* Feeds that an agent may not have, because it is older than they are. */
+#define VST_FEEDS_OPTIONAL VST_FEED(WAITS)
+
 struct vst_feeds {
 	struct vst_rows *rows;			/* of IO */
 	struct vst_growth *growth[VST_FEED__N]; /* of the others */
 	struct vst_mounts *mounts;		/* for a reply's objects; NULL: none had one yet */
 	unsigned int sampled;			/* those that have told an interval */
+	unsigned int absent;			/* those that this agent does not have */
 	enum vst_feed asked;			/* whose reply is under way */
+	char path[128];				/* what was asked */
 };
 
 void vst_feeds_open(struct vst_feeds *f);
 void vst_feeds_close(struct vst_feeds *f);
 
-/* A new reply. Returns the path to ask for. One at a time. */
-const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed);
+/*
+ * A new reply. Returns the path to ask for, one at a time. max_age: how old, in seconds, the agent's figures may be; 0: they
+ * are collected for this request.
+ */
+const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_age);
 int vst_feeds_line(void *feeds, json_t *line); /* a vst_line_fn */
 int vst_feeds_commit(struct vst_feeds *f, enum vst_commit *ret);
+/* True if this exit code of the request means that an optional feed does not exist; it counts as told then. */
+bool vst_feeds_refused(struct vst_feeds *f, int rc);
+/* The waits of a feed's last interval; NULL: the agent does not have it. The caller frees. */
+struct vst_waits *vst_feeds_waits(const struct vst_feeds *f, enum vst_feed feed);
 /* Begin anew: what was long not asked for would tell a long interval. */
 void vst_feeds_forget(struct vst_feeds *f, unsigned int feeds);
 #endif /* VSTOR_CTL_FEEDS_H */

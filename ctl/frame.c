@@ -10,12 +10,10 @@ enum { ALL, READS, WRITES, QUEUE, DEVICE, HISTS };
 
 struct sum {
 	__u64 ios[VST_OP__N], op_bytes[VST_OP__N];
-	struct vst_counts all;
+	__u64 all[VST_COUNTER__N];
 	__u64 moved, meta_bytes, size_bytes[VST_SIZE__N], class_weight[CLASSES], witness_ios[VST_WITNESS__N];
-	struct {
-		__u64 n[VST_HIST_BUCKETS];
-		double max_us; /* VST_NO_TIME: nothing in it */
-	} hist[HISTS];
+	struct vst_histogram hist[HISTS];
+	struct vst_open open;
 };
 
 const char *vst_frame_text(struct vst_frame *f, const char *s)
@@ -41,6 +39,7 @@ static struct vst_line *new_line(struct vst_line **lines, size_t *n, size_t *cap
 		.queue_p99 = VST_NO_TIME,
 		.device_p99 = VST_NO_TIME,
 		.wait = VST_NO_TIME,
+		.oldest = VST_NO_TIME,
 	};
 	return l;
 }
@@ -57,17 +56,12 @@ struct vst_line *vst_frame_total(struct vst_frame *f)
 
 static void add_hist(struct sum *s, int which, const struct vst_times *t)
 {
-	if (!t->buckets.n)
-		return;
-	vst_buckets_add(&t->buckets, s->hist[which].n);
-	s->hist[which].max_us = fmax(s->hist[which].max_us, t->max_us);
+	vst_histogram_add(&s->hist[which], t, NULL);
 }
 
 static double quantile(const struct sum *s, int which, double q)
 {
-	double max = s->hist[which].max_us;
-
-	return max < 0 ? VST_NO_TIME : vst_dense_quantile(s->hist[which].n, q, max);
+	return s->hist[which].samples ? vst_histogram_quantile(&s->hist[which], q) : VST_NO_TIME;
 }
 
 static int witness_index(const char *name)
@@ -78,33 +72,34 @@ static int witness_index(const char *name)
 	return VST_WITNESS_NONE;
 }
 
-static void add(struct sum *s, const struct vst_delta *d)
+static void add(struct sum *s, const struct vst_io_delta *d)
 {
-	const struct vst_row *row = d->row;
+	const struct vst_io_row *row = d->row;
 	/* what is discarded does not move: it must neither lead the list nor thin out the shares */
-	__u64 bytes = row->op_index == VST_OP_DISCARD ? 0 : d->counts.bytes;
+	__u64 ios = d->counts.counter[VST_COUNTER_ios], all_bytes = d->counts.counter[VST_COUNTER_bytes];
+	__u64 bytes = row->op_index == VST_OP_DISCARD ? 0 : all_bytes;
 
-#define X(field, w) s->all.field += d->counts.field;
-	VST_COUNTERS(X)
-#undef X
+	for (int c = 0; c < VST_COUNTER__N; c++)
+		s->all[c] += d->counts.counter[c];
+	vst_open_add(&s->open, &d->in_flight);
 	s->moved += bytes;
 	if (row->op_index >= 0) {
-		s->ios[row->op_index] += d->counts.ios;
-		s->op_bytes[row->op_index] += d->counts.bytes;
+		s->ios[row->op_index] += ios;
+		s->op_bytes[row->op_index] += all_bytes;
 	}
 	if (row->kind_index == VST_KIND_METADATA || row->kind_index == VST_KIND_JOURNAL)
 		s->meta_bytes += bytes;
 	if (row->size_index >= 0)
 		s->size_bytes[row->size_index] += bytes;
-	s->class_weight[row->class < CLASSES ? row->class : 0] += bytes + d->counts.ios;
-	s->witness_ios[witness_index(row->witness)] += d->counts.ios + !d->counts.ios;
-	add_hist(s, ALL, &d->counts.times[VST_TIME_LATENCY]);
+	s->class_weight[row->class < CLASSES ? row->class : 0] += bytes + ios;
+	s->witness_ios[witness_index(row->witness)] += ios + !ios;
+	add_hist(s, ALL, &d->counts.time[VST_TIME_LATENCY]);
 	if (row->op_index == VST_OP_READ)
-		add_hist(s, READS, &d->counts.times[VST_TIME_LATENCY]);
+		add_hist(s, READS, &d->counts.time[VST_TIME_LATENCY]);
 	if (row->op_index == VST_OP_WRITE)
-		add_hist(s, WRITES, &d->counts.times[VST_TIME_LATENCY]);
-	add_hist(s, QUEUE, &d->counts.times[VST_TIME_QUEUE]);
-	add_hist(s, DEVICE, &d->counts.times[VST_TIME_DEVICE]);
+		add_hist(s, WRITES, &d->counts.time[VST_TIME_LATENCY]);
+	add_hist(s, QUEUE, &d->counts.time[VST_TIME_QUEUE]);
+	add_hist(s, DEVICE, &d->counts.time[VST_TIME_DEVICE]);
 }
 
 static unsigned int most(const __u64 *n, unsigned int len)
@@ -119,13 +114,13 @@ static unsigned int most(const __u64 *n, unsigned int len)
 
 static void fill_line(struct vst_line *l, const struct sum *s, double interval)
 {
-	double second = interval > 0 ? 1 / interval : 0, percent = s->moved ? 100.0 / (double)s->moved : 0;
+	double second = vst_delta_rate(1, interval), percent = s->moved ? 100.0 / (double)s->moved : 0;
 
 	for (int i = 0; i < VST_OP__N; i++) {
 		l->ops[i] = (double)s->ios[i] * second;
 		l->op_bytes[i] = (double)s->op_bytes[i] * second;
 	}
-#define X(field, w) l->field = (double)s->all.field * second;
+#define X(field, w) l->field = (double)s->all[VST_COUNTER_##field] * second;
 	VST_COUNTERS(X)
 #undef X
 	l->bytes = (double)s->moved * second;
@@ -134,25 +129,26 @@ static void fill_line(struct vst_line *l, const struct sum *s, double interval)
 		l->size_percent[i] = (double)s->size_bytes[i] * percent;
 	l->p50 = quantile(s, ALL, 0.5);
 	l->p99 = quantile(s, ALL, 0.99);
-	l->max = s->hist[ALL].max_us;
+	l->max = s->hist[ALL].samples ? (double)s->hist[ALL].max_ns / 1e3 : VST_NO_TIME;
 	l->read_p99 = quantile(s, READS, 0.99);
 	l->write_p99 = quantile(s, WRITES, 0.99);
 	l->queue_p99 = quantile(s, QUEUE, 0.99);
 	l->device_p99 = quantile(s, DEVICE, 0.99);
 	l->class = most(s->class_weight, CLASSES);
 	l->witness = vst_witness_name(most(s->witness_ios, VST_WITNESS__N));
+	l->open = s->open.n;
+	l->oldest = s->open.n > 0 ? s->open.oldest_us : VST_NO_TIME;
 }
 
-/* Two containers may have one name at a time: the cgroup is who it is. */
-static int by_container(const struct vst_row *x, const struct vst_row *y)
+static int by_container(const struct vst_io_row *x, const struct vst_io_row *y)
 {
-	int d = strcmp(x->container, y->container);
+	const struct vst_who wx = { x->container, x->cgroup }, wy = { y->container, y->cgroup };
+	int d = vst_who_compare(&wx, &wy);
 
-	d = d ? d : strcmp(x->cgroup, y->cgroup);
 	return d ? d : strcmp(x->device, y->device);
 }
 
-static int by_kind(const struct vst_row *x, const struct vst_row *y)
+static int by_kind(const struct vst_io_row *x, const struct vst_io_row *y)
 {
 	int d = by_container(x, y);
 
@@ -162,13 +158,13 @@ static int by_kind(const struct vst_row *x, const struct vst_row *y)
 
 static int compare_kind(const void *a, const void *b)
 {
-	return by_kind((*(const struct vst_delta *const *)a)->row, (*(const struct vst_delta *const *)b)->row);
+	return by_kind((*(const struct vst_io_delta *const *)a)->row, (*(const struct vst_io_delta *const *)b)->row);
 }
 
 static int compare_device(const void *a, const void *b)
 {
-	const struct vst_row *x = (*(const struct vst_delta *const *)a)->row;
-	const struct vst_row *y = (*(const struct vst_delta *const *)b)->row;
+	const struct vst_io_row *x = (*(const struct vst_io_delta *const *)a)->row;
+	const struct vst_io_row *y = (*(const struct vst_io_delta *const *)b)->row;
 
 	return strcmp(x->device, y->device);
 }
@@ -192,13 +188,11 @@ static int compare_totals(const void *a, const void *b)
 }
 
 /* One line of d[0..n). Returns its index: the array may move with the next. */
-static size_t add_line(struct vst_frame *f, const struct vst_delta **d, size_t n)
+static size_t add_line(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
 	struct sum *s = vst_alloc(sizeof(*s));
 	struct vst_line *l = vst_frame_line(f);
 
-	for (int i = 0; i < HISTS; i++)
-		s->hist[i].max_us = VST_NO_TIME;
 	for (size_t i = 0; i < n; i++)
 		add(s, d[i]);
 	fill_line(l, s, f->interval);
@@ -207,9 +201,9 @@ static size_t add_line(struct vst_frame *f, const struct vst_delta **d, size_t n
 }
 
 /* The lines of the container and device of d[0..n), which come sorted. */
-static void add_group(struct vst_frame *f, const struct vst_delta **d, size_t n)
+static void add_group(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
-	const struct vst_row *row = d[0]->row;
+	const struct vst_io_row *row = d[0]->row;
 	size_t parent = add_line(f, d, n), from, to, at;
 	struct vst_line *p = &f->lines[parent], *child;
 
@@ -234,7 +228,7 @@ static void add_group(struct vst_frame *f, const struct vst_delta **d, size_t n)
 	qsort(p + 1, p->children, sizeof(*p), compare_bytes);
 }
 
-static void add_total(struct vst_frame *f, const struct vst_delta **d, size_t n)
+static void add_total(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
 	size_t at = add_line(f, d, n); /* for its sums only */
 	struct vst_line *t = vst_frame_total(f);
@@ -312,14 +306,14 @@ struct vst_frame *vst_frame_new(const struct vst_sample *s)
 {
 	struct vst_frame *f = vst_alloc(sizeof(*f));
 
-	f->time = vst_rows_snapshot(s->rows)->time;
+	f->time = vst_rows_head(s->rows)->time;
 	f->interval = vst_rows_interval(s->rows);
 	f->unwatched = (s->blame && !s->blame->watched) || (s->locks && !s->locks->watched);
-	take_self(f, vst_rows_snapshot(s->rows)->self, vst_rows_before(s->rows)->self);
+	take_self(f, vst_rows_head(s->rows)->self, vst_rows_head_before(s->rows)->self);
 	return f;
 }
 
-static void add_totals(struct vst_frame *f, const struct vst_delta **d, size_t n)
+static void add_totals(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
 	size_t from, to;
 
@@ -335,7 +329,7 @@ static void add_totals(struct vst_frame *f, const struct vst_delta **d, size_t n
 
 void vst_frame_io(struct vst_frame *f, const struct vst_sample *s)
 {
-	const struct vst_delta *deltas, **d;
+	const struct vst_io_delta *deltas, **d;
 	size_t n, from, to, leaf = 0;
 
 	deltas = vst_rows_deltas(s->rows, &n);

@@ -8,17 +8,20 @@
 
 #include "format.h"
 #include "rows.h"
+#include "underway.h"
 #include "waits.h"
 
 /* What a frame is made of; what was not asked for is NULL. */
 struct vst_sample {
 	const struct vst_rows *rows;
 	const struct vst_waits *locks, *blame;
+	const struct vst_underway *underway;
 };
 
 /* A line of any view; what it does not tell of is 0 or NULL, a time VST_NO_TIME. */
 struct vst_line {
 	const char *container, *cgroup, *device, *layer, *witness;	  /* the witness of most I/Os */
+	const char *label, *holder_label;				  /* as people see them; NULL: as they are */
 	const char *kind, *size;					  /* NULL in the line of a whole container */
 	double ops[VST_OP__N], op_bytes[VST_OP__N];			  /* a second */
 	double ios, bytes, merges, errors, requeues;			  /* a second */
@@ -33,18 +36,22 @@ struct vst_line {
 	double waits;			    /* a second */
 	double share;			    /* percent: of all that the waiter waited */
 	double parties;			    /* containers that wait */
+	double open, oldest;		    /* requests in flight or tasks that wait; age in us, or VST_NO_TIME */
 	size_t children;		    /* lines per kind and size that follow this one, most bytes first */
 };
+
+#define VST_ALARMS 4
 
 struct vst_frame {
 	double time, interval;
 	double cpu_percent, rss_bytes, event_ns, tick_us, containers; /* the agent; 0: not known */
-	double lost, lost_now;	/* I/Os since the agent started, and in this interval */
-	const char *lost_cause; /* of most of lost_now */
-	bool lost_io;		/* lost_now is more than times */
-	bool unwatched;		/* locks are not */
-	const char *given_up;	/* for the probes took too much; NULL: nothing is */
-	struct vst_line *lines; /* a container's, then its children, and so on */
+	double lost, lost_now;	       /* I/Os since the agent started, and in this interval */
+	const char *lost_cause;	       /* of most of lost_now */
+	bool lost_io;		       /* lost_now is more than times */
+	bool unwatched;		       /* locks are not */
+	const char *given_up;	       /* not watched because it cost too much; NULL: everything is watched */
+	const char *alarm[VST_ALARMS]; /* what has waited for too long, in sentences; NULL: no more */
+	struct vst_line *lines;	       /* a container's, then its children, and so on */
 	size_t nlines, lines_cap;
 	struct vst_line *totals; /* leaf devices, locks or holders as a whole, the busiest first */
 	size_t ntotals, totals_cap;
@@ -60,6 +67,9 @@ void vst_frame_free(struct vst_frame *f);
 void vst_frame_io(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_locks(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_blame(struct vst_frame *f, const struct vst_sample *s);
+
+/* After that: how each container is called, and what has waited for too long. */
+void vst_frame_finish(struct vst_frame *f, const struct vst_sample *s);
 
 /* For these: a new line that tells nothing yet, in one of the frame's two arrays; a text that lives as long as the frame. */
 struct vst_line *vst_frame_line(struct vst_frame *f);

@@ -2,9 +2,10 @@
 /* Frames of waits, and what containers that do I/O wait for. */
 #include "frame.h"
 
-#define SELF "self"
-/* Who waits less than this and does no I/O has no line among those who do: microseconds a second. */
+/* A container that does no I/O has a line in the view of I/O if it waits for at least so many microseconds in a second. */
 #define WAITS_ONLY_MIN 1000
+
+static const struct vst_who self = { "self", "" }, nobody = { "", "" };
 
 /* Who makes whom wait the most. */
 struct blamed {
@@ -13,7 +14,7 @@ struct blamed {
 
 static double a_second(const struct vst_waits *w)
 {
-	return w->interval > 0 ? 1 / w->interval : 0;
+	return vst_delta_rate(1, w->interval);
 }
 
 /* The longest of each in the finer groups: that one's texts stay when they are folded into the coarser ones. */
@@ -41,60 +42,66 @@ static void blamed_close(struct blamed *b)
 	vst_waits_free(b->all);
 }
 
-/* Another one if there is, though it be for less: nobody is helped by hearing that it is itself. */
-static const char *blamed_find(const struct blamed *b, const struct vst_wait *w)
+/* Somebody else if there is one, even if the container waited longer for itself: that helps nobody. */
+static struct vst_who blamed_find(const struct blamed *b, const struct vst_wait *w)
 {
 	const struct vst_wait *found = vst_waits_find(b->others, w);
 
-	return found ? found->holder : vst_waits_find(b->all, w) ? SELF : "";
+	return found ? vst_wait_holder(found) : vst_waits_find(b->all, w) ? self : nobody;
+}
+
+static void fill_holder(struct vst_frame *f, struct vst_line *l, const struct vst_who *holder)
+{
+	l->holder = vst_frame_text(f, holder->name);
+	l->holder_cgroup = vst_frame_text(f, holder->cgroup);
 }
 
 /* --- beside I/O --- */
 
-/* What is told of a container, on each of its lines. */
-struct waiter {
-	const struct vst_wait *locks; /* all of its waits for locks, with the name of the longest; NULL: none */
-	const char *holder;
-};
-
-static void fill_waiter(struct vst_frame *f, struct vst_line *l, const struct waiter *w, double second)
+/* locks: all of its waits for locks, with the name of the longest; NULL: none. */
+static void fill_waiter(struct vst_frame *f, struct vst_line *l, const struct vst_wait *locks,
+			const struct vst_who *holder, double second)
 {
-	l->wait = w->locks ? w->locks->us * second : 0;
-	l->waits = w->locks ? w->locks->waits * second : 0;
-	l->lock = w->locks ? vst_frame_text(f, w->locks->name) : "";
-	l->holder = vst_frame_text(f, w->holder);
+	l->wait = locks ? locks->us * second : 0;
+	l->waits = locks ? locks->waits * second : 0;
+	l->lock = locks ? vst_frame_text(f, locks->name) : "";
+	fill_holder(f, l, holder);
 }
 
 void vst_frame_add_waits(struct vst_frame *f, const struct vst_waits *blame)
 {
 	struct vst_waits *locks = longest_of(blame, VST_BY_WAITER | VST_BY_RESOURCE, VST_BY_WAITER, vst_wait_is_lock);
+	struct vst_waits *all = vst_waits_group(blame, VST_BY_WAITER, NULL, NULL);
 	struct blamed blamed = blamed_open(blame, VST_BY_WAITER);
-	bool *seen = vst_alloc(locks->n);
+	bool *seen = vst_alloc(all->n);
 	double second = a_second(blame);
 	size_t nlines = f->nlines;
 
 	for (size_t i = 0; i < nlines; i += 1 + f->lines[i].children) {
 		struct vst_line *l = &f->lines[i];
 		const struct vst_wait like = { .waiter = l->container, .waiter_cgroup = l->cgroup };
-		const struct waiter w = { vst_waits_find(locks, &like), blamed_find(&blamed, &like) };
+		const struct vst_wait *found = vst_waits_find(all, &like);
+		const struct vst_who holder = blamed_find(&blamed, &like);
 
-		if (w.locks)
-			seen[w.locks - locks->list] = true;
-		fill_waiter(f, l, &w, second);
+		if (found)
+			seen[found - all->list] = true;
+		fill_waiter(f, l, vst_waits_find(locks, &like), &holder, second);
 	}
-	for (size_t i = 0; i < locks->n; i++) {
-		const struct waiter w = { &locks->list[i], blamed_find(&blamed, &locks->list[i]) };
+	for (size_t i = 0; i < all->n; i++) {
+		const struct vst_wait *w = &all->list[i];
+		const struct vst_who holder = blamed_find(&blamed, w);
 		struct vst_line *l;
 
-		if (seen[i] || w.locks->us * second < WAITS_ONLY_MIN)
+		if (seen[i] || w->us * second < WAITS_ONLY_MIN)
 			continue;
 		l = vst_frame_line(f);
-		l->container = vst_frame_text(f, w.locks->waiter);
-		l->cgroup = vst_frame_text(f, w.locks->waiter_cgroup);
-		fill_waiter(f, l, &w, second);
+		l->container = vst_frame_text(f, w->waiter);
+		l->cgroup = vst_frame_text(f, w->waiter_cgroup);
+		fill_waiter(f, l, vst_waits_find(locks, w), &holder, second);
 	}
 	free(seen);
 	blamed_close(&blamed);
+	vst_waits_free(all);
 	vst_waits_free(locks);
 }
 
@@ -118,12 +125,14 @@ static void fill_wait(struct vst_frame *f, struct vst_line *l, const struct vst_
 	l->waits = w->waits * second;
 	l->p50 = vst_wait_quantile(w, 0.5);
 	l->p99 = vst_wait_quantile(w, 0.99);
-	l->max = w->hist ? w->max_us : VST_NO_TIME;
+	l->max = vst_wait_max(w);
+	l->open = w->open.n;
+	l->oldest = w->open.n > 0 ? w->open.oldest_us : VST_NO_TIME;
 	l->parties = (double)w->merged;
 	free(resource);
 }
 
-/* What makes wait, as a whole: of each container one for each, then those added up. */
+/* What or who makes others wait, as a whole: first one for each waiter, then all of these added up. */
 static void add_totals(struct vst_frame *f, const struct vst_waits *w, unsigned int by, vst_wait_keep *keep)
 {
 	struct vst_waits *totals = longest_of(w, by | VST_BY_WAITER, by, keep);
@@ -140,9 +149,10 @@ void vst_frame_locks(struct vst_frame *f, const struct vst_sample *s)
 
 	for (size_t i = 0; i < s->locks->n; i++) {
 		struct vst_line *l = vst_frame_line(f);
+		const struct vst_who holder = blamed_find(&blamed, &s->locks->list[i]);
 
 		fill_wait(f, l, &s->locks->list[i], a_second(s->locks));
-		l->holder = vst_frame_text(f, blamed_find(&blamed, &s->locks->list[i]));
+		fill_holder(f, l, &holder);
 	}
 	add_totals(f, s->locks, VST_BY_RESOURCE, NULL);
 	blamed_close(&blamed);
@@ -157,8 +167,84 @@ void vst_frame_blame(struct vst_frame *f, const struct vst_sample *s)
 		struct vst_line *l = vst_frame_line(f);
 
 		fill_wait(f, l, w, a_second(s->blame));
-		l->share = w->us * 100 / vst_waits_find(all, w)->us;
+		l->share = vst_delta_rate(w->us * 100, vst_waits_find(all, w)->us);
 	}
 	add_totals(f, s->blame, VST_BY_HOLDER, vst_wait_is_of_others);
 	vst_waits_free(all);
+}
+
+/* --- names, and what has waited for too long --- */
+
+static void for_each_name(struct vst_line *lines, size_t n, void (*take)(struct vst_line *l, void *arg), void *arg)
+{
+	for (size_t i = 0; i < n; i++)
+		if (lines[i].container)
+			take(&lines[i], arg);
+}
+
+static void add_names(struct vst_line *l, void *labels)
+{
+	const struct vst_who who = { l->container, l->cgroup ? l->cgroup : "" };
+	const struct vst_who holder = { l->holder, l->holder_cgroup };
+
+	vst_who_labels_add(labels, &who);
+	if (holder.name && *holder.name && holder.cgroup)
+		vst_who_labels_add(labels, &holder);
+}
+
+struct naming {
+	struct vst_frame *f;
+	struct vst_who_labels *labels;
+};
+
+static void set_names(struct vst_line *l, void *arg)
+{
+	const struct vst_who who = { l->container, l->cgroup ? l->cgroup : "" };
+	const struct vst_who holder = { l->holder, l->holder_cgroup };
+	struct naming *n = arg;
+
+	l->label = vst_frame_text(n->f, vst_who_labels_find(n->labels, &who));
+	if (holder.name && *holder.name && holder.cgroup)
+		l->holder_label = vst_frame_text(n->f, vst_who_labels_find(n->labels, &holder));
+}
+
+/* The oldest of them. An fsync that contains another wait is not said twice. */
+static void add_alarms(struct vst_frame *f, const struct vst_underway *u, struct vst_who_labels *labels)
+{
+	size_t said = 0, more = 0;
+	char text[80], *sentence;
+
+	for (size_t i = 0; i < u->n && u->list[i].open.oldest_us >= VST_OLD_US; i++) {
+		if (u->list[i].contained)
+			continue;
+		if (said == VST_ALARMS - 1) {
+			more++;
+			continue;
+		}
+		sentence = vst_pending_sentence(&u->list[i], labels, true);
+		f->alarm[said++] = vst_frame_text(f, sentence);
+		free(sentence);
+	}
+	if (!more)
+		return;
+	snprintf(text, sizeof(text), "and %zu more have waited for longer than %.0f s", more, VST_OLD_US / 1e6);
+	f->alarm[said] = vst_frame_text(f, text);
+}
+
+void vst_frame_finish(struct vst_frame *f, const struct vst_sample *s)
+{
+	struct naming n = { f, vst_who_labels_new() };
+
+	for_each_name(f->lines, f->nlines, add_names, n.labels);
+	for_each_name(f->totals, f->ntotals, add_names, n.labels);
+	for (size_t i = 0; s->underway && i < s->underway->n; i++) {
+		vst_who_labels_add(n.labels, &s->underway->list[i].who);
+		if (s->underway->list[i].holder.name)
+			vst_who_labels_add(n.labels, &s->underway->list[i].holder);
+	}
+	for_each_name(f->lines, f->nlines, set_names, &n);
+	for_each_name(f->totals, f->ntotals, set_names, &n);
+	if (s->underway)
+		add_alarms(f, s->underway, n.labels);
+	vst_who_labels_free(n.labels);
 }

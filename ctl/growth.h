@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Rows of the agent that are few and simple: kept as they came, and told by how much they grew. What they count only
- * grows, so two replies tell what happened in between. Pure.
+ * Rows of the agent that are few and simple. They are kept as JSON; how much a field grew between the last two replies is
+ * computed when it is asked for. Pure.
  *
  *	vst_growth_begin(), vst_growth_line() for each line, vst_growth_commit()
  *
@@ -16,6 +16,7 @@ struct vst_growth {
 	const char *type;		       /* of the lines that are rows */
 	json_t *before, *now, *coming;	       /* rows by "row", as texts: the last two replies, the one under way */
 	json_t *was, *snapshot, *new_snapshot; /* their snapshots. NULL: there is none */
+	double interval;		       /* seconds between the last two replies */
 };
 
 /* type is borrowed. Never NULL. */
@@ -30,15 +31,9 @@ int vst_growth_line(void *growth, json_t *line);
 /* The reply is complete. 0 with *ret, or -EPROTO: it had no snapshot. */
 int vst_growth_commit(struct vst_growth *g, enum vst_commit *ret);
 
-/* By how much row->field grew; before may be NULL: since it began. */
+/* By how much row->field grew; before NULL: since the row was made. */
 double vst_growth_of(const json_t *row, const json_t *before, const char *field);
 /* The row as it was before; NULL: it was not there. */
 const json_t *vst_growth_before(const struct vst_growth *g, const char *id);
 double vst_growth_interval(const struct vst_growth *g);
-const char *vst_growth_text(const json_t *row, const char *field); /* "" if it is none */
-
-/* Adds the growth of a histogram to dense[VST_HIST_BUCKETS]. */
-void vst_growth_buckets(const json_t *times, const json_t *before, __u64 *dense);
-/* The longest of the interval: of a histogram that grew by dense[VST_HIST_BUCKETS], in microseconds. */
-double vst_growth_max(const json_t *times, const json_t *before, const __u64 *dense);
 #endif /* VSTOR_CTL_GROWTH_H */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* vstorctl io: a line per row that did something. */
 #include <math.h>
-#include <stddef.h>
 #include "format.h"
 #include "sampler.h"
 #include "table.h"
@@ -24,7 +23,9 @@ static const struct stat {
 
 static double stat_us(const struct vst_times *t, const struct stat *s)
 {
-	return !t->buckets.n ? VST_NO_TIME : s->quantile > 0 ? vst_times_quantile(t, s->quantile) : t->max_us;
+	if (!t->hist.n)
+		return VST_NO_TIME;
+	return s->quantile > 0 ? vst_times_quantile(t, s->quantile) : (double)t->max_ns / 1e3;
 }
 
 static json_t *times_json(const struct vst_times *t)
@@ -36,13 +37,15 @@ static json_t *times_json(const struct vst_times *t)
 	return obj;
 }
 
-static void print_json(const struct vst_rows *rows, const struct vst_delta *d)
+static void print_json(const struct vst_rows *rows, const struct vst_io_delta *d)
 {
-	json_t *o = vst_json_sample(vst_rows_snapshot(rows)->time, vst_rows_interval(rows));
-	const struct vst_row *row = d->row;
+	json_t *o = vst_json_sample(vst_rows_head(rows)->time, vst_rows_interval(rows));
+	const struct vst_io_row *row = d->row;
+	const struct vst_who who = { row->container, row->cgroup };
 
 	json_object_set_new(o, "container", json_string(row->container));
 	json_object_set_new(o, "cgroup", json_string(row->cgroup));
+	vst_who_json(o, "own", &who);
 	json_object_set_new(o, "device", json_string(row->device));
 	json_object_set_new(o, "layer", json_string(row->layer));
 	json_object_set_new(o, "op", json_string(row->op));
@@ -51,19 +54,20 @@ static void print_json(const struct vst_rows *rows, const struct vst_delta *d)
 	json_object_set_new(o, "patterns", row->patterns ? json_incref(row->patterns) : json_array());
 	json_object_set_new(o, "class", json_integer(row->class));
 	json_object_set_new(o, "witness", json_string(row->witness));
-#define X(f, t) json_object_set_new(o, #f, json_integer((json_int_t)d->counts.f));
+#define X(f, t) json_object_set_new(o, #f, json_integer((json_int_t)d->counts.counter[VST_COUNTER_##f]));
 	VST_COUNTERS(X)
 #undef X
 	for (int t = 0; t < VST_TIME__N; t++)
-		json_object_set_new(o, times_names[t], times_json(&d->counts.times[t]));
+		json_object_set_new(o, times_names[t], times_json(&d->counts.time[t]));
+	vst_json_open(o, "in_flight", "ios", &d->in_flight);
 	vst_json_line(o);
 }
 
 /*
- * What goes first on a narrow terminal: 1 has to survive at 80 columns. A counter that is new in VST_COUNTERS is seldom
- * more telling than the times.
+ * Which columns are left out first on a narrow terminal: those with priority 1 must fit in 80 columns. A counter that is new
+ * in VST_COUNTERS is seldom more important than the times.
  */
-#define IS(f, counter) (offsetof(struct vst_counts, f) == offsetof(struct vst_counts, counter))
+#define IS(f, c) (VST_COUNTER_##f == VST_COUNTER_##c)
 #define COUNTER_PRIORITY(f) (IS(f, ios) || IS(f, bytes) ? 1 : IS(f, errors) ? 2 : 8)
 
 static const struct vst_table_column columns[] = { { "CONTAINER", VST_COL_NAME, 0 },
@@ -73,6 +77,8 @@ static const struct vst_table_column columns[] = { { "CONTAINER", VST_COL_NAME, 
 						   { "KIND", 0, 0 },
 						   { "SIZE", 0, 0 },
 						   { "PATTERNS", VST_COL_SPARSE, 6 },
+						   { "IN FLIGHT", VST_COL_RIGHT | VST_COL_SPARSE, 1 },
+						   { "OLDEST", VST_COL_RIGHT | VST_COL_SPARSE, 1 },
 						   { "CLASS", VST_COL_RIGHT, 7 },
 						   { "WITNESS", 0, 5 },
 #define X(f, t) { #f, VST_COL_RIGHT | VST_COL_SPARSE, COUNTER_PRIORITY(f) },
@@ -99,65 +105,78 @@ static void add_patterns(struct vst_table *t, json_t *patterns)
 	vst_table_add_name(t, text);
 }
 
-static void add_row(struct vst_table *t, const struct vst_delta *d, double interval)
+static void add_row(struct vst_table *t, const struct vst_io_delta *d, double interval, struct vst_who_labels *labels)
 {
-	const struct vst_row *row = d->row;
+	const __u64 *counter = d->counts.counter;
+	const struct vst_io_row *row = d->row;
+	const struct vst_who who = { row->container, row->cgroup };
 	char buf[VST_CELL];
 
-	vst_table_add_name(t, row->container);
+	vst_table_add_name(t, vst_who_labels_find(labels, &who));
 	vst_table_add_name(t, row->device);
 	vst_table_add_name(t, row->layer);
 	vst_table_add_name(t, row->op);
 	vst_table_add_name(t, row->kind);
 	vst_table_add_name(t, row->size);
 	add_patterns(t, row->patterns);
+	vst_table_add_count(t, d->in_flight.n);
+	vst_table_add_us(t, d->in_flight.n > 0 ? d->in_flight.oldest_us : VST_NO_TIME);
 	snprintf(buf, sizeof(buf), "%u", row->class);
 	vst_table_add(t, buf);
 	vst_table_add_name(t, row->witness);
 #define X(f, w)                                                                                                        \
 	if (!strcmp(#f, "bytes"))                                                                                      \
-		vst_format_bytes(buf, (double)d->counts.f, VST_UNITS_HUMAN);                                           \
+		vst_format_bytes(buf, (double)counter[VST_COUNTER_##f], VST_UNITS_HUMAN);                              \
 	else                                                                                                           \
-		vst_format_count(buf, (double)d->counts.f, VST_UNITS_HUMAN);                                           \
+		vst_format_count(buf, (double)counter[VST_COUNTER_##f], VST_UNITS_HUMAN);                              \
 	vst_table_add(t, buf);
 	VST_COUNTERS(X)
 #undef X
-	vst_table_add_count(t, interval > 0 ? (double)d->counts.ios / interval : 0);
-	vst_format_bytes(buf, interval > 0 ? (double)d->counts.bytes / interval : 0, VST_UNITS_HUMAN);
+	vst_table_add_count(t, vst_delta_rate((double)counter[VST_COUNTER_ios], interval));
+	vst_format_bytes(buf, vst_delta_rate((double)counter[VST_COUNTER_bytes], interval), VST_UNITS_HUMAN);
 	vst_table_add(t, buf);
 	for (int i = 0; i < VST_TIME__N; i++)
 		for (size_t k = 0; k < STATS; k++)
-			vst_table_add_us(t, stat_us(&d->counts.times[i], &stats[k]));
+			vst_table_add_us(t, stat_us(&d->counts.time[i], &stats[k]));
+}
+
+static int descending(__u64 x, __u64 y)
+{
+	return x < y ? 1 : x > y ? -1 : 0;
 }
 
 static int by_bytes(const void *a, const void *b)
 {
-	const struct vst_delta *x = *(const struct vst_delta *const *)a, *y = *(const struct vst_delta *const *)b;
+	const struct vst_io_delta *x = *(const struct vst_io_delta *const *)a;
+	const struct vst_io_delta *y = *(const struct vst_io_delta *const *)b;
+	int d = descending(x->counts.counter[VST_COUNTER_bytes], y->counts.counter[VST_COUNTER_bytes]);
 
-	if (x->counts.bytes != y->counts.bytes)
-		return x->counts.bytes < y->counts.bytes ? 1 : -1;
-	if (x->counts.ios != y->counts.ios)
-		return x->counts.ios < y->counts.ios ? 1 : -1;
-	return x->row->id < y->row->id ? -1 : x->row->id > y->row->id;
+	d = d ? d : descending(x->counts.counter[VST_COUNTER_ios], y->counts.counter[VST_COUNTER_ios]);
+	d = d ? d : descending((__u64)x->in_flight.oldest_us, (__u64)y->in_flight.oldest_us);
+	return d ? d : descending(y->row->id, x->row->id);
 }
 
-static void print_table(const struct vst_rows *rows, const struct vst_delta **sorted, size_t n)
+static void print_table(const struct vst_rows *rows, const struct vst_io_delta **sorted, size_t n)
 {
 	struct vst_table *t = vst_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	struct vst_who_labels *labels = vst_who_labels_new();
 	double interval = vst_rows_interval(rows);
 
-	vst_sampling_head(vst_rows_snapshot(rows)->time, interval, n ? NULL : "no I/O");
 	for (size_t i = 0; i < n; i++)
-		add_row(t, sorted[i], interval);
+		vst_who_labels_add(labels, &(struct vst_who){ sorted[i]->row->container, sorted[i]->row->cgroup });
+	vst_sampling_head(vst_rows_head(rows)->time, interval, n ? NULL : "no I/O");
+	for (size_t i = 0; i < n; i++)
+		add_row(t, sorted[i], interval, labels);
 	if (n)
 		vst_table_print(t);
 	vst_table_free(t);
+	vst_who_labels_free(labels);
 }
 
 static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 {
 	const struct vst_rows *rows = s->feeds.rows;
-	const struct vst_delta **sorted, *d;
+	const struct vst_io_delta **sorted, *d;
 	size_t n;
 
 	d = vst_rows_deltas(rows, &n);

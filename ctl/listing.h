@@ -9,12 +9,14 @@
 struct vst_listing {
 	const char *command;
 	enum vst_feed feed;
+	bool complete; /* also waits for which nobody is blamed: those of /v1/waits */
 	const struct vst_table_column *columns;
 	size_t ncolumns;
-	void (*add_row)(struct vst_table *t, const struct vst_wait *w);
-	void (*add_json)(json_t *line, const struct vst_wait *w);	    /* to a line that has begun */
-	void (*after)(const struct vst_wait *w, const struct vst_ctl *ctl); /* below the table; NULL: nothing */
-	const char *nothing;						    /* what no row means */
+	void (*add_row)(struct vst_table *t, const struct vst_wait *w, struct vst_who_labels *labels);
+	void (*add_json)(json_t *line, const struct vst_wait *w); /* to a line that has begun */
+	/* below the table; NULL: nothing */
+	void (*after)(const struct vst_wait *w, const struct vst_ctl *ctl, struct vst_who_labels *labels);
+	const char *nothing; /* what no row means */
 };
 
 int vst_listing_run(const struct vst_ctl *ctl, const struct vst_listing *list);

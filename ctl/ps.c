@@ -6,7 +6,7 @@
 #include "table.h"
 
 const struct vst_option vst_ps_options[] = {
-	{ 'a', "all", NULL, "also what has ended, and units and slices that never did I/O" },
+	{ 'a', "all", NULL, "also what has ended, units and slices that never did I/O, and what only waits" },
 	{ 0 },
 };
 

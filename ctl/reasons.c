@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "format.h"
+#include "phrase.h"
 #include "reasons.h"
 
 #define PARTS_TOLD 3   /* in the sentence: the table has all of them */
@@ -12,27 +13,25 @@
 #define WORTH_LOST 0.01	  /* of the waits that were counted */
 #define HARDLY 1.0	  /* milliseconds in a second: nobody is slow because of that */
 
-struct who {
-	const char *name, *cgroup;
-};
+#define PENDING_TOLD 5
 
-bool vst_reasons_is(const char *name, const char *cgroup, const char *its_name, const char *its_cgroup)
+static bool is_waiter(const struct vst_wait *w, const void *who)
 {
-	return !strcmp(name, its_name) && (!cgroup || !strcmp(cgroup, its_cgroup));
+	const struct vst_who waiter = vst_wait_waiter(w);
+
+	return !vst_who_compare(who, &waiter);
 }
 
-static bool is_waiter(const struct vst_wait *w, const void *arg)
+static bool is_caused(const struct vst_wait *w, const void *who)
 {
-	const struct who *who = arg;
+	const struct vst_who holder = vst_wait_holder(w);
 
-	return vst_reasons_is(who->name, who->cgroup, w->waiter, w->waiter_cgroup);
+	return !vst_who_compare(who, &holder) && !is_waiter(w, who);
 }
 
-static bool is_caused(const struct vst_wait *w, const void *arg)
+static bool is_containing(const struct vst_wait *w, const void *who)
 {
-	const struct who *who = arg;
-
-	return vst_reasons_is(who->name, who->cgroup, w->holder, w->holder_cgroup) && !is_waiter(w, arg);
+	return w->resource->overlaps && is_waiter(w, who);
 }
 
 static struct vst_waits *sorted(const struct vst_waits *all, unsigned int by, vst_wait_keep *keep, const void *arg)
@@ -43,24 +42,41 @@ static struct vst_waits *sorted(const struct vst_waits *all, unsigned int by, vs
 	return w;
 }
 
-struct vst_reasons *vst_reasons_new(const struct vst_waits *blame, const char *name, const char *cgroup)
+static void take_pending(struct vst_reasons *r)
 {
-	const struct who who = { name, cgroup };
+	const struct vst_underway *u = r->from.underway;
+
+	r->pending = vst_alloc((u ? u->n : 0) * sizeof(*r->pending));
+	for (size_t i = 0; u && i < u->n; i++) {
+		if (vst_who_compare(&u->list[i].who, &r->who))
+			continue;
+		r->pending[r->n_pending++] = &u->list[i];
+		r->n_old += u->list[i].open.oldest_us >= VST_OLD_US;
+	}
+}
+
+struct vst_reasons *vst_reasons_new(const struct vst_reasons_from *from, const struct vst_who *who)
+{
+	struct vst_waits *all = vst_waits_complete(from->blame, from->waits);
 	struct vst_reasons *r = vst_alloc(sizeof(*r));
 
-	r->name = name;
-	r->interval = blame->interval;
-	r->lost = blame->lost;
-	for (size_t i = 0; i < blame->n; i++)
-		if (strcmp(blame->list[i].resource->prefix, "device") != 0) /* those are shared out, and none is lost */
-			r->waits += blame->list[i].waits;
-	r->watched = blame->watched;
-	r->parts = sorted(blame, VST_BY_RESOURCE, is_waiter, &who);
-	r->causes = sorted(blame, VST_BY_RESOURCE | VST_BY_HOLDER, is_waiter, &who);
-	r->holders = sorted(blame, VST_BY_HOLDER, is_waiter, &who);
-	r->evidence = sorted(blame, VST_BY_EVIDENCE, is_waiter, &who);
-	r->caused = sorted(blame, VST_BY_WAITER, is_caused, &who);
+	r->from = *from;
+	r->who = *who;
+	r->interval = all->interval;
+	r->lost = all->lost;
+	for (size_t i = 0; i < all->n; i++)
+		if (strcmp(all->list[i].resource->prefix, "device") != 0) /* those are shared out, and none is lost */
+			r->waits += all->list[i].waits;
+	r->watched = all->watched;
+	r->parts = sorted(all, VST_BY_RESOURCE, is_waiter, who);
+	r->causes = sorted(all, VST_BY_RESOURCE | VST_BY_HOLDER, is_waiter, who);
+	r->holders = sorted(all, VST_BY_HOLDER, is_waiter, who);
+	r->evidence = sorted(all, VST_BY_EVIDENCE, is_waiter, who);
+	r->caused = sorted(all, VST_BY_WAITER, is_caused, who);
+	r->containing = sorted(from->waits ? from->waits : from->blame, VST_BY_RESOURCE, is_containing, who);
 	r->us = vst_waits_sum(r->parts);
+	take_pending(r);
+	vst_waits_free(all);
 	return r;
 }
 
@@ -73,6 +89,8 @@ void vst_reasons_free(struct vst_reasons *r)
 	vst_waits_free(r->holders);
 	vst_waits_free(r->evidence);
 	vst_waits_free(r->caused);
+	vst_waits_free(r->containing);
+	free(r->pending);
 	free(r);
 }
 
@@ -96,55 +114,28 @@ static void put_ms(FILE *out, double ms)
 		fprintf(out, ms < 9.95 ? "%.1f" : "%.0f", ms);
 }
 
-static void put_name(FILE *out, const char *name)
+static const char *label(const struct vst_reasons *r, const struct vst_who *who)
 {
-	char *escaped = vst_escape(name);
-
-	fputs(escaped, out);
-	free(escaped);
+	return vst_who_labels_find(r->from.labels, who);
 }
 
-static const char *holder_of(const struct vst_wait *w)
+static void put_label(FILE *out, const struct vst_reasons *r, const struct vst_who *who)
 {
-	if (!vst_wait_is_of_others(w, NULL))
-		return "self";
-	return strcmp(w->holder, "unattributed") ? w->holder : "nobody known";
+	vst_phrase_name(out, label(r, who));
 }
 
-/* The member, and what it is a member of: vfs_inode.i_rwsem. What that is part of is left to the table. */
-static const char *short_name(const struct vst_wait *w)
+const char *vst_reasons_holder(const struct vst_reasons *r, const struct vst_wait *w)
 {
-	const char *name = w->name, *dot = strrchr(name, '.');
+	const struct vst_who holder = vst_wait_holder(w);
 
-	if (!w->resource->member || !dot)
-		return name;
-	while (dot > name && dot[-1] != '.')
-		dot--;
-	return dot;
+	return vst_wait_is_of_others(w, NULL) ? label(r, &holder) : "[self]";
 }
 
-char *vst_reasons_object(const char *object)
+static const char *holder_of(const struct vst_reasons *r, const struct vst_wait *w)
 {
-	char *text = vst_dup(object), *bracket = strrchr(text, '(');
+	bool unknown = !*w->holder_cgroup && !strcmp(w->holder, "unattributed");
 
-	if (bracket && bracket > text + 1 && bracket[-1] == ' ' && text[strlen(text) - 1] == ')')
-		bracket[-1] = '\0';
-	return text;
-}
-
-static void put_resource(FILE *out, const struct vst_wait *w)
-{
-	const char *phrase = w->resource->phrase, *name = strstr(phrase, "%s");
-	char *object = vst_reasons_object(w->object);
-
-	fprintf(out, "%.*s", (int)(name - phrase), phrase);
-	put_name(out, short_name(w));
-	fputs(name + strlen("%s"), out);
-	if (*object) {
-		fputs(" of ", out);
-		put_name(out, object);
-	}
-	free(object);
+	return unknown && vst_wait_is_of_others(w, NULL) ? "nobody known" : vst_reasons_holder(r, w);
 }
 
 /* Because of whom: of a single one the name, of several the shares of those with the most. */
@@ -162,13 +153,13 @@ static void put_causes(FILE *out, const struct vst_reasons *r, const struct vst_
 			break;
 		if (share >= ALL && part->resource->behind) {
 			fprintf(out, " %s ", part->resource->behind);
-			put_name(out, vst_wait_is_of_others(c, NULL) ? holder_of(c) : "its own I/O");
+			vst_phrase_name(out, vst_wait_is_of_others(c, NULL) ? holder_of(r, c) : "its own I/O");
 			return;
 		}
 		fputs(told++ ? ", " : " (", out);
 		if (share < ALL)
 			fprintf(out, "%.0f %% ", share * 100);
-		put_name(out, holder_of(c));
+		vst_phrase_name(out, holder_of(r, c));
 		if (share >= ALL)
 			break;
 	}
@@ -178,14 +169,47 @@ static void put_causes(FILE *out, const struct vst_reasons *r, const struct vst_
 
 /* --- sentences --- */
 
+char *vst_reasons_pending(const struct vst_reasons *r, size_t i)
+{
+	/* what began a moment ago is normal, and worth a word only where there is nothing else to say */
+	size_t told = r->n_old || r->us > 0 || r->did_io ? r->n_old : r->n_pending;
+
+	return i < told && i < PENDING_TOLD ? vst_pending_sentence(r->pending[i], r->from.labels, false) : NULL;
+}
+
+char *vst_reasons_containing(const struct vst_reasons *r, size_t i)
+{
+	char p99[VST_CELL];
+	const struct vst_wait *w;
+	struct vst_text t;
+
+	if (i >= r->containing->n)
+		return NULL;
+	w = &r->containing->list[i];
+	vst_text_open(&t);
+	fputs("It was ", t.out);
+	vst_phrase_resource(t.out, w, w->resource->phrase);
+	fputs(" for ", t.out);
+	put_ms(t.out, rate(r, w->us));
+	fputs(" ms/s", t.out);
+	if (w->hist) {
+		vst_format_us(p99, vst_wait_quantile(w, 0.99), VST_UNITS_HUMAN);
+		fprintf(t.out, ", %.1f calls/s, p99 %s", vst_delta_rate(w->waits, r->interval), p99);
+	}
+	fputs("; other waits can be a part of that.", t.out);
+	return vst_text_close(&t);
+}
+
 char *vst_reasons_waits(const struct vst_reasons *r)
 {
 	double all = rate(r, r->us), rest = r->us;
 	struct vst_text t;
 	size_t i;
 
+	if (!(r->us > 0) && r->n_pending)
+		return NULL; /* it waits, as another sentence says */
 	vst_text_open(&t);
-	put_name(t.out, r->name);
+	put_label(t.out, r, &r->who);
 	if (!(r->us > 0)) {
 		fputs(" waited for nothing that vstor watches.", t.out);
 		return vst_text_close(&t);
@@ -201,7 +225,7 @@ char *vst_reasons_waits(const struct vst_reasons *r)
 		fputs(i ? ", " : "", t.out);
 		put_ms(t.out, rate(r, part->us));
 		fputc(' ', t.out);
-		put_resource(t.out, part);
+		vst_phrase_resource(t.out, part, part->resource->phrase);
 		put_causes(t.out, r, part);
 		rest -= part->us;
 	}
@@ -229,7 +253,7 @@ char *vst_reasons_holders(const struct vst_reasons *r)
 		if (i >= NAMES_TOLD || (i && share < WORTH_SAYING))
 			break;
 		fputs(i ? ", " : "", t.out);
-		put_name(t.out, holder_of(&r->holders->list[i]));
+		vst_phrase_name(t.out, holder_of(r, &r->holders->list[i]));
 		fprintf(t.out, " %.0f %%", share * 100);
 	}
 	fputc('.', t.out);
@@ -249,11 +273,12 @@ char *vst_reasons_caused(const struct vst_reasons *r)
 	fputs(" ms/s: ", t.out);
 	for (size_t i = 0; i < r->caused->n && i < NAMES_TOLD; i++) {
 		const struct vst_wait *w = &r->caused->list[i];
+		const struct vst_who waiter = vst_wait_waiter(w);
 
 		if (i && w->us < WORTH_SAYING * all)
 			break;
 		fputs(i ? ", " : "", t.out);
-		put_name(t.out, w->waiter);
+		put_label(t.out, r, &waiter);
 		fputc(' ', t.out);
 		put_ms(t.out, rate(r, w->us));
 		told += w->us;
@@ -269,7 +294,7 @@ static bool say_object(FILE *out, const struct vst_reasons *r)
 	for (size_t i = 0; i < r->parts->n && i < PARTS_TOLD; i++) {
 		if (!*r->parts->list[i].object)
 			continue;
-		fputs("A file or disk that is named is that of the longest wait: there may have been others.", out);
+		fputs("The file or disk that is named is that of the longest wait; there may have been others.", out);
 		return true;
 	}
 	return false;
@@ -279,7 +304,7 @@ static bool say_unwatched(FILE *out, const struct vst_reasons *r)
 {
 	if (r->watched)
 		return false;
-	fputs("Locks are not watched now, 'vstorctl status' says why: waits for them are not in it.", out);
+	fputs("Locks are not watched now, 'vstorctl status' says why: waits for them are not included.", out);
 	return true;
 }
 
@@ -287,9 +312,30 @@ static bool say_what_is_watched(FILE *out, const struct vst_reasons *r)
 {
 	if (rate(r, r->us) >= HARDLY)
 		return false;
-	fputs("Not watched: waiting for a processor, the network, other processes, and its own locks in user space.",
+	fputs("Not watched: the time before a request exists (limits of io.max and blkio.throttle, io.cost and "
+	      "io.latency, "
+	      "waiting for a free request), and waiting for a processor, the network, other processes, and its own "
+	      "locks in "
+	      "user space.",
 	      out);
 	return true;
+}
+
+char *vst_reasons_limit(const struct vst_reasons *r, const json_t *limit)
+{
+	struct vst_text t;
+
+	vst_text_open(&t);
+	fputs("A limit is set: ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(limit, "attribute"));
+	fputc(' ', t.out);
+	vst_phrase_name(t.out, vst_wire_text(limit, "value"));
+	fputs(" on ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(limit, "cgroup"));
+	fputs(". vstor does not measure how long it holds ", t.out);
+	put_label(t.out, r, &r->who);
+	fputs(" back.", t.out);
+	return vst_text_close(&t);
 }
 
 static bool say_evidence(FILE *out, const struct vst_reasons *r)
@@ -310,7 +356,7 @@ static bool say_evidence(FILE *out, const struct vst_reasons *r)
 	return said;
 }
 
-/* Nobody knows how much of it; of one kind only other tasks' waits are the same time. */
+/* Nobody knows how much overlaps. Waits of one kind can only be the same time if other tasks waited. */
 static bool say_overlap(FILE *out, const struct vst_reasons *r)
 {
 	for (size_t i = 1; i < r->parts->n; i++) {
@@ -320,8 +366,7 @@ static bool say_overlap(FILE *out, const struct vst_reasons *r)
 			break;
 		if (part->resource == r->parts->list[0].resource)
 			continue;
-		fputs("Parts may be the same time: who waits for a lock or a journal may wait for a disk through it.",
-		      out);
+		fputs("Parts may be the same time: a wait for a lock or a journal may contain a wait for a disk.", out);
 		return true;
 	}
 	return false;
@@ -400,7 +445,7 @@ char *vst_reasons_io(const struct vst_line *line)
 	vst_format_us(device, line->device_p99, VST_UNITS_HUMAN);
 	vst_text_open(&t);
 	fputs("I/O on ", t.out);
-	put_name(t.out, line->device);
+	vst_phrase_name(t.out, line->device);
 	fputc(':', t.out);
 	if (line->ops[VST_OP_READ] > 0 || line->op_bytes[VST_OP_READ] > 0)
 		put_op(t.out, "read", line->ops[VST_OP_READ], line->op_bytes[VST_OP_READ]);

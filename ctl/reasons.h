@@ -4,43 +4,58 @@
 #define VSTOR_CTL_REASONS_H
 
 #include "frame.h"
+#include "underway.h"
 #include "waits.h"
 
+/* What a sample says of everybody; it has to outlive the reasons. */
+struct vst_reasons_from {
+	const struct vst_waits *blame;
+	const struct vst_waits *waits;	     /* of /v1/waits; NULL: this agent does not have it */
+	const struct vst_underway *underway; /* NULL: nothing is */
+	struct vst_who_labels *labels;
+};
+
 struct vst_reasons {
-	const char *name;
+	struct vst_reasons_from from;
+	struct vst_who who;
 	double interval;
 	double waits, lost; /* of all on this host: counted, and not counted in full */
 	bool watched;
-	double us;		    /* all of its waiting */
-	struct vst_waits *parts;    /* by resource, the longest first */
-	struct vst_waits *causes;   /* by resource and holder, the longest first */
-	struct vst_waits *holders;  /* by holder, the longest first */
-	struct vst_waits *evidence; /* by evidence */
-	struct vst_waits *caused;   /* what others waited because of it, by them, the longest first */
+	bool did_io;			    /* some I/O completed; set by the caller */
+	double us;			    /* all of its waiting */
+	const struct vst_pending **pending; /* what it has not got an answer to, the oldest first */
+	size_t n_pending, n_old;	    /* of those, how many are old */
+	struct vst_waits *parts;	    /* by resource, the longest first */
+	struct vst_waits *causes;	    /* by resource and holder, the longest first */
+	struct vst_waits *holders;	    /* by holder, the longest first */
+	struct vst_waits *evidence;	    /* by evidence */
+	struct vst_waits *caused;	    /* what others waited because of it, by them, the longest first */
+	struct vst_waits *containing;	    /* waits that contain others, by resource */
 };
 
-/* Of the container of this name; cgroup: only that one, NULL: all that have it. blame has to outlive it. Never NULL. */
-struct vst_reasons *vst_reasons_new(const struct vst_waits *blame, const char *name, const char *cgroup);
+/* Why this container waits; who is borrowed. Never NULL. */
+struct vst_reasons *vst_reasons_new(const struct vst_reasons_from *from, const struct vst_who *who);
 void vst_reasons_free(struct vst_reasons *r);
 
-/* Is w that container's, as a waiter? */
-bool vst_reasons_is(const char *name, const char *cgroup, const char *its_name, const char *its_cgroup);
-
 /*
- * The sentences, the most important first: what it waits for; because of whom in all; whom it makes wait. All but the
- * first are NULL where there is nothing to say. The caller frees.
+ * The sentences, the most important first: what it waits for now, the i-th; what it waited for; because of whom in all; whom
+ * it makes wait; the i-th wait that contains others. NULL where there is nothing to say. The caller frees.
  */
+char *vst_reasons_pending(const struct vst_reasons *r, size_t i);
 char *vst_reasons_waits(const struct vst_reasons *r);
 char *vst_reasons_holders(const struct vst_reasons *r);
 char *vst_reasons_caused(const struct vst_reasons *r);
+char *vst_reasons_containing(const struct vst_reasons *r, size_t i);
 /* What has to be known to trust it, the i-th; NULL: no more. The caller frees. */
 char *vst_reasons_remark(const struct vst_reasons *r, unsigned int i);
+/* A limit that is set on a cgroup of the container: an object of "limits" in /v1/ps. The caller frees. */
+char *vst_reasons_limit(const struct vst_reasons *r, const json_t *limit);
+
+/* What people read for the holder of w: "[self]", or the label. Not escaped. */
+const char *vst_reasons_holder(const struct vst_reasons *r, const struct vst_wait *w);
 
 /* The I/O of a line of a frame and those below it. The caller frees. */
 char *vst_reasons_io(const struct vst_line *line);
-
-/* "/dir/x (inode 12 on vda1)" without what is in brackets. The caller frees. */
-char *vst_reasons_object(const char *object);
 
 /* Milliseconds in a second of w. */
 double vst_reasons_rate(const struct vst_reasons *r, const struct vst_wait *w);

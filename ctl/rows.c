@@ -6,14 +6,14 @@
 #define FULL_EVERY_S 300
 
 struct vst_rows {
-	struct vst_row **table; /* by id, chained */
+	struct vst_io_row **table; /* by id, chained */
 	size_t slots, used;
-	struct vst_row **seen; /* in this reply */
+	struct vst_io_row **seen; /* in this reply */
 	size_t nseen, seen_cap;
-	struct vst_delta *deltas;
+	struct vst_io_delta *deltas;
 	size_t ndeltas, deltas_cap;
-	struct vst_snapshot before, last, now; /* as committed: the one before, the last; of this reply */
-	bool full, has_snapshot;
+	struct vst_reply_head before, last, now; /* as committed: the one before, the last; of this reply */
+	bool full, has_head;
 	double full_at, interval;
 	__u64 reply;
 	char path[64];
@@ -36,7 +36,7 @@ static int index_of(const char *name, const char *(*names)(unsigned int))
 	return -1;
 }
 
-static void snapshot_clear(struct vst_snapshot *s)
+static void head_clear(struct vst_reply_head *s)
 {
 	json_decref(s->self);
 	memset(s, 0, sizeof(*s));
@@ -45,11 +45,11 @@ static void snapshot_clear(struct vst_snapshot *s)
 static void counts_clear(struct vst_counts *c)
 {
 	for (int t = 0; t < VST_TIME__N; t++)
-		free(c->times[t].buckets.b);
+		free(c->time[t].hist.bucket);
 	memset(c, 0, sizeof(*c));
 }
 
-static void row_free(struct vst_row *row)
+static void row_free(struct vst_io_row *row)
 {
 	counts_clear(&row->base);
 	counts_clear(&row->now);
@@ -61,13 +61,13 @@ static void row_free(struct vst_row *row)
 static void forget_deltas(struct vst_rows *r)
 {
 	for (size_t i = 0; i < r->ndeltas; i++)
-		counts_clear(&r->deltas[i].counts);
+		free(r->deltas[i].buckets);
 	r->ndeltas = 0;
 }
 
 static void forget_rows(struct vst_rows *r)
 {
-	struct vst_row *row;
+	struct vst_io_row *row;
 
 	forget_deltas(r);
 	for (size_t i = 0; i < r->slots; i++) {
@@ -93,9 +93,9 @@ void vst_rows_free(struct vst_rows *r)
 	if (!r)
 		return;
 	forget_rows(r);
-	snapshot_clear(&r->before);
-	snapshot_clear(&r->last);
-	snapshot_clear(&r->now);
+	head_clear(&r->before);
+	head_clear(&r->last);
+	head_clear(&r->now);
 	free(r->table);
 	free(r->seen);
 	free(r->deltas);
@@ -110,7 +110,7 @@ static size_t slot_of(__u64 id, size_t slots)
 static void table_double(struct vst_rows *r)
 {
 	size_t slots = r->slots * 2;
-	struct vst_row **table = vst_alloc(slots * sizeof(*table)), *row;
+	struct vst_io_row **table = vst_alloc(slots * sizeof(*table)), *row;
 
 	for (size_t i = 0; i < r->slots; i++) {
 		while ((row = r->table[i])) {
@@ -124,9 +124,9 @@ static void table_double(struct vst_rows *r)
 	r->slots = slots;
 }
 
-static struct vst_row *row_get(struct vst_rows *r, __u64 id)
+static struct vst_io_row *row_get(struct vst_rows *r, __u64 id)
 {
-	struct vst_row *row, **slot;
+	struct vst_io_row *row, **slot;
 
 	for (row = r->table[slot_of(id, r->slots)]; row; row = row->next)
 		if (row->id == id)
@@ -142,106 +142,49 @@ static struct vst_row *row_get(struct vst_rows *r, __u64 id)
 	return row;
 }
 
-static int take_u64(const json_t *obj, const char *field, __u64 *ret)
-{
-	const json_t *v = json_object_get(obj, field);
-
-	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return -EPROTO;
-	*ret = (__u64)json_integer_value(v);
-	return 0;
-}
-
-static int take_number(const json_t *obj, const char *field, double *ret)
-{
-	const json_t *v = json_object_get(obj, field);
-
-	if (!json_is_number(v) || json_number_value(v) < 0)
-		return -EPROTO;
-	*ret = json_number_value(v);
-	return 0;
-}
-
-/* The buckets of dense[VST_HIST_BUCKETS] that are not 0. */
-static void buckets_pack(struct vst_buckets *b, const __u64 *dense)
-{
-	unsigned int n = 0;
-
-	for (__u32 i = 0; i < VST_HIST_BUCKETS; i++)
-		n += dense[i] != 0;
-	b->n = 0;
-	b->b = n ? vst_alloc(n * sizeof(*b->b)) : NULL;
-	for (__u32 i = 0; i < VST_HIST_BUCKETS; i++)
-		if (dense[i])
-			b->b[b->n++] = (struct vst_bucket){ i, dense[i] };
-}
-
-void vst_buckets_add(const struct vst_buckets *b, __u64 *dense)
-{
-	for (unsigned int i = 0; i < b->n; i++)
-		dense[b->b[i].index] += b->b[i].count;
-}
-
-/* A histogram of the wire. One that is not there has no samples. */
-static int take_times(const json_t *obj, struct vst_times *t)
-{
-	__u64 dense[VST_HIST_BUCKETS] = { 0 };
-	json_t *list, *pair;
-	size_t i;
-
-	if (!obj)
-		return 0;
-	list = json_object_get(obj, "buckets");
-	if (take_number(obj, "sum_us", &t->sum_us) || take_number(obj, "max_us", &t->max_us) || !json_is_array(list))
-		return -EPROTO;
-	json_array_foreach(list, i, pair)
-	{
-		json_t *index = json_array_get(pair, 0), *count = json_array_get(pair, 1);
-
-		if (!json_is_integer(index) || !json_is_integer(count) || json_integer_value(index) < 0 ||
-		    json_integer_value(index) >= VST_HIST_BUCKETS || json_integer_value(count) < 0)
-			return -EPROTO;
-		dense[json_integer_value(index)] += (__u64)json_integer_value(count);
-	}
-	buckets_pack(&t->buckets, dense);
-	return 0;
-}
-
 static int take_counts(const json_t *line, struct vst_counts *c)
 {
 	counts_clear(c);
 #define X(f, d)                                                                                                        \
-	if (take_u64(line, #f, &c->f))                                                                                 \
+	if (vst_wire_u64(line, #f, &c->counter[VST_COUNTER_##f]))                                                      \
 		return -EPROTO;
 	VST_COUNTERS(X)
 #undef X
 	for (int t = 0; t < VST_TIME__N; t++)
-		if (take_times(json_object_get(line, times_wire[t]), &c->times[t]))
+		if (vst_wire_times(json_object_get(line, times_wire[t]), &c->time[t]))
 			return -EPROTO;
 	return 0;
 }
 
-static int take_labels(const json_t *line, struct vst_row *row)
+/* Whose a row is, and of which device, must be told; other labels an older agent may not have. */
+static int check_labels(const json_t *line)
+{
+	static const char *const needed[] = { "container", "cgroup", "device" };
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (!json_is_string(json_object_get(line, needed[i])))
+			return -EPROTO;
+	return 0;
+}
+
+static void take_labels(const json_t *line, struct vst_io_row *row)
 {
 	const char *texts[] = {
-#define X(f) json_string_value(json_object_get(line, #f)),
+#define X(f) vst_wire_text(line, #f),
 		VST_LABELS(X)
 #undef X
 	};
 	size_t n = sizeof(texts) / sizeof(texts[0]), len = 0;
 	char *text, *p;
 
-	for (size_t i = 0; i < n; i++) {
-		if (!texts[i])
-			return -EPROTO;
+	for (size_t i = 0; i < n; i++)
 		len += strlen(texts[i]) + 1;
-	}
 	text = p = vst_alloc(len);
 	for (size_t i = 0; i < n; i++)
 		p = stpcpy(p, texts[i]) + 1;
 	if (row->text && row->text_len == len && !memcmp(row->text, text, len)) {
 		free(text);
-		return 0;
+		return;
 	}
 	free(row->text);
 	row->text = p = text;
@@ -252,52 +195,53 @@ static int take_labels(const json_t *line, struct vst_row *row)
 	row->op_index = index_of(row->op, vst_op_name);
 	row->kind_index = index_of(row->kind, vst_kind_name);
 	row->size_index = index_of(row->size, vst_size_name);
-	return 0;
 }
 
 static int take_row(struct vst_rows *r, const json_t *line)
 {
 	json_t *patterns = json_object_get(line, "patterns");
-	struct vst_row *row;
+	struct vst_io_row *row;
 	__u64 id, class;
 
-	if (take_u64(line, "row", &id) || take_u64(line, "class", &class) || !json_is_array(patterns))
+	if (!json_is_integer(json_object_get(line, "row")) || vst_wire_u64(line, "row", &id) ||
+	    vst_wire_u64(line, "class", &class) || (patterns && !json_is_array(patterns)) || check_labels(line))
 		return -EPROTO;
 	row = row_get(r, id);
-	if (take_labels(line, row) || take_counts(line, &row->now))
+	take_labels(line, row);
+	if (take_counts(line, &row->now) || vst_wire_open(json_object_get(line, "in_flight"), "ios", &row->in_flight))
 		return -EPROTO;
 	row->class = (unsigned int)class;
 	json_decref(row->patterns);
 	row->patterns = json_array_size(patterns) ? json_incref(patterns) : NULL;
 	if (row->reply != r->reply) {
 		row->reply = r->reply;
-		r->seen = vst_grow(r->seen, r->nseen, &r->seen_cap, sizeof(struct vst_row *));
+		r->seen = vst_grow(r->seen, r->nseen, &r->seen_cap, sizeof(struct vst_io_row *));
 		r->seen[r->nseen++] = row;
 	}
 	return 0;
 }
 
-static int take_snapshot(struct vst_rows *r, const json_t *line)
+static int take_head(struct vst_rows *r, const json_t *line)
 {
 	const char *instance = json_string_value(json_object_get(line, "instance"));
-	struct vst_snapshot *s = &r->now;
+	struct vst_reply_head *s = &r->now;
 
 	if (!instance || !*instance || strlen(instance) >= sizeof(s->instance))
 		return -EPROTO;
-	if (take_u64(line, "seq", &s->seq) || take_number(line, "time", &s->time) ||
-	    take_number(line, "uptime", &s->uptime))
+	if (vst_wire_u64(line, "seq", &s->seq) || vst_wire_number(line, "time", &s->time) ||
+	    vst_wire_number(line, "uptime", &s->uptime))
 		return -EPROTO;
 	strcpy(s->instance, instance);
 	s->self = json_incref(json_object_get(line, "self"));
-	r->has_snapshot = true;
+	r->has_head = true;
 	return 0;
 }
 
 const char *vst_rows_begin(struct vst_rows *r)
 {
 	forget_deltas(r);
-	snapshot_clear(&r->now);
-	r->has_snapshot = false;
+	head_clear(&r->now);
+	r->has_head = false;
 	r->nseen = 0;
 	r->reply++;
 	r->full = !*r->last.instance || r->last.uptime - r->full_at >= FULL_EVERY_S;
@@ -316,71 +260,91 @@ int vst_rows_line(void *rows, json_t *line)
 	if (!type)
 		return -EPROTO;
 	if (!strcmp(type, "snapshot"))
-		return r->has_snapshot ? -EPROTO : take_snapshot(r, line);
+		return r->has_head ? -EPROTO : take_head(r, line);
 	if (!strcmp(type, "row"))
-		return r->has_snapshot ? take_row(r, line) : -EPROTO;
+		return r->has_head ? take_row(r, line) : -EPROTO;
 	return 0; /* a newer agent may have more to say */
 }
 
-static __u64 less(__u64 now, __u64 base)
+static void add_delta(struct vst_rows *r, struct vst_io_row *row)
 {
-	return now > base ? now - base : 0;
-}
+	size_t room = vst_delta_room(&row->now);
+	struct vst_io_delta d = {
+		.row = row,
+		.in_flight = row->in_flight,
+		.buckets = room ? vst_alloc(room * sizeof(*d.buckets)) : NULL,
+	};
 
-/*
- * The longest of the interval. If the longest ever grew, it is that one; if not, what is known is the bucket of the
- * interval's slowest, and that none was slower than the longest ever.
- */
-static double interval_max(const struct vst_times *now, const struct vst_times *base, const struct vst_buckets *diff)
-{
-	double upper;
-
-	if (!diff->n || (!now->max_us && !diff->b[diff->n - 1].index))
-		return 0; /* nothing happened, or none of it ever took any time */
-	if (now->max_us > base->max_us || diff->b[diff->n - 1].index == VST_HIST_BUCKETS - 1)
-		return now->max_us; /* the last bucket has no end */
-	upper = (double)vst_hist_lower(diff->b[diff->n - 1].index + 1) / 1e3;
-	return now->max_us > 0 && upper > now->max_us ? now->max_us : upper;
-}
-
-static void times_diff(struct vst_times *ret, const struct vst_times *now, const struct vst_times *base)
-{
-	__u64 dense[VST_HIST_BUCKETS] = { 0 };
-
-	vst_buckets_add(&now->buckets, dense);
-	for (unsigned int i = 0; i < base->buckets.n; i++) {
-		__u64 *n = &dense[base->buckets.b[i].index];
-
-		*n = less(*n, base->buckets.b[i].count);
-	}
-	buckets_pack(&ret->buckets, dense);
-	ret->sum_us = now->sum_us > base->sum_us ? now->sum_us - base->sum_us : 0;
-	ret->max_us = interval_max(now, base, &ret->buckets);
-}
-
-static void add_delta(struct vst_rows *r, struct vst_row *row)
-{
-	struct vst_counts d = { 0 };
-	__u64 any = 0;
-
-#define X(f, t) any |= d.f = less(row->now.f, row->base.f);
-	VST_COUNTERS(X)
-#undef X
-	if (any) {
-		for (int t = 0; t < VST_TIME__N; t++)
-			times_diff(&d.times[t], &row->now.times[t], &row->base.times[t]);
+	if (vst_delta_counts(&d.counts, &row->now, &row->base, d.buckets) || d.in_flight.n > 0) {
 		r->deltas = vst_grow(r->deltas, r->ndeltas, &r->deltas_cap, sizeof(*r->deltas));
-		r->deltas[r->ndeltas++] = (struct vst_delta){ row, d };
+		r->deltas[r->ndeltas++] = d;
+	} else {
+		free(d.buckets);
 	}
 	counts_clear(&row->base);
 	row->base = row->now;
 	memset(&row->now, 0, sizeof(row->now));
 }
 
+/* Rows of equal labels are neighbours then, the one that was made last is the first of them. */
+static int by_labels(const void *a, const void *b)
+{
+	const struct vst_io_row *x = ((const struct vst_io_delta *)a)->row, *y = ((const struct vst_io_delta *)b)->row;
+	int d = x->text_len == y->text_len ? memcmp(x->text, y->text, x->text_len) : x->text_len < y->text_len ? -1 : 1;
+
+	return d ? d : x->id > y->id ? -1 : x->id < y->id;
+}
+
+static bool equal_labels(const struct vst_io_row *x, const struct vst_io_row *y)
+{
+	return x->text_len == y->text_len && !memcmp(x->text, y->text, x->text_len);
+}
+
+static void merge_delta(struct vst_io_delta *into, struct vst_io_delta *d)
+{
+	struct vst_bucket *buckets = vst_alloc((size_t)VST_TIME__N * VST_HIST_BUCKETS * sizeof(*buckets));
+	size_t used = 0;
+
+	for (int c = 0; c < VST_COUNTER__N; c++)
+		into->counts.counter[c] += d->counts.counter[c];
+	for (int t = 0; t < VST_TIME__N; t++) {
+		struct vst_histogram h = { 0 };
+		struct vst_times *sum = &into->counts.time[t];
+
+		vst_histogram_add(&h, sum, NULL);
+		vst_histogram_add(&h, &d->counts.time[t], NULL);
+		sum->hist.bucket = buckets + used;
+		sum->hist.n = (unsigned int)vst_histogram_pack(h.n, sum->hist.bucket);
+		sum->sum_ns = h.sum_ns;
+		sum->max_ns = h.max_ns;
+		used += sum->hist.n;
+	}
+	free(into->buckets);
+	free(d->buckets);
+	into->buckets = buckets;
+	vst_open_add(&into->in_flight, &d->in_flight);
+}
+
+/* One delta for each set of labels. */
+static void merge_deltas(struct vst_rows *r)
+{
+	size_t kept = 0;
+
+	if (r->ndeltas)
+		qsort(r->deltas, r->ndeltas, sizeof(*r->deltas), by_labels);
+	for (size_t i = 0; i < r->ndeltas; i++) {
+		if (kept && equal_labels(r->deltas[kept - 1].row, r->deltas[i].row))
+			merge_delta(&r->deltas[kept - 1], &r->deltas[i]);
+		else
+			r->deltas[kept++] = r->deltas[i];
+	}
+	r->ndeltas = kept;
+}
+
 /* Rows that a complete reply does not have any more will not come back. */
 static void forget_unseen(struct vst_rows *r)
 {
-	struct vst_row *row, **p;
+	struct vst_io_row *row, **p;
 
 	for (size_t i = 0; i < r->slots; i++) {
 		for (p = &r->table[i]; (row = *p);) {
@@ -397,14 +361,15 @@ static void forget_unseen(struct vst_rows *r)
 
 int vst_rows_commit(struct vst_rows *r, enum vst_commit *ret)
 {
-	bool first = !*r->last.instance;
+	enum vst_delta_base base;
 
-	if (!r->has_snapshot)
+	if (!r->has_head)
 		return -EPROTO;
-	if (!first && strcmp(r->last.instance, r->now.instance)) {
+	base = vst_delta_interval(r->now.instance, r->now.uptime, r->last.instance, r->last.uptime, &r->interval);
+	if (base == VST_DELTA_RESTARTED) {
 		forget_rows(r);
-		snapshot_clear(&r->before);
-		snapshot_clear(&r->last);
+		head_clear(&r->before);
+		head_clear(&r->last);
 		*ret = VST_COMMIT_RESTARTED;
 		return 0;
 	}
@@ -414,27 +379,27 @@ int vst_rows_commit(struct vst_rows *r, enum vst_commit *ret)
 	}
 	for (size_t i = 0; i < r->nseen; i++)
 		add_delta(r, r->seen[i]);
-	r->interval = first ? r->now.uptime : r->now.uptime - r->last.uptime;
-	snapshot_clear(&r->before);
+	merge_deltas(r);
+	head_clear(&r->before);
 	r->before = r->last;
 	r->last = r->now;
 	memset(&r->now, 0, sizeof(r->now));
-	*ret = first ? VST_COMMIT_FIRST : VST_COMMIT_SAMPLE;
+	*ret = base == VST_DELTA_FIRST ? VST_COMMIT_FIRST : VST_COMMIT_SAMPLE;
 	return 0;
 }
 
-const struct vst_delta *vst_rows_deltas(const struct vst_rows *r, size_t *n)
+const struct vst_io_delta *vst_rows_deltas(const struct vst_rows *r, size_t *n)
 {
 	*n = r->ndeltas;
 	return r->deltas;
 }
 
-const struct vst_snapshot *vst_rows_snapshot(const struct vst_rows *r)
+const struct vst_reply_head *vst_rows_head(const struct vst_rows *r)
 {
 	return &r->last;
 }
 
-const struct vst_snapshot *vst_rows_before(const struct vst_rows *r)
+const struct vst_reply_head *vst_rows_head_before(const struct vst_rows *r)
 {
 	return &r->before;
 }
@@ -442,17 +407,4 @@ const struct vst_snapshot *vst_rows_before(const struct vst_rows *r)
 double vst_rows_interval(const struct vst_rows *r)
 {
 	return r->interval;
-}
-
-double vst_dense_quantile(const __u64 *dense, double q, double max_us)
-{
-	return max_us > 0 ? vst_hist_quantile_us(dense, q, (__u64)(max_us * 1e3)) : 0;
-}
-
-double vst_times_quantile(const struct vst_times *t, double q)
-{
-	__u64 dense[VST_HIST_BUCKETS] = { 0 };
-
-	vst_buckets_add(&t->buckets, dense);
-	return vst_dense_quantile(dense, q, t->max_us);
 }

@@ -2,25 +2,39 @@
 #include <time.h>
 #include "sampler.h"
 
-/* An agent that is gone is waited for this long: an upgrade restarts it in less. */
+/* How long to wait for an agent that is gone: an upgrade restarts it in less. */
 #define GONE_S 10.0
 #define GONE_RETRY_S 0.2
 
-/* An agent answers before it watches locks, a moment later; one that is so old and does not is taken for one that cannot. */
+/* An agent answers a moment before it watches locks. One that has run for this long and does not watch them cannot. */
 #define STARTING_S 5.0
 #define STARTING_RETRY_S 0.05
 
+/*
+ * The first feed of a sample has the agent collect, the others may have the same figures: they were collected a moment ago.
+ */
+#define SAME_SAMPLE_S 0.1
+
 static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
 {
-	const char *path = vst_feeds_begin(&s->feeds, feed);
+	bool first = !(s->wanted & ((1U << feed) - 1));
+	const char *path = vst_feeds_begin(&s->feeds, feed, fmax(s->max_age, first ? 0 : SAME_SAMPLE_S));
 	int rc = vst_client_get(s->client, path, vst_feeds_line, &s->feeds);
 
+	*ret = VST_COMMIT_SAMPLE;
+	if (vst_feeds_refused(&s->feeds, rc))
+		return 0;
 	if (rc)
 		return rc;
 	if (!vst_feeds_commit(&s->feeds, ret))
 		return 0;
 	vst_error("the reply to %s has no snapshot: are agent and vstorctl of one release?", path);
 	return VST_EXIT_FAILED;
+}
+
+static bool is_asked(const struct vst_sampler *s, int feed)
+{
+	return s->wanted & ~s->feeds.absent & 1U << feed;
 }
 
 /* What ask() did not say itself. */
@@ -62,7 +76,7 @@ static int first(struct vst_sampler *s)
 	int rc = 0;
 
 	for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
-		if (s->wanted & 1U << feed)
+		if (is_asked(s, feed))
 			rc = say(s, ask(s, (enum vst_feed)feed, &what));
 	s->next = vst_now() + s->delay;
 	return rc;
@@ -78,15 +92,15 @@ static int advance(struct vst_sampler *s, enum vst_feed feed, bool *told)
 		rc = ask_again(s, feed, &what);
 	if (!rc && what == VST_COMMIT_RESTARTED) {
 		if (!*told)
-			vst_error("the agent was started anew, its counters too: this interval is lost, going on from "
-				  "here");
+			vst_error("the agent was started anew and its counters begin at 0: this interval is lost, the "
+				  "next one begins now");
 		*told = true;
 		rc = ask(s, feed, &what);
 	}
 	return say(s, rc);
 }
 
-/* Wait, then ask. An agent that restarts meanwhile is told on stderr and waited for. */
+/* Wait, then ask. If the agent restarts meanwhile, say so on stderr and wait for it. */
 static int next(struct vst_sampler *s)
 {
 	bool told;
@@ -97,13 +111,13 @@ static int next(struct vst_sampler *s)
 		s->next = vst_pace(s->next, s->delay, vst_now());
 		told = false;
 		for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
-			if (s->wanted & 1U << feed)
+			if (is_asked(s, feed))
 				rc = advance(s, (enum vst_feed)feed, &told);
 	} while (!rc && s->wanted & ~s->feeds.sampled);
 	return rc;
 }
 
-/* Who asks for waits alone, and gets none because locks are not watched. What was seen before they were given up is in the totals. */
+/* A command about waits alone has nothing to show if locks are not watched. The totals have what was seen before that. */
 static bool is_unsupported(const struct vst_sampler *s, bool total)
 {
 	bool watched = true, any = s->wanted & VST_FEED(IO);
@@ -111,7 +125,7 @@ static bool is_unsupported(const struct vst_sampler *s, bool total)
 	for (int feed = VST_FEED_IO + 1; feed < VST_FEED__N; feed++) {
 		const struct vst_growth *g = s->feeds.growth[feed];
 
-		if (!(s->wanted & 1U << feed))
+		if (!is_asked(s, feed))
 			continue;
 		watched &= json_is_true(json_object_get(g->snapshot, "watched"));
 		any |= (total || feed != VST_FEED_LOCKS) && json_object_size(g->now) > 0;
@@ -124,12 +138,12 @@ static bool is_starting(const struct vst_sampler *s)
 	double uptime = STARTING_S;
 
 	for (int feed = VST_FEED_IO + 1; feed < VST_FEED__N; feed++)
-		if (s->wanted & 1U << feed)
+		if (is_asked(s, feed))
 			uptime = json_number_value(json_object_get(s->feeds.growth[feed]->snapshot, "uptime"));
 	return uptime < STARTING_S;
 }
 
-/* Who asks for waits alone is told when those for locks are not among them: once, they may be given up while he looks. */
+/* A command about waits alone says once that those for locks are missing; the agent may stop watching them at any time. */
 static void tell_unwatched(struct vst_sampler *s)
 {
 	bool watched = true;
@@ -137,11 +151,11 @@ static void tell_unwatched(struct vst_sampler *s)
 	if (s->told_unwatched || s->wanted & VST_FEED(IO))
 		return;
 	for (int feed = VST_FEED_IO + 1; feed < VST_FEED__N; feed++)
-		if (s->wanted & 1U << feed)
+		if (is_asked(s, feed))
 			watched &= json_is_true(json_object_get(s->feeds.growth[feed]->snapshot, "watched"));
 	if (watched)
 		return;
-	vst_error("locks are not watched now, 'vstorctl status' says why: waits for them are not in it");
+	vst_error("locks are not watched now, 'vstorctl status' says why: waits for them are not included");
 	s->told_unwatched = true;
 }
 
@@ -186,6 +200,7 @@ int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what)
 		return VST_EXIT_USAGE;
 	if (ctl->opt[VST_OPT_TOTAL] && (ctl->opt['d'] || ctl->opt['n']))
 		return vst_usage(what->command, "--total is one answer at once: it has no -d or -n");
+	s.max_age = what->live ? s.delay / 2 : 0;
 	vst_signals_catch(false);
 	rc = what->begin ? what->begin(ctl, s.delay, what->arg) : 0;
 	if (rc)

@@ -12,6 +12,7 @@ struct vst_sampler {
 	struct vst_feeds feeds;
 	unsigned int wanted; /* of the feeds: VST_FEED() */
 	double delay, next;  /* seconds; when, in vst_now() time */
+	double max_age;	     /* of the agent's figures, in seconds */
 	bool told_unwatched;
 };
 
@@ -23,9 +24,10 @@ struct vst_sampling {
 	const char *command;
 	unsigned int feeds;
 	double delay;	       /* -d if it is not given */
+	bool live;	       /* figures may be older by half an interval: it costs the agent less */
 	unsigned long samples; /* -n if it is not given; 0: until interrupted */
 	int (*begin)(const struct vst_ctl *ctl, double delay,
-		     void *arg); /* once the options are right; NULL: nothing */
+		     void *arg); /* called when the options are right; NULL: nothing */
 	vst_show *show;
 	void *arg;
 };

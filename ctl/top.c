@@ -89,6 +89,8 @@ static void print_text(const struct vst_look *look, const struct vst_frame *f, d
 	for (unsigned int i = 0; (header = vst_view_header(look, f, delay, i)); i++) {
 		puts(header);
 		free(header);
+		for (int k = 0; !i && k < VST_ALARMS && f->alarm[k]; k++)
+			puts(f->alarm[k]);
 	}
 	lines = vst_view_lines(look, f, &n);
 	vst_view_layout(&layout, look, vst_terminal_width(), lines, n);
@@ -111,13 +113,13 @@ static void print_json(const struct vst_look *look, const struct vst_frame *f)
 	free(lines);
 }
 
-/* A frame of what was just committed, without the figures that do not mean anything yet. The caller frees. */
+/* A frame of the last interval, without figures that are not reliable yet. The caller frees. */
 static struct vst_frame *new_frame(const struct vst_view *view, const struct vst_feeds *feeds,
 				   const struct vst_cost *cost)
 {
 	struct vst_frame *f = vst_view_frame(view, feeds);
 
-	if (!vst_cost_known(cost, vst_rows_snapshot(feeds->rows)))
+	if (!vst_cost_known(cost, vst_rows_head(feeds->rows)))
 		f->event_ns = 0;
 	return f;
 }
@@ -134,7 +136,7 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 	struct batch *b = arg;
 	struct vst_frame *f;
 
-	if (!ctl->json && vst_cost_wanted(&b->cost, vst_rows_snapshot(s->feeds.rows)) &&
+	if (!ctl->json && vst_cost_wanted(&b->cost, vst_rows_head(s->feeds.rows)) &&
 	    /* an agent that is unwell is told of when rows are asked for */
 	    vst_client_get(s->client, VST_COST_PATH, vst_cost_line, &b->cost) == VST_EXIT_INTERRUPTED)
 		return VST_EXIT_INTERRUPTED;
@@ -164,7 +166,8 @@ static void ask_next(struct vst_top *top)
 	while (!(top->to_ask & 1U << feed))
 		feed++;
 	top->to_ask &= ~(1U << feed);
-	vst_client_start(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed), vst_feeds_line, &top->feeds);
+	vst_client_start(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, top->delay / 2), vst_feeds_line,
+			 &top->feeds);
 	top->asked = vst_now();
 }
 
@@ -172,9 +175,9 @@ static void tick(struct vst_top *top)
 {
 	if (vst_client_busy(top->client))
 		return;
-	/* a view that was left begins anew when one comes back to it: its interval is not the time in between */
+	/* a view that is not shown begins anew when it is: its first interval must not be all the time in between */
 	vst_feeds_forget(&top->feeds, ~top->look.view->feeds);
-	top->to_ask = top->look.view->feeds;
+	top->to_ask = top->look.view->feeds & ~top->feeds.absent;
 	ask_next(top);
 }
 
@@ -191,7 +194,7 @@ void vst_top_view(struct vst_top *top, int view)
 	ask_next(top);
 }
 
-/* Of every view that can be told of: so one may switch at once, and while it is paused. */
+/* Makes the frames of all views whose feeds are known, so that one can switch at once, also while it is paused. */
 static void make_frames(struct vst_top *top)
 {
 	for (int i = 0; i < VST_VIEW__N && !top->paused; i++) {
@@ -215,7 +218,7 @@ static bool take_failure(struct vst_top *top)
 /* A reply has ended. True: there is a frame. */
 static bool take_reply(struct vst_top *top)
 {
-	enum vst_commit what;
+	enum vst_commit what = VST_COMMIT_SAMPLE;
 
 	top->asked = 0;
 	if (top->asking_cost) { /* if that failed, the next request for rows tells */
@@ -223,9 +226,11 @@ static bool take_reply(struct vst_top *top)
 		ask_next(top);
 		return false;
 	}
-	if (take_failure(top))
-		return false;
-	if (vst_feeds_commit(&top->feeds, &what)) {
+	if (!vst_feeds_refused(&top->feeds, vst_client_result(top->client))) {
+		if (take_failure(top))
+			return false;
+	}
+	if (!(top->feeds.absent & 1U << top->feeds.asked) && vst_feeds_commit(&top->feeds, &what)) {
 		trouble(top, "the agent's reply has no snapshot: are agent and vstorctl of one release?");
 		return false;
 	}
@@ -239,7 +244,7 @@ static bool take_reply(struct vst_top *top)
 	if (vst_client_busy(top->client) || top->look.view->feeds & ~top->feeds.sampled)
 		return false;
 	make_frames(top);
-	if (vst_cost_wanted(&top->cost, vst_rows_snapshot(top->feeds.rows))) {
+	if (vst_cost_wanted(&top->cost, vst_rows_head(top->feeds.rows))) {
 		vst_client_start(top->client, VST_COST_PATH, vst_cost_line, &top->cost);
 		top->asked = vst_now();
 		top->asking_cost = true;
@@ -253,7 +258,7 @@ static void loop(struct vst_top *top, unsigned long frames)
 	unsigned long shown = 0;
 
 	while (!top->quit && !vst_stopped() && (!frames || shown < frames)) {
-		/* a hanging agent and a dead one are shown with their age: the picture must move */
+		/* how long the agent has not answered is shown in seconds, so draw every second */
 		redraw = top->asked > 0 || *top->trouble ? vst_now() + 1 : INFINITY;
 		switch (vst_client_wait(top->client, STDIN_FILENO, fmin(next, redraw))) {
 		case VST_WAIT_INPUT:
@@ -278,7 +283,7 @@ static void loop(struct vst_top *top, unsigned long frames)
 	}
 }
 
-/* The state to begin from. Who is not there at the start is told so on a terminal that is left alone. */
+/* The state to begin from. Errors are printed before the terminal is taken over. */
 static int ask_first(struct vst_top *top)
 {
 	enum vst_commit what;
@@ -287,9 +292,11 @@ static int ask_first(struct vst_top *top)
 	for (int feed = 0; !rc && feed < VST_FEED__N; feed++) {
 		if (!(top->look.view->feeds & 1U << feed))
 			continue;
-		rc = vst_client_get(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed), vst_feeds_line,
+		rc = vst_client_get(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, 0), vst_feeds_line,
 				    &top->feeds);
-		if (rc) {
+		if (vst_feeds_refused(&top->feeds, rc)) {
+			rc = 0;
+		} else if (rc) {
 			vst_error("%s", vst_client_error(top->client));
 		} else if (vst_feeds_commit(&top->feeds, &what)) {
 			vst_error("the reply of %s has no snapshot: are agent and vstorctl of one release?",
@@ -332,7 +339,7 @@ static int run_screen(const struct vst_ctl *ctl, const struct vst_look *look, do
 int vst_cmd_top(const struct vst_ctl *ctl, int argc, char **argv)
 {
 	struct batch batch = { 0 };
-	struct vst_sampling what = { .command = "top", .delay = 1, .show = show, .arg = &batch };
+	struct vst_sampling what = { .command = "top", .delay = 1, .live = true, .show = show, .arg = &batch };
 	unsigned long frames = 0;
 	double delay = 1;
 

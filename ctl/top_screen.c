@@ -55,6 +55,8 @@ static int draw_header(const struct vst_top *top)
 		else
 			put_line(y++, text, i == 1 && f->lost_io ? bad() : i ? A_NORMAL : A_BOLD);
 		free(text);
+		for (unsigned int k = 0; !i && k <= totals && k < VST_ALARMS && f->alarm[k]; k++)
+			put_line(y++, f->alarm[k], bad());
 	}
 	if (f->ntotals > totals) {
 		char more[64];
@@ -212,7 +214,7 @@ static int draw_trouble(const struct vst_top *top, int y)
 	char text[768];
 
 	if (*top->trouble) {
-		snprintf(text, sizeof(text), "NO DATA for %.0f s: %s. Trying on; what is shown is old.",
+		snprintf(text, sizeof(text), "NO DATA for %.0f s: %s. Asking again; what is shown is old.",
 			 vst_now() - top->heard, top->trouble);
 		y = put_wrapped(y, text, bad());
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <math.h>
+#include <stddef.h>
 #include <time.h>
 #include "view.h"
 
@@ -21,19 +22,27 @@ int vst_view_find(const char *name)
 
 struct vst_frame *vst_view_frame(const struct vst_view *view, const struct vst_feeds *feeds)
 {
-	struct vst_waits *waits[VST_FEED__N] = { NULL };
+	struct vst_waits *got[VST_FEED__N] = { NULL }, *blame = NULL;
 	struct vst_sample s = { .rows = feeds->rows };
+	struct vst_underway *underway;
 	struct vst_frame *f;
 
 	for (int i = VST_FEED_IO + 1; i < VST_FEED__N; i++)
 		if (view->feeds & 1U << i)
-			waits[i] = vst_waits_new(feeds->growth[i]);
-	s.locks = waits[VST_FEED_LOCKS];
-	s.blame = waits[VST_FEED_BLAME];
+			got[i] = vst_feeds_waits(feeds, (enum vst_feed)i);
+	if (got[VST_FEED_BLAME])
+		blame = vst_waits_complete(got[VST_FEED_BLAME], got[VST_FEED_WAITS]);
+	underway = vst_underway_new(feeds->rows, got[VST_FEED_WAITS], blame);
+	s.locks = got[VST_FEED_LOCKS];
+	s.blame = blame;
+	s.underway = underway;
 	f = vst_frame_new(&s);
 	view->fill(f, &s);
+	vst_frame_finish(f, &s);
+	vst_underway_free(underway);
+	vst_waits_free(blame);
 	for (int i = 0; i < VST_FEED__N; i++)
-		vst_waits_free(waits[i]);
+		vst_waits_free(got[i]);
 	return f;
 }
 
@@ -57,7 +66,7 @@ static const char *string(const struct vst_column *c, const struct vst_line *lin
 	return text ? text : "";
 }
 
-/* A text of others, that may be long. */
+/* A text that comes from outside and may be long. */
 static bool is_name(const struct vst_column *c)
 {
 	return c->type == VST_COLUMN_NAME || c->type == VST_COLUMN_OTHER;
@@ -85,6 +94,10 @@ static char *text_of(const struct vst_view *view, int i, const struct vst_line *
 		return vst_dup("");
 	if (!i && view->label)
 		return view->label(line);
+	if (view->columns[i].offset == offsetof(struct vst_line, container) && line->label)
+		return vst_escape(line->label);
+	if (view->columns[i].offset == offsetof(struct vst_line, holder) && line->holder_label)
+		return vst_escape(line->holder_label);
 	return vst_escape(string(&view->columns[i], line));
 }
 
@@ -120,12 +133,23 @@ static void widen(struct vst_layout *ret, const struct vst_view *view, int left)
 	ret->width[0] += left > 0 ? left : 0;
 }
 
-static int priority_of(const struct vst_look *look, int i)
+static bool any_is_old(const struct vst_line **shown, size_t n)
 {
-	/* what the user chose to sort by must be seen */
-	bool chosen = i == look->sort && strcmp(look->view->columns[i].title, look->view->sort) != 0;
+	for (size_t k = 0; k < n; k++)
+		if (shown[k]->oldest >= VST_OLD_US)
+			return true;
+	return false;
+}
 
-	return chosen ? 0 : look->view->columns[i].priority;
+/* The column that the user chose to sort by must be seen, and so must what has waited for too long. */
+static int priority_of(const struct vst_look *look, int i, bool old)
+{
+	const struct vst_column *c = &look->view->columns[i];
+	bool chosen = i == look->sort && strcmp(c->title, look->view->sort) != 0;
+	bool urgent =
+		old && (c->offset == offsetof(struct vst_line, open) || c->offset == offsetof(struct vst_line, oldest));
+
+	return chosen || urgent ? 0 : c->priority;
 }
 
 void vst_view_layout(struct vst_layout *ret, const struct vst_look *look, int width, const struct vst_line **shown,
@@ -133,13 +157,13 @@ void vst_view_layout(struct vst_layout *ret, const struct vst_look *look, int wi
 {
 	const struct vst_column *c = look->view->columns;
 	int left = width ? width - NAME_MIN : 1 << 20;
-	bool fits[VST_VIEW_COLUMNS] = { true };
+	bool fits[VST_VIEW_COLUMNS] = { true }, old = any_is_old(shown, n);
 
 	for (;;) {
 		int best = -1;
 
 		for (int i = 1; i < look->view->ncolumns; i++)
-			if (!fits[i] && (best < 0 || priority_of(look, i) < priority_of(look, best)))
+			if (!fits[i] && (best < 0 || priority_of(look, i, old) < priority_of(look, best, old)))
 				best = i;
 		if (best < 0 || 1 + width_of(&c[best], look->units) > left)
 			break;
@@ -170,7 +194,8 @@ static bool has(const char *text, const char *part)
 
 static bool matches(const struct vst_look *look, const struct vst_line *line)
 {
-	bool any = !*look->filter || has(line->cgroup, look->filter) || has(line->holder_cgroup, look->filter);
+	bool any = !*look->filter || has(line->cgroup, look->filter) || has(line->holder_cgroup, look->filter) ||
+		   has(line->label, look->filter) || has(line->holder_label, look->filter);
 
 	for (int i = 0; !any && i < look->view->ncolumns; i++)
 		any = look->view->columns[i].type == VST_COLUMN_NAME &&
@@ -198,14 +223,15 @@ static int compare(const void *a, const void *b, void *arg)
 	return d;
 }
 
-/* Merged or given back, nothing completed or waited: a row of zeros, but where these counters are shown. */
+/* Nothing completed, waited or is under way: what was merged or given back is in columns that are seldom shown. */
 static bool is_quiet(const struct vst_line *line)
 {
 	bool moved = false;
 
 	for (int i = 0; i < VST_OP__N; i++)
 		moved |= line->ops[i] > 0 || line->op_bytes[i] > 0;
-	return !moved && line->ios <= 0 && line->bytes <= 0 && line->wait <= 0;
+	return !moved && line->ios <= 0 && line->bytes <= 0 && line->wait <= 0 && line->waits <= 0 && line->open <= 0 &&
+	       !(line->holder && *line->holder);
 }
 
 const struct vst_line **vst_view_lines(const struct vst_look *look, const struct vst_frame *f, size_t *n)
@@ -270,6 +296,18 @@ char *vst_view_cell(const struct vst_look *look, const struct vst_layout *layout
 	return vst_fit(buf, layout->width[i], true);
 }
 
+/* Marks names that are vstor's own words: "own" is about the line's container, "holder_own" about the other one. */
+static void own_json(json_t *o, const struct vst_view *view, const struct vst_line *line)
+{
+	const struct vst_who who = { line->container, line->cgroup };
+	const struct vst_who holder = { line->holder, line->holder_cgroup };
+
+	if (who.name && who.cgroup)
+		vst_who_json(o, "own", &who);
+	if (holder.name && *holder.name && holder.cgroup)
+		vst_who_json(o, "holder_own", &holder);
+}
+
 json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, const struct vst_line *line)
 {
 	json_t *o = vst_json_sample(f->time, f->interval);
@@ -277,6 +315,7 @@ json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, co
 	json_object_set_new(o, "view", json_string(look->view->name));
 	json_object_set_new(o, "cgroup", json_string(line->cgroup));
 	vst_json_optional(o, "holder_cgroup", line->holder_cgroup ? line->holder_cgroup : "");
+	own_json(o, look->view, line);
 	for (int i = 0; i < look->view->ncolumns; i++) {
 		const struct vst_column *c = &look->view->columns[i];
 		json_t *v;

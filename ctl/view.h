@@ -73,7 +73,7 @@ int vst_view_find(const char *name);
 /* A frame of the last interval of the view's feeds. Never NULL. */
 struct vst_frame *vst_view_frame(const struct vst_view *view, const struct vst_feeds *feeds);
 
-#define VST_VIEW_COLUMNS 40
+#define VST_VIEW_COLUMNS 42
 
 /* Which columns fit, and how wide they are. */
 struct vst_layout {
@@ -111,7 +111,7 @@ json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, co
 
 /* The lines above the table: 0 the time and the look, 1 the agent, 2.. the totals. NULL: no more. The caller frees. */
 char *vst_view_header(const struct vst_look *look, const struct vst_frame *f, double delay, unsigned int i);
-/* What there is to say where the table is empty. */
+/* What to say where the table is empty. */
 const char *vst_view_nothing(const struct vst_look *look, const struct vst_frame *f);
 
 #endif /* VSTOR_CTL_VIEW_H */

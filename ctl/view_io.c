@@ -9,7 +9,7 @@
 
 static const struct vst_column columns[] = {
 	{ "CONTAINER", "container", VST_COLUMN_NAME, AT(container), 0, 0,
-	  "who did it: namespace/pod/container, or a unit" },
+	  "who did it: namespace/pod/container, or a unit; in [brackets]: a word of vstor's own" },
 	{ "DEV", "device", VST_COLUMN_NAME, AT(device), 8, 1, "the disk" },
 	{ "LAYER", "layer", VST_COLUMN_TEXT, AT(layer), 7, 20, "leaf: a disk; stacked: on others. Never add them up" },
 	{ "R/s", "reads", VST_COLUMN_COUNT, AT(READ), 5, 4, "reads a second" },
@@ -34,7 +34,9 @@ static const struct vst_column columns[] = {
 	  "wait of its tasks for the kernel's locks in a second, all added up" },
 	{ "TOP LOCK", "top_lock", VST_COLUMN_OTHER, AT(lock), 19, 9, "the lock that it waited for the longest" },
 	{ "BLOCKED BY", "blocked_by", VST_COLUMN_OTHER, AT(holder), 12, 5,
-	  "who made it wait the longest, for a lock, a disk, a journal; self: nobody else" },
+	  "who made it wait the longest, for a lock, a disk, a journal; [self]: nobody else" },
+	{ "INFL", "in_flight", VST_COLUMN_COUNT, AT(open), 5, 18, "requests in flight: submitted and not completed" },
+	{ "OLDEST", "oldest_us", VST_COLUMN_US, AT(oldest), 6, 19, "how long the oldest of them has been in flight" },
 	{ "WIT", "witness", VST_COLUMN_TEXT, AT(witness), 5, 10, "how the owner is known: blkcg, memcg, task, none" },
 	{ "ERR/s", "errors", VST_COLUMN_COUNT, AT(errors), 5, 9, "I/Os a second that failed" },
 	{ "D/s", "discards", VST_COLUMN_COUNT, AT(ops[VST_OP_DISCARD]), 5, 22, "discards a second" },
@@ -66,7 +68,9 @@ static const char *only_of(const double *ops, const double *bytes)
 /* The text of the first column: its lines of kinds are indented. */
 static char *label(const struct vst_line *line)
 {
-	const char *only = only_of(line->ops, line->op_bytes), *name = line->kind ? line->kind : line->container;
+	const char *only = only_of(line->ops, line->op_bytes), *name = line->kind    ? line->kind
+								       : line->label ? line->label
+										     : line->container;
 	const char *size = line->kind && strcmp(line->size, vst_size_name(VST_SIZE_NONE)) ? line->size : "";
 	char *text, *out = vst_alloc(strlen(name) + strlen(size) + 32);
 
@@ -102,7 +106,7 @@ static void total(FILE *out, const struct vst_look *look, const struct vst_line 
 const struct vst_view vst_view_io = {
 	.name = "io",
 	.summary = "who does what to the disks",
-	.feeds = VST_FEED(IO) | VST_FEED(BLAME),
+	.feeds = VST_FEED(IO) | VST_FEED(BLAME) | VST_FEED(WAITS),
 	.columns = columns,
 	.ncolumns = COLUMNS,
 	.sort = "B/s",

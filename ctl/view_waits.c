@@ -7,7 +7,7 @@
 
 static const struct vst_column lock_columns[] = {
 	{ "CONTAINER", "container", VST_COLUMN_NAME, AT(container), 0, 0,
-	  "who waited; kernel: the kernel's own threads" },
+	  "who waited; [kernel]: the kernel's own threads" },
 	{ "LOCK", "lock", VST_COLUMN_NAME, AT(lock), 24, 1, "the lock's name; with (): the function that takes it" },
 	{ "OBJECT", "object", VST_COLUMN_NAME, AT(object), 16, 9, "the file, file system or disk of the longest wait" },
 	{ "TYPE", "type", VST_COLUMN_TEXT, AT(type), 9, 7, "what kind of lock" },
@@ -19,11 +19,13 @@ static const struct vst_column lock_columns[] = {
 	{ "P99", "p99_us", VST_COLUMN_US, AT(p99), 6, 4, "1 in 100 waits was longer" },
 	{ "MAX", "max_us", VST_COLUMN_US, AT(max), 6, 6, "the longest" },
 	{ "BLOCKED BY", "blocked_by", VST_COLUMN_OTHER, AT(holder), 12, 5,
-	  "who held it the longest meanwhile; self: nobody else" },
+	  "who held it the longest meanwhile; [self]: nobody else" },
+	{ "WAITING", "waiting", VST_COLUMN_COUNT, AT(open), 7, 11, "tasks that wait now" },
+	{ "OLDEST", "oldest_us", VST_COLUMN_US, AT(oldest), 6, 12, "how long the first of them has waited so far" },
 };
 
 static const struct vst_column blame_columns[] = {
-	{ "WAITER", "waiter", VST_COLUMN_NAME, AT(container), 0, 0, "who waited; kernel: the kernel's own threads" },
+	{ "WAITER", "waiter", VST_COLUMN_NAME, AT(container), 0, 0, "who waited; [kernel]: the kernel's own threads" },
 	{ "HOLDER", "holder", VST_COLUMN_NAME, AT(holder), 20, 1,
 	  "because of whom; the waiter itself: its tasks wait for each other" },
 	{ "RESOURCE", "resource", VST_COLUMN_NAME, AT(resource), 24, 2, "lock:NAME, or what else is waited for" },
@@ -33,6 +35,8 @@ static const struct vst_column blame_columns[] = {
 	{ "WAITS/s", "waits", VST_COLUMN_COUNT, AT(waits), 7, 6, "waits a second" },
 	{ "EVID", "evidence", VST_COLUMN_TEXT, AT(evidence), 5, 4,
 	  "how the holder is known: owner, last (a guess), share, none" },
+	{ "WAITING", "waiting", VST_COLUMN_COUNT, AT(open), 7, 8, "tasks that wait now" },
+	{ "OLDEST", "oldest_us", VST_COLUMN_US, AT(oldest), 6, 9, "how long the first of them has waited so far" },
 };
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -51,7 +55,8 @@ static void lock_total(FILE *out, const struct vst_look *look, const struct vst_
 
 static void blame_total(FILE *out, const struct vst_look *look, const struct vst_line *t)
 {
-	char wait[VST_CELL], *name = vst_fit_name(t->holder, 22), *waiter = vst_escape(t->container);
+	char wait[VST_CELL], *name = vst_fit_name(t->holder_label ? t->holder_label : t->holder, 22);
+	char *waiter = vst_escape(t->label ? t->label : t->container);
 
 	vst_format_us(wait, t->wait, look->units);
 	fprintf(out, "%s %6s/s of waiting by %s", name, wait, waiter);
@@ -64,7 +69,7 @@ static void blame_total(FILE *out, const struct vst_look *look, const struct vst
 const struct vst_view vst_view_locks = {
 	.name = "locks",
 	.summary = "who waits for which lock of the kernel's",
-	.feeds = VST_FEED(IO) | VST_FEED(LOCKS) | VST_FEED(BLAME),
+	.feeds = VST_FEED(IO) | VST_FEED(LOCKS) | VST_FEED(BLAME) | VST_FEED(WAITS),
 	.columns = lock_columns,
 	.ncolumns = COUNT(lock_columns),
 	.sort = "WAIT/s",
@@ -78,7 +83,7 @@ const struct vst_view vst_view_locks = {
 const struct vst_view vst_view_blame = {
 	.name = "blame",
 	.summary = "who makes whom wait",
-	.feeds = VST_FEED(IO) | VST_FEED(BLAME),
+	.feeds = VST_FEED(IO) | VST_FEED(BLAME) | VST_FEED(WAITS),
 	.columns = blame_columns,
 	.ncolumns = COUNT(blame_columns),
 	.sort = "WAIT/s",

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include <math.h>
 #include <stddef.h>
 #include "format.h"
 #include "waits.h"
 
 static const struct vst_resource resources[] = {
-	{ "lock", "on %s", NULL, true },
-	{ "journal", "on %s's journal", NULL, false },
-	{ "device", "in %s's queue", "behind", false },
-	{ "dirty", "on dirty pages that %s has to write first", NULL, false },
-	{ "", "on %s", NULL, false },
+	{ "lock", "on %s", NULL, "on %s", true, false },
+	{ "journal", "on %s's journal", NULL, "for %s's journal", false, false },
+	{ "device", "in %s's queue", "behind", "for %s", false, false },
+	{ "dirty", "on dirty pages that %s has to write first", NULL, "for %s to write dirty pages", false, false },
+	{ "freeze", "on the frozen file system of %s", NULL, "for the frozen file system of %s", false, false },
+	{ "fsync", "in fsync on %s", NULL, "in fsync on %s", false, true },
+	{ "", "on %s", NULL, "on %s", false, false },
 };
 #define RESOURCES (sizeof(resources) / sizeof(resources[0]))
 
@@ -17,9 +18,9 @@ static const struct {
 	const char *name, *remark;
 } evidences[] = {
 	{ "owner", NULL },
-	{ "last", "goes to the last that was seen to get the lock: a good guess" },
-	{ "share", "is shared out among those who were served meanwhile" },
-	{ "none", "nobody is known for" },
+	{ "last", "is blamed on the last who was seen to get the lock: a good guess" },
+	{ "share", "is divided among those who were served meanwhile" },
+	{ "none", "has no known cause" },
 };
 
 const char *vst_evidence_remark(const char *evidence)
@@ -27,7 +28,7 @@ const char *vst_evidence_remark(const char *evidence)
 	for (size_t i = 0; i < sizeof(evidences) / sizeof(evidences[0]); i++)
 		if (!strcmp(evidences[i].name, evidence))
 			return evidences[i].remark;
-	return "has an evidence that this vstorctl does not know";
+	return "has a kind of evidence that this vstorctl does not know";
 }
 
 const struct vst_resource *vst_resource_find(const char *text, const char **ret_name)
@@ -59,12 +60,19 @@ bool vst_wait_is_lock(const struct vst_wait *w, const void *unused)
 
 bool vst_wait_is_of_others(const struct vst_wait *w, const void *unused)
 {
-	return strcmp(w->waiter, w->holder) != 0 || strcmp(w->waiter_cgroup, w->holder_cgroup) != 0;
+	const struct vst_who waiter = vst_wait_waiter(w), holder = vst_wait_holder(w);
+
+	return vst_who_compare(&waiter, &holder) != 0;
 }
 
 double vst_wait_quantile(const struct vst_wait *w, double q)
 {
-	return w->hist ? vst_dense_quantile(w->hist, q, w->max_us) : VST_NO_TIME;
+	return w->hist ? vst_histogram_quantile(w->hist, q) : VST_NO_TIME;
+}
+
+double vst_wait_max(const struct vst_wait *w)
+{
+	return w->hist ? (double)w->hist->max_ns / 1e3 : VST_NO_TIME;
 }
 
 /* --- groups --- */
@@ -73,11 +81,7 @@ static const struct {
 	unsigned int key;
 	size_t at;
 } fields[] = {
-	{ VST_BY_WAITER, offsetof(struct vst_wait, waiter) },
-	{ VST_BY_WAITER, offsetof(struct vst_wait, waiter_cgroup) },
 	{ VST_BY_RESOURCE, offsetof(struct vst_wait, name) },
-	{ VST_BY_HOLDER, offsetof(struct vst_wait, holder) },
-	{ VST_BY_HOLDER, offsetof(struct vst_wait, holder_cgroup) },
 	{ VST_BY_EVIDENCE, offsetof(struct vst_wait, evidence) },
 	{ VST_BY_NAMING, offsetof(struct vst_wait, type) },
 	{ VST_BY_NAMING, offsetof(struct vst_wait, named_by) },
@@ -85,8 +89,12 @@ static const struct {
 
 static int compare(const struct vst_wait *x, const struct vst_wait *y, unsigned int by)
 {
-	int d = 0;
+	const struct vst_who waiters[] = { vst_wait_waiter(x), vst_wait_waiter(y) };
+	const struct vst_who holders[] = { vst_wait_holder(x), vst_wait_holder(y) };
+	int d = by & VST_BY_WAITER ? vst_who_compare(&waiters[0], &waiters[1]) : 0;
 
+	if (!d && by & VST_BY_HOLDER)
+		d = vst_who_compare(&holders[0], &holders[1]);
 	for (size_t i = 0; !d && i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (by & fields[i].key)
 			d = strcmp(*(const char *const *)((const char *)x + fields[i].at),
@@ -136,13 +144,14 @@ static void merge(struct vst_wait *into, struct vst_wait *w)
 	sum.stack_us = stack->stack_us;
 	sum.waits = into->waits + w->waits;
 	sum.us = into->us + w->us;
-	sum.max_us = fmax(into->max_us, w->max_us);
+	sum.open = into->open;
+	vst_open_add(&sum.open, &w->open);
 	sum.merged = into->merged + w->merged;
 	sum.hist = into->hist ? into->hist : w->hist;
-	for (int i = 0; into->hist && w->hist && i < VST_HIST_BUCKETS; i++)
-		sum.hist[i] += w->hist[i];
-	if (into->hist)
+	if (into->hist && w->hist) {
+		vst_histogram_merge(into->hist, w->hist);
 		free(w->hist);
+	}
 	*into = sum;
 }
 
@@ -178,8 +187,7 @@ struct vst_waits *vst_waits_group(const struct vst_waits *all, unsigned int by, 
 		*one = all->list[i];
 		own_texts(one);
 		if (one->hist)
-			one->hist = memcpy(vst_alloc(VST_HIST_BUCKETS * sizeof(*one->hist)), one->hist,
-					   VST_HIST_BUCKETS * sizeof(*one->hist));
+			one->hist = memcpy(vst_alloc(sizeof(*one->hist)), one->hist, sizeof(*one->hist));
 		w->n++;
 	}
 	fold(w, by);
@@ -204,6 +212,34 @@ const struct vst_wait *vst_waits_find(const struct vst_waits *group, const struc
 	return NULL;
 }
 
+static bool is_a_part(const struct vst_wait *w, const void *unused)
+{
+	return !w->resource->overlaps;
+}
+
+struct vst_waits *vst_waits_complete(const struct vst_waits *blame, const struct vst_waits *waits)
+{
+	struct vst_waits *ret = vst_waits_group(blame, VST_BY_ALL, is_a_part, NULL), *known;
+	size_t cap = ret->n;
+
+	known = vst_waits_group(blame, VST_BY_WAITER | VST_BY_RESOURCE, NULL, NULL);
+	for (size_t i = 0; waits && i < waits->n; i++) {
+		struct vst_wait one = waits->list[i];
+
+		if (one.resource->overlaps || vst_waits_find(known, &one))
+			continue;
+		one.holder = "unattributed";
+		one.holder_cgroup = "";
+		one.evidence = "none";
+		one.hist = NULL;
+		ret->list = vst_grow(ret->list, ret->n, &cap, sizeof(*ret->list));
+		ret->list[ret->n++] = one;
+	}
+	vst_waits_free(known);
+	vst_waits_by_time(ret);
+	return ret;
+}
+
 double vst_waits_sum(const struct vst_waits *w)
 {
 	double us = 0;
@@ -220,7 +256,21 @@ static const char *either(const json_t *row, const char *field, const char *othe
 {
 	const char *text = json_string_value(json_object_get(row, field));
 
-	return text ? text : vst_growth_text(row, other);
+	return text ? text : vst_wire_text(row, other);
+}
+
+/* What a histogram grew by. One of a wrong form has no samples. */
+static struct vst_histogram *hist_of(const json_t *wait, const json_t *old)
+{
+	struct vst_histogram *h = vst_alloc(sizeof(*h));
+	struct vst_times now, before;
+
+	if (vst_wire_times(wait, &now) | vst_wire_times(old, &before))
+		now.hist.n = before.hist.n = 0;
+	vst_histogram_add(h, &now, &before);
+	free(now.hist.bucket);
+	free(before.hist.bucket);
+	return h;
 }
 
 static struct vst_wait wait_of(const json_t *row, const json_t *before)
@@ -230,15 +280,15 @@ static struct vst_wait wait_of(const json_t *row, const json_t *before)
 	struct vst_wait w = {
 		.waiter = either(row, "waiter", "container"),
 		.waiter_cgroup = either(row, "waiter_cgroup", "cgroup"),
-		.holder = vst_growth_text(row, "holder"),
-		.holder_cgroup = vst_growth_text(row, "holder_cgroup"),
+		.holder = vst_wire_text(row, "holder"),
+		.holder_cgroup = vst_wire_text(row, "holder_cgroup"),
 		.resource = &resources[0],
-		.name = vst_growth_text(row, "lock"),
-		.object = vst_growth_text(row, "object"),
-		.type = vst_growth_text(row, "lock_type"),
+		.name = vst_wire_text(row, "lock"),
+		.object = vst_wire_text(row, "object"),
+		.type = vst_wire_text(row, "lock_type"),
 		/* not of who is blamed: that is one row, however the name came to be known */
-		.named_by = wait ? vst_growth_text(row, "named_by") : "",
-		.evidence = vst_growth_text(row, "evidence"),
+		.named_by = wait ? vst_wire_text(row, "named_by") : "",
+		.evidence = vst_wire_text(row, "evidence"),
 		.stack = json_object_get(row, "stack"),
 		.waits = vst_growth_of(row, before, "waits"),
 		.us = wait ? vst_growth_of(wait, old, "sum_us") : vst_growth_of(row, before, "wait_us"),
@@ -247,11 +297,10 @@ static struct vst_wait wait_of(const json_t *row, const json_t *before)
 	if (resource)
 		w.resource = vst_resource_find(resource, &w.name);
 	own_texts(&w);
-	if (wait && w.waits > 0) {
-		w.hist = vst_alloc(VST_HIST_BUCKETS * sizeof(*w.hist));
-		vst_growth_buckets(wait, old, w.hist);
-		w.max_us = vst_growth_max(wait, old, w.hist);
-	}
+	if (vst_wire_open(json_object_get(row, "waiting"), "tasks", &w.open))
+		memset(&w.open, 0, sizeof(w.open)); /* of a form that this program does not know */
+	if (wait && w.waits > 0)
+		w.hist = hist_of(wait, old);
 	return w;
 }
 
@@ -281,7 +330,7 @@ struct vst_waits *vst_waits_new(const struct vst_growth *g)
 	json_object_foreach(g->now, id, row)
 	{
 		one = wait_of(row, vst_growth_before(g, id));
-		if (!(one.us > 0) && !one.hist)
+		if (!(one.us > 0) && !one.hist && !(one.open.n > 0))
 			continue;
 		w->list = vst_grow(w->list, w->n, &cap, sizeof(*w->list));
 		w->list[w->n++] = one;

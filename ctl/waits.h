@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Who waited, at what and because of whom: rows of /v1/locks or /v1/blame as they grew, those alike added up. Pure. */
+/*
+ * Who waited, at what and because of whom: how much the rows of /v1/locks, /v1/blame or /v1/waits grew, with equal ones
+ * added up. Waits that have begun and not ended are in the sums, as far as they have come. Pure.
+ */
 #ifndef VSTOR_CTL_WAITS_H
 #define VSTOR_CTL_WAITS_H
 
 #include "growth.h"
+#include "who.h"
 
 /* Something that is waited for; a row of the list in waits.c, by the word before the colon of a "resource". */
 struct vst_resource {
 	const char *prefix; /* "" in the last row, for words that are newer than this program */
 	const char *phrase; /* of a sentence, with the resource's name for %s */
 	const char *behind; /* what a single other one is: "because of" it, if NULL */
+	const char *at;	    /* as phrase, of a wait that goes on: "has waited 3 s ..." */
 	bool member;	    /* its name is that of a structure's member */
+	bool overlaps;	    /* it contains other waits, so it is not to be added to them */
 };
 
 /* Texts are borrowed from the growth, "" if they are not told. Those of /v1/locks have no holder and no evidence. */
@@ -21,8 +27,9 @@ struct vst_wait {
 	const char *type, *named_by, *evidence;
 	const char *object;  /* whose lock it is: the file, file system or disk of the longest wait */
 	const json_t *stack; /* of the holder, once; NULL: not known */
-	double waits, us, max_us;
-	__u64 *hist;		    /* [VST_HIST_BUCKETS]; NULL: not told */
+	double waits, us;
+	struct vst_histogram *hist; /* of the waits that ended; NULL: not told */
+	struct vst_open open;	    /* tasks that wait now */
 	size_t merged;		    /* how many were added up */
 	double longest;		    /* of those, the time of the one that has the texts, */
 	double object_us, stack_us; /* and of the ones that have the object, and the stack */
@@ -59,12 +66,29 @@ const struct vst_wait *vst_waits_find(const struct vst_waits *group, const struc
 void vst_waits_by_time(struct vst_waits *w); /* from now on */
 double vst_waits_sum(const struct vst_waits *w);
 
+/*
+ * blame, and of waits those for which it has nobody: they are shown as "unattributed"'s. What contains other waits is left
+ * out. waits may be NULL. Both have to outlive it.
+ */
+struct vst_waits *vst_waits_complete(const struct vst_waits *blame, const struct vst_waits *waits);
+
 /* The kind of a "resource"; *ret_name: what comes after the colon. */
 const struct vst_resource *vst_resource_find(const char *text, const char **ret_name);
 /* The text again, "lock:..."; the caller frees. */
 char *vst_resource_text(const struct vst_wait *w);
-/* The q-quantile in microseconds, or VST_NO_TIME. */
+/* The q-quantile, and the longest, in microseconds; VST_NO_TIME if that is not told. */
 double vst_wait_quantile(const struct vst_wait *w, double q);
+double vst_wait_max(const struct vst_wait *w);
+
+static inline struct vst_who vst_wait_waiter(const struct vst_wait *w)
+{
+	return (struct vst_who){ w->waiter, w->waiter_cgroup };
+}
+
+static inline struct vst_who vst_wait_holder(const struct vst_wait *w)
+{
+	return (struct vst_who){ w->holder, w->holder_cgroup };
+}
 
 /* For vst_waits_group(): of locks; because of others. */
 bool vst_wait_is_lock(const struct vst_wait *w, const void *unused);

@@ -3,11 +3,13 @@
 #include "client.h"
 #include "format.h"
 #include "whom.h"
+#include "wire.h"
 
 #define ID_MIN 6
 #define CANDIDATES_SHOWN 10
+#define CGROUP_ROOT "/sys/fs/cgroup"
 
-enum rank { NOT, PART, WORD, WHOLE };
+enum rank { NOT, PATH, PART, WORD, WHOLE };
 
 static bool ends_word(char c)
 {
@@ -19,14 +21,18 @@ static enum rank rank_of(const struct vst_known *k, const char *typed)
 	size_t len = strlen(typed);
 	enum rank best = NOT;
 
-	if (!strcmp(k->name, typed) || (*k->cgroup && !strcmp(k->cgroup, typed)) ||
-	    (len >= ID_MIN && !strncmp(k->id, typed, len)))
+	if (!len)
+		return NOT;
+	if (!strcmp(k->name, typed) || (k->label && !strcmp(k->label, typed)) ||
+	    (*k->cgroup && !strcmp(k->cgroup, typed)) || (len >= ID_MIN && !strncmp(k->id, typed, len)))
 		return WHOLE;
 	for (const char *at = k->name; (at = strcasestr(at, typed)); at++) {
 		bool word = (at == k->name || ends_word(at[-1])) && ends_word(at[len]);
 
 		best = word ? WORD : best > PART ? best : PART;
 	}
+	if (best == NOT && *typed != '/' && strstr(k->cgroup, typed))
+		best = PATH;
 	return best;
 }
 
@@ -49,66 +55,165 @@ size_t vst_whom_find(const struct vst_known *list, size_t n, const char *typed, 
 	return found;
 }
 
+size_t vst_whom_above(const struct vst_known *list, size_t n, const char *path)
+{
+	size_t best = n, longest = 1;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(list[i].cgroup);
+
+		if (len <= longest || strncmp(list[i].cgroup, path, len) != 0 || path[len] != '/')
+			continue;
+		longest = len;
+		best = i;
+	}
+	return best;
+}
+
 /* --- asking --- */
 
 struct known {
 	struct vst_known *list;
 	size_t n, cap;
+	struct vst_who_labels *labels;
 };
 
-static void add(struct known *k, const char *name, const char *cgroup, const char *id, bool running)
+static void known_add(struct known *k, const struct vst_who *who, const char *id, bool running, double age,
+		      json_t *limits)
 {
 	k->list = vst_grow(k->list, k->n, &k->cap, sizeof(*k->list));
-	k->list[k->n++] = (struct vst_known){ vst_dup(name), vst_dup(cgroup), vst_dup(id), running };
+	k->list[k->n++] = (struct vst_known){
+		.name = vst_dup(who->name),
+		.cgroup = vst_dup(who->cgroup),
+		.id = vst_dup(id),
+		.running = running,
+		.age = age,
+		.limits = json_incref(limits),
+	};
+}
+
+static struct vst_who who_of(const struct vst_known *k)
+{
+	return (struct vst_who){ k->name, k->cgroup };
+}
+
+static void known_free(struct vst_known *k)
+{
+	free(k->name);
+	free(k->cgroup);
+	free(k->id);
+	json_decref(k->limits);
+}
+
+static void clear(struct known *k)
+{
+	for (size_t i = 0; i < k->n; i++)
+		known_free(&k->list[i]);
+	free(k->list);
+	vst_who_labels_free(k->labels);
 }
 
 static int take(void *arg, json_t *line)
 {
 	const char *name = json_string_value(json_object_get(line, "container"));
 	const char *cgroup = json_string_value(json_object_get(line, "cgroup"));
-	const char *id = json_string_value(json_object_get(line, "id"));
-	const char *state = json_string_value(json_object_get(line, "state"));
+	const struct vst_who who = { name, cgroup };
 
-	if (!name || !cgroup || !id || !state)
+	if (!name || !cgroup)
 		return -EPROTO;
-	add(arg, name, cgroup, id, !strcmp(state, "running"));
+	known_add(arg, &who, vst_wire_text(line, "id"), !strcmp(vst_wire_text(line, "state"), "running"),
+		  json_number_value(json_object_get(line, "age")), json_object_get(line, "limits"));
 	return 0;
 }
 
-static void clear(struct known *k)
+/* Who waits or does I/O, in the rows of other replies: not all of them are containers that ps has. */
+static int take_row(void *arg, json_t *line)
 {
-	for (size_t i = 0; i < k->n; i++) {
-		free(k->list[i].name);
-		free(k->list[i].cgroup);
-		free(k->list[i].id);
+	static const char *const fields[][2] = {
+		{ "container", "cgroup" },
+		{ "waiter", "waiter_cgroup" },
+		{ "holder", "holder_cgroup" },
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		const struct vst_who who = { vst_wire_text(line, fields[i][0]), vst_wire_text(line, fields[i][1]) };
+
+		if (*who.name)
+			known_add(arg, &who, "", true, 0, NULL);
 	}
-	free(k->list);
+	return 0;
 }
 
-/* Of those found the same one under several cgroups: it was started anew. */
-static bool all_alike(const struct known *k, const size_t *found, size_t n)
+/* The same container together, the one that runs first. */
+static int by_who(const void *a, const void *b)
 {
-	for (size_t i = 1; i < n; i++)
-		if (strcmp(k->list[found[0]].name, k->list[found[i]].name) != 0)
-			return false;
-	return true;
+	const struct vst_known *x = a, *y = b;
+	const struct vst_who wx = who_of(x), wy = who_of(y);
+	int d = vst_who_compare(&wx, &wy);
+
+	return d ? d : (int)y->running - (int)x->running;
+}
+
+/* A container once, with its label. */
+static void settle(struct known *k)
+{
+	size_t kept = 0;
+
+	qsort(k->list, k->n, sizeof(*k->list), by_who);
+	for (size_t i = 0; i < k->n; i++) {
+		const struct vst_who who = who_of(&k->list[i]);
+		const struct vst_who before = kept ? who_of(&k->list[kept - 1]) : (struct vst_who){ "", "" };
+
+		if (!kept || vst_who_compare(&before, &who)) {
+			k->list[kept++] = k->list[i];
+			continue;
+		}
+		if (!k->list[kept - 1].limits)
+			k->list[kept - 1].limits = json_incref(k->list[i].limits);
+		known_free(&k->list[i]);
+	}
+	k->n = kept;
+	vst_who_labels_free(k->labels);
+	k->labels = vst_who_labels_new();
+	for (size_t i = 0; i < k->n; i++) {
+		const struct vst_who who = who_of(&k->list[i]);
+
+		vst_who_labels_add(k->labels, &who);
+	}
+	for (size_t i = 0; i < k->n; i++) {
+		const struct vst_who who = who_of(&k->list[i]);
+
+		k->list[i].label = vst_who_labels_find(k->labels, &who);
+	}
+}
+
+/* Those found have one name and have all ended: the last of them is meant. n: that is not so. */
+static size_t last_of(const struct known *k, const size_t *found, size_t n)
+{
+	size_t best = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct vst_known *one = &k->list[found[i]];
+
+		if (one->running || strcmp(one->name, k->list[found[0]].name) != 0)
+			return n;
+		best = one->age < k->list[found[best]].age ? i : best;
+	}
+	return best;
 }
 
 static int say_many(const struct known *k, const char *typed, const size_t *found, size_t n)
 {
-	bool alike = all_alike(k, found, n);
 	char *escaped = vst_escape(typed);
 
-	if (alike)
-		vst_error("%zu containers are called '%s' at once: give the cgroup of one instead", n, escaped);
-	else
-		vst_error("'%s' may be any of %zu: give more of the name", escaped, n);
+	vst_error("'%s' may be any of %zu: give more of the name, or the cgroup", escaped, n);
 	free(escaped);
 	for (size_t i = 0; i < n && i < CANDIDATES_SHOWN; i++) {
-		char *text = vst_escape(alike ? k->list[found[i]].cgroup : k->list[found[i]].name);
+		char *label = vst_escape(k->list[found[i]].label), *cgroup = vst_escape(k->list[found[i]].cgroup);
 
-		fprintf(stderr, "  %s\n", text);
-		free(text);
+		fprintf(stderr, "  %s  %s\n", label, cgroup);
+		free(label);
+		free(cgroup);
 	}
 	if (n > CANDIDATES_SHOWN)
 		fprintf(stderr, "  and %zu more\n", n - CANDIDATES_SHOWN);
@@ -119,40 +224,81 @@ static int say_none(const char *typed)
 {
 	char *escaped = vst_escape(typed);
 
-	vst_error(
-		"no container, unit or cgroup is called '%s', or has that in its name: 'vstorctl ps --all' lists them",
-		escaped);
+	vst_error("no container, unit or cgroup is called '%s', or has that in its name or path: 'vstorctl ps --all' "
+		  "lists them",
+		  escaped);
 	free(escaped);
 	return VST_EXIT_FAILED;
 }
 
-static int choose(const struct known *k, const char *typed, struct vst_whom *ret)
+static void take_over(struct known *k, size_t i, struct vst_whom *ret)
 {
-	size_t *found = vst_alloc(k->n * sizeof(*found)), n = vst_whom_find(k->list, k->n, typed, found);
+	ret->name = vst_dup(k->list[i].name);
+	ret->cgroup = vst_dup(k->list[i].cgroup);
+	ret->limits = json_incref(k->list[i].limits);
+}
+
+/* 0, an exit code having said why, or -ENOENT: nobody in the list is meant. */
+static int choose(struct known *k, const char *typed, struct vst_whom *ret)
+{
+	size_t *found = vst_alloc(k->n * sizeof(*found)), n, at;
 	int rc = 0;
 
-	if (!n) {
-		rc = say_none(typed);
-	} else if (n > 1 && (!all_alike(k, found, n) || k->list[found[0]].running)) {
+	settle(k);
+	n = vst_whom_find(k->list, k->n, typed, found);
+	at = n > 1 ? last_of(k, found, n) : 0;
+	if (at < n)
+		take_over(k, found[at], ret);
+	else if (n)
 		rc = say_many(k, typed, found, n);
-	} else {
-		const struct vst_known *one = &k->list[found[0]];
-
-		ret->name = vst_dup(one->name);
-		ret->cgroup = *typed == '/' ? vst_dup(one->cgroup) : NULL;
-	}
+	else if (*typed == '/' && (at = vst_whom_above(k->list, k->n, typed)) < k->n)
+		take_over(k, at, ret);
+	else
+		rc = -ENOENT;
 	free(found);
 	return rc;
+}
+
+/* A path as people copy it: with the mount point before it, or a slash at its end. */
+static char *tidy(const char *typed)
+{
+	size_t root = strlen(CGROUP_ROOT);
+	char *text = vst_dup(!strncmp(typed, CGROUP_ROOT "/", root + 1) ? typed + root : typed);
+
+	for (size_t n = strlen(text); n > 1 && *text == '/' && text[n - 1] == '/'; n--)
+		text[n - 1] = '\0';
+	return text;
+}
+
+/* All who are in other replies than that of ps. An older agent may not have them all. */
+static void ask_others(const struct vst_ctl *ctl, struct known *k)
+{
+	static const char *const paths[] = { "/v1/io", "/v1/locks", "/v1/blame", "/v1/waits" };
+	struct vst_client *c = vst_client_new(ctl->socket);
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		vst_client_get(c, paths[i], take_row, k);
+	vst_client_free(c);
 }
 
 int vst_whom_ask(const struct vst_ctl *ctl, const char *typed, struct vst_whom *ret)
 {
 	struct known known = { 0 };
-	int rc = vst_get(ctl, "/v1/ps", take, &known);
+	int rc = vst_get(ctl, "/v1/ps?max_age=0", take, &known);
+	char *tidied = tidy(typed);
+	struct vst_who own;
 
-	add(&known, "kernel", "", "", true); /* its threads wait, too, and are nobody's container */
+	for (size_t i = 0; vst_who_own(i, &own); i++)
+		known_add(&known, &own, "", true, 0, NULL);
 	if (!rc)
-		rc = choose(&known, typed, ret);
+		rc = choose(&known, tidied, ret);
+	if (rc == -ENOENT) {
+		ask_others(ctl, &known);
+		rc = choose(&known, tidied, ret);
+	}
+	if (rc == -ENOENT)
+		rc = say_none(typed);
+	free(tidied);
 	clear(&known);
 	return rc;
 }
@@ -161,4 +307,5 @@ void vst_whom_clear(struct vst_whom *w)
 {
 	free(w->name);
 	free(w->cgroup);
+	json_decref(w->limits);
 }

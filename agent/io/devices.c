@@ -88,6 +88,7 @@ enum {
 	RD_SECTORS = 2,
 	WR_IOS = 4,
 	WR_SECTORS = 6,
+	IN_FLIGHT = 8,
 	DC_IOS = 11,
 	DC_SECTORS = 13,
 	FL_IOS = 15,
@@ -127,6 +128,7 @@ static int device_line(struct vst_devices *devs, const char *line)
 	now.ios = v[RD_IOS] + v[WR_IOS] + v[DC_IOS] + v[FL_IOS];
 	now.bytes = (v[RD_SECTORS] + v[WR_SECTORS] + v[DC_SECTORS]) * 512;
 	device_count(d, &now);
+	d->in_flight = (__u32)v[IN_FLIGHT];
 	d->present = true;
 	return 0;
 }
@@ -152,10 +154,53 @@ int vst_devices_read(struct vst_devices *devs)
 	return err;
 }
 
+static struct vst_partition *partition_of(struct vst_devices *devs, __u32 dev)
+{
+	char path[128], target[256];
+	struct vst_partition *p;
+	const char *slash;
+	ssize_t len;
+
+	for (p = devs->partitions; p < devs->partitions + devs->n_partitions; p++)
+		if (p->dev == dev)
+			return p;
+	p = realloc(devs->partitions, (devs->n_partitions + 1) * sizeof(*p));
+	if (!p)
+		return NULL;
+	devs->partitions = p;
+	p += devs->n_partitions++;
+	p->dev = dev;
+	snprintf(path, sizeof(path), "%s/sys/dev/block/%u:%u", devs->root, dev >> 20, dev & 0xfffff);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len < 0 ? 0 : len] = 0;
+	slash = strrchr(target, '/');
+	if (len >= 0)
+		snprintf(p->name, sizeof(p->name), "%.31s", slash ? slash + 1 : target);
+	else
+		snprintf(p->name, sizeof(p->name), "%u:%u", dev >> 20, dev & 0xfffff);
+	return p;
+}
+
+void vst_devices_name(struct vst_devices *devs, __u32 dev, char *buf, size_t size)
+{
+	const struct vst_device *d = vst_devices_find(devs, dev);
+	const struct vst_partition *p;
+
+	if (!dev) {
+		snprintf(buf, size, "several");
+	} else if (d) {
+		snprintf(buf, size, "%s", d->name);
+	} else {
+		p = partition_of(devs, dev);
+		snprintf(buf, size, "%s", p ? p->name : "");
+	}
+}
+
 void vst_devices_settings(struct vst_devices *devs)
 {
 	struct vst_device *d;
 
+	devs->n_partitions = 0; /* one may have been made anew, with another name */
 	for (d = devs->list; d < devs->list + devs->n; d++) {
 		if (!d->present)
 			continue;
@@ -235,6 +280,9 @@ bool vst_devices_have_stacked(const struct vst_devices *devs)
 void vst_devices_free(struct vst_devices *devs)
 {
 	free(devs->list);
+	free(devs->partitions);
+	devs->partitions = NULL;
+	devs->n_partitions = 0;
 	devs->list = NULL;
 	devs->n = 0;
 }

@@ -23,6 +23,7 @@ struct vst_device {
 	bool reused;	  /* its number was another device's before: what that one did last, no reading has */
 	bool detached;	  /* the probes of its layer are not attached */
 	char name[32];
+	__u32 in_flight;	  /* as the kernel counts them, last read */
 	struct vst_count base;	  /* the kernel's counters when the probes began */
 	struct vst_count slack;	  /* how far they moved while the probes were attached */
 	struct vst_count held;	  /* what was counted when the probes were detached */
@@ -31,9 +32,17 @@ struct vst_device {
 	struct vst_count before;  /* ... and read before that */
 };
 
+/* A partition that was asked for by number. */
+struct vst_partition {
+	__u32 dev;
+	char name[32];
+};
+
 struct vst_devices {
 	struct vst_device *list;
 	size_t n;
+	struct vst_partition *partitions; /* their names; forgotten by vst_devices_settings() */
+	size_t n_partitions;
 	bool stacked_counted; /* the probes of that layer are attached: a new device is counted from its first I/O */
 	char root[64];	      /* put before /proc and /sys; "" on a host */
 };
@@ -63,6 +72,9 @@ void vst_devices_hold(struct vst_devices *devs, enum vst_layer layer);
 void vst_device_kernel(const struct vst_device *d, struct vst_count *ret_low, struct vst_count *ret_high);
 
 struct vst_device *vst_devices_find(struct vst_devices *devs, __u32 dev);
+
+/* The name of a disk or a partition; "several" for 0, "MAJOR:MINOR" if it is not known. */
+void vst_devices_name(struct vst_devices *devs, __u32 dev, char *buf, size_t size);
 
 /* A stacked device that can be in use (it has a size). */
 bool vst_devices_have_stacked(const struct vst_devices *devs);

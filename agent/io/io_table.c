@@ -29,10 +29,11 @@ int vst_io_table_new(struct vst_io_table **ret)
 	return 0;
 }
 
-static void row_free(struct vst_io_row *row)
+static void row_free(struct vst_io_table *t, struct vst_io_row *row)
 {
-	for (int i = 0; i < VST_TIME__N; i++)
-		free(row->hist[i].bucket);
+	vst_value_unref(row->value);
+	t->at[row->place] = NULL;
+	vst_places_give_back(&t->places, row->place);
 	row->container->rows--;
 	free(row);
 }
@@ -45,16 +46,55 @@ void vst_io_table_free(struct vst_io_table *t)
 		return;
 	for (row = t->rows; row; row = next) {
 		next = row->next;
-		row_free(row);
+		row_free(t, row);
 	}
 	free(t->seen);
 	free(t->scratch);
 	free(t->cells);
 	free(t->dirty);
+	free(t->at);
+	vst_places_free(&t->places);
 	free(t);
 }
 
 /* --- rows --- */
+
+/* Room for the row at a place. */
+static int at_grow(struct vst_io_table *t, __u32 place)
+{
+	struct vst_io_row **at;
+	__u32 n;
+
+	if (place < t->n_at)
+		return 0;
+	n = t->n_at ? 2 * t->n_at : 64;
+	at = realloc(t->at, n * sizeof(struct vst_io_row *));
+	if (!at)
+		return -ENOMEM;
+	memset(at + t->n_at, 0, (n - t->n_at) * sizeof(struct vst_io_row *));
+	t->at = at;
+	t->n_at = n;
+	return 0;
+}
+
+/* A value without counts. */
+static struct vst_snap_io *value_first(struct vst_io_table *t, const struct vst_key *key,
+				       const struct vst_container *container)
+{
+	struct vst_snap_io *v = vst_value_new(VST_SNAP_IOS);
+
+	if (!v)
+		return NULL;
+	v->id = ++t->last_id;
+	v->container = container->place;
+	v->dev = key->dev;
+	v->layer = key->layer;
+	v->op = key->op;
+	v->kind = key->kind;
+	v->size = key->size;
+	v->witness = key->witness;
+	return v;
+}
 
 static struct vst_io_row *row_new(struct vst_io_table *t, __u32 number, const struct vst_key *key,
 				  struct vst_container *container)
@@ -63,7 +103,14 @@ static struct vst_io_row *row_new(struct vst_io_table *t, __u32 number, const st
 
 	if (!row)
 		return NULL;
-	row->id = ++t->last_id;
+	row->place = vst_places_take(&t->places);
+	row->value = value_first(t, key, container);
+	if (row->place == VST_NO_PLACE || !row->value || at_grow(t, row->place)) {
+		vst_places_give_back(&t->places, row->place);
+		vst_value_unref(row->value);
+		free(row);
+		return NULL;
+	}
 	row->number = number;
 	row->key = *key;
 	row->container = container;
@@ -72,7 +119,13 @@ static struct vst_io_row *row_new(struct vst_io_table *t, __u32 number, const st
 	t->rows = row;
 	t->n_rows++;
 	t->by_number[number] = row;
+	t->at[row->place] = row;
 	return row;
+}
+
+struct vst_io_row *vst_io_table_at(const struct vst_io_table *t, __u32 place)
+{
+	return place < t->n_at ? t->at[place] : NULL;
 }
 
 static struct vst_seen *seen_of(struct vst_io_table *t, __u32 dev)
@@ -120,28 +173,29 @@ static void counters_add(__u64 *sum, const struct vst_counters *c)
 }
 
 /* Sums over the row's slots, one for each CPU that worked for it; what is new goes to its owner and its device. */
-static void row_counters(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m)
+static void row_counters(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m,
+			 struct vst_counts *now)
 {
-	__u64 counter[VST_COUNTER__N] = { 0 }, sum[VST_TIME__N] = { 0 };
+	const struct vst_counts *was = &row->value->counts;
 	struct vst_seen *seen = seen_of(t, row->key.dev);
 	struct vst_count more;
 	__u32 slot;
 	int i;
 
 	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
-		counters_add(counter, &m->counters[slot]);
+		counters_add(now->counter, &m->counters[slot]);
 		for (i = 0; i < VST_TIME__N; i++) {
-			sum[i] += m->counters[slot].time[i].sum_ns;
-			if (m->counters[slot].time[i].max_ns > row->max_ns[i])
-				row->max_ns[i] = m->counters[slot].time[i].max_ns;
+			now->time[i].sum_ns += m->counters[slot].time[i].sum_ns;
+			if (m->counters[slot].time[i].max_ns > now->time[i].max_ns)
+				now->time[i].max_ns = m->counters[slot].time[i].max_ns;
 		}
 	}
 	/* what went to the driver directly has its latency in the device time alone */
-	sum[VST_TIME_LATENCY] = sum[VST_TIME_QUEUE] + sum[VST_TIME_DEVICE];
-	if (row->max_ns[VST_TIME_LATENCY] < row->max_ns[VST_TIME_DEVICE])
-		row->max_ns[VST_TIME_LATENCY] = row->max_ns[VST_TIME_DEVICE];
-	more.ios = counter[VST_COUNTER_ios] - row->counter[VST_COUNTER_ios];
-	more.bytes = counter[VST_COUNTER_bytes] - row->counter[VST_COUNTER_bytes];
+	now->time[VST_TIME_LATENCY].sum_ns = now->time[VST_TIME_QUEUE].sum_ns + now->time[VST_TIME_DEVICE].sum_ns;
+	if (now->time[VST_TIME_LATENCY].max_ns < now->time[VST_TIME_DEVICE].max_ns)
+		now->time[VST_TIME_LATENCY].max_ns = now->time[VST_TIME_DEVICE].max_ns;
+	more.ios = now->counter[VST_COUNTER_ios] - was->counter[VST_COUNTER_ios];
+	more.bytes = now->counter[VST_COUNTER_bytes] - was->counter[VST_COUNTER_bytes];
 	row->container->ios += more.ios;
 	row->container->bytes += more.bytes;
 	if (seen) {
@@ -152,8 +206,6 @@ static void row_counters(struct vst_io_table *t, struct vst_io_row *row, const s
 			seen->attributed.bytes += more.bytes;
 		}
 	}
-	memcpy(row->counter, counter, sizeof(counter));
-	memcpy(row->sum_ns, sum, sizeof(sum));
 }
 
 /* --- histograms --- */
@@ -255,13 +307,14 @@ static int read_hists(struct vst_io_table *t, const struct vst_maps *m)
 	return err;
 }
 
-/* The row's histograms on all CPUs, added up. */
-static int row_hists(struct vst_io_table *t, struct vst_io_row *row)
+/* The row's histograms on all CPUs, added up: into buckets[VST_TIME__N][VST_HIST_BUCKETS], and their numbers. */
+static void row_hists(struct vst_io_table *t, const struct vst_io_row *row,
+		      struct vst_bucket (*buckets)[VST_HIST_BUCKETS], unsigned int *n)
 {
 	__u64 touched[VST_HIST_BUCKETS / 64] = { 0 };
 	__u32 slot, bucket, direct = 0;
 	const struct vst_cell *c, *end;
-	int time, err = 0;
+	int time;
 
 	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
 		c = t->cells + t->slot_cells[slot].first;
@@ -275,13 +328,39 @@ static int row_hists(struct vst_io_table *t, struct vst_io_row *row)
 	/* what went to the driver directly did not wait: the shortest queue time */
 	bit_set(touched, 0);
 	t->sum[VST_TIME_QUEUE][0] += direct;
-	for (time = 0; time < VST_TIME__N && !err; time++)
-		err = vst_sparse_update(&row->hist[time], t->sum[time], touched);
+	for (time = 0; time < VST_TIME__N; time++)
+		n[time] = vst_sparse_merge(&row->value->counts.time[time].hist, t->sum[time], touched, buckets[time]);
 	for (bucket = bit_next(touched, 0, VST_HIST_BUCKETS); bucket < VST_HIST_BUCKETS;
 	     bucket = bit_next(touched, bucket + 1, VST_HIST_BUCKETS))
 		for (time = 0; time < VST_TIME__N; time++)
 			t->sum[time][bucket] = 0;
-	return err;
+}
+
+/* A new value in the place of the row's. */
+static int row_read(struct vst_io_table *t, struct vst_io_row *row, const struct vst_maps *m)
+{
+	struct vst_bucket all[VST_TIME__N][VST_HIST_BUCKETS], *room;
+	unsigned int n[VST_TIME__N], sum = 0;
+	struct vst_snap_io *v;
+	void *extra;
+	int time;
+
+	row_hists(t, row, all, n);
+	for (time = 0; time < VST_TIME__N; time++)
+		sum += n[time];
+	v = vst_value_copy(VST_SNAP_IOS, row->value, sum * sizeof(*room), &extra);
+	if (!v)
+		return -ENOMEM;
+	memset(v->counts.counter, 0, sizeof(v->counts.counter));
+	for (time = 0, room = extra; time < VST_TIME__N; room += n[time++]) {
+		memcpy(room, all[time], n[time] * sizeof(*room));
+		v->counts.time[time].hist = (struct vst_sparse){ room, n[time] };
+		v->counts.time[time].sum_ns = 0; /* the longest time stays */
+	}
+	row_counters(t, row, m, &v->counts);
+	vst_value_unref(row->value);
+	row->value = v;
+	return 0;
 }
 
 /* --- collecting --- */
@@ -365,24 +444,17 @@ static int read_lost(struct vst_io_table *t, const struct vst_maps *m)
 int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners, double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
-	struct vst_probe_info info;
 	unsigned int i;
 	int err;
 
 	t->seq++;
 	err = find_dirty(t, m, owners, now);
-	for (i = 0; i < t->n_dirty && !err; i++)
-		row_counters(t, t->dirty[i], m);
 	err = err ?: read_hists(t, m);
 	for (i = 0; i < t->n_dirty && !err; i++)
-		err = row_hists(t, t->dirty[i]);
+		err = row_read(t, t->dirty[i], m);
 	if (!err)
 		err = read_lost(t, m);
 	t->lost[VST_LOSS_NO_EVENT] = m->state->events_lost;
-	for (i = 0; i < vst_probes_count(probes); i++) {
-		vst_probes_info(probes, i, &info);
-		t->lost[VST_LOSS_MISSED] += info.missed;
-	}
 	return err;
 }
 
@@ -434,11 +506,10 @@ void vst_io_table_reclaim(struct vst_io_table *t, const struct vst_probes *probe
 			row->retired_at = now;
 		} else if (row->number && row->retired_at && now - row->retired_at > QUARANTINE) {
 			row_take_back(t, row, m);
-		} else if (!row->number && !row->at_disk &&
-			   (row->container->crowded_out ||
-			    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
+		} else if (!row->number && (row->container->crowded_out ||
+					    now - fmax(row->changed_at, row->retired_at) > VST_KEEP_DEAD)) {
 			*at = row->next;
-			row_free(row);
+			row_free(t, row);
 			continue;
 		}
 		at = &row->next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The collector and what it collected. vst_io_table_collect() reads what changed in the maps since the last time; between
- * two calls the table is the snapshot that sinks render.
+ * Which rows of I/O there are, and where their counters are in the maps. vst_io_table_collect() reads what changed since the
+ * last time, and makes new values of it for the next snapshot: what a row has counted is kept there only.
  */
 #ifndef VST_IO_TABLE_H
 #define VST_IO_TABLE_H
@@ -10,39 +10,22 @@
 #include <stddef.h>
 #include <linux/types.h>
 
+#include "agent/base/places.h"
 #include "agent/io/devices.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
-#include "lib/counts.h"
+#include "agent/snapshot.h"
 #include "vstor/abi.h"
 
-/* What a row had counted at the end of a window: see waits_disk.h. */
-struct vst_work_seen {
-	__u64 ios, bytes, queue_ns, device_ns;
-};
-
-/* Bytes that a row wrote lately: see waits_dirty.h. */
-struct vst_written {
-	__u64 seen;
-	double bytes, at;
-};
-
 struct vst_io_row {
-	__u32 id;     /* for clients: unique, never given again */
+	__u32 place;  /* its index in a snapshot */
 	__u32 number; /* in the maps; 0: taken back */
 	struct vst_key key;
 	struct vst_container *container;
-	__u64 counter[VST_COUNTER__N];
-	__u64 max_ns[VST_TIME__N];
-	__u64 sum_ns[VST_TIME__N];
-	struct vst_sparse hist[VST_TIME__N];
-	__u64 changed_seq; /* snapshot in which it changed last */
+	struct vst_snap_io *value; /* what it has counted; not to be changed once it is in a snapshot */
+	__u64 changed_seq;	   /* the collection in which it changed last */
 	double changed_at;
 	double retired_at; /* its key was taken out of the map; 0: no */
-	struct vst_work_seen work_seen;
-	double worked_at;
-	struct vst_written written;
-	bool at_disk; /* one of those that are looked at in windows */
 	struct vst_io_row *next;
 };
 
@@ -72,10 +55,13 @@ struct vst_io_table {
 	__u16 slot_row[VST_SLOTS_MAX]; /* the row in whose chain it is; 0: none */
 	struct vst_io_row **dirty;     /* [VST_ROWS], those that the last collection found changed */
 	unsigned int n_dirty;
+	struct vst_io_row **at; /* by .place */
+	__u32 n_at;
+	struct vst_places places;
 	struct vst_seen *seen;
 	size_t n_seen;
-	__u64 seq;
-	__u64 lost[VST_LOSS__N]; /* of the whole host */
+	__u64 seq;		 /* of collections */
+	__u64 lost[VST_LOSS__N]; /* of the whole host, but for missed runs of probes */
 	__u32 events_lost;
 	__u32 last_id;
 	/* while histograms are read */
@@ -91,7 +77,10 @@ struct vst_io_table {
 int vst_io_table_new(struct vst_io_table **ret);
 void vst_io_table_free(struct vst_io_table *t);
 
-/* now: monotonic seconds. A new ->seq each time. 0 or -errno. */
+/*
+ * now: monotonic seconds. Afterwards the rows in ->dirty have new values, which nobody else has yet. 0 or -errno; then those
+ * of some rows may be as before, until they change again.
+ */
 int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
 			 double now);
 
@@ -101,6 +90,9 @@ int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes
  */
 void vst_io_table_reclaim(struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
 			  double now);
+
+/* The row at a place of the snapshot; NULL: there is none. */
+struct vst_io_row *vst_io_table_at(const struct vst_io_table *t, __u32 place);
 
 const struct vst_seen *vst_io_table_seen(const struct vst_io_table *t, __u32 dev);
 

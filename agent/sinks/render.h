@@ -1,16 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The snapshot as JSON lines; docs/control-socket.md is the contract. Nothing here reads a map. */
+/* A snapshot as JSON lines; docs/control-socket.md is the contract. */
 #ifndef VST_RENDER_H
 #define VST_RENDER_H
 
-#include "agent/agent.h"
 #include "agent/sinks/out.h"
+#include "agent/snapshot.h"
 
-void vst_render_status(struct vst_out *o, const struct vst_agent *a);
-/* Rows that changed after snapshot `since`. */
-void vst_render_io(struct vst_out *o, const struct vst_agent *a, __u64 since);
-void vst_render_check(struct vst_out *o, const struct vst_agent *a);
-void vst_render_ps(struct vst_out *o, const struct vst_agent *a);
+/* since: rows that changed after that snapshot, where there are rows; 0: all. */
+typedef void vst_render(struct vst_out *o, const struct vst_snapshot *s, __u64 since);
+
+vst_render vst_render_status, vst_render_io, vst_render_check, vst_render_ps;
+vst_render vst_render_locks, vst_render_blame, vst_render_waits;
+
 void vst_render_error(struct vst_out *o, const char *what);
+
+/* --- shared by render*.c --- */
+
+/* {"schema":1,"type":TYPE, and the brace and the end of the line after it */
+void vst_render_begin(struct vst_out *o, const char *type);
+void vst_render_end(struct vst_out *o);
+
+/* "instance", "seq", "time" and "uptime" */
+void vst_render_moment(struct vst_out *o, const struct vst_snapshot *s);
+
+/* "KEY":"what the container is called" and "CGROUP_KEY":"its path". Never fails: an index without a value is nobody. */
+void vst_render_container(struct vst_out *o, const struct vst_snapshot *s, __u32 index, const char *key,
+			  const char *cgroup_key);
+
+/* "buckets":[[index,count],...] */
+void vst_render_buckets(struct vst_out *o, const struct vst_sparse *h);
+
+/* Microseconds from a moment until the snapshot was begun. since_ns: CLOCK_MONOTONIC */
+double vst_render_age_us(const struct vst_snapshot *s, __u64 since_ns);
 
 #endif /* VST_RENDER_H */

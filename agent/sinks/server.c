@@ -1,93 +1,198 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <limits.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
-#include "agent/sinks/locks_render.h"
 #include "agent/base/log.h"
+#include "agent/sinks/listener.h"
 #include "agent/sinks/render.h"
 #include "agent/sinks/server.h"
 
 #define CLIENTS_MAX 64
+#define CLIENTS_NEW 16		  /* places for new clients while older ones are thrown out */
 #define CLIENT_MEMORY (32 * 1024) /* a request's head has to fit */
-#define CLIENT_SECONDS 3	  /* of silence; vstorctl waits for 5 */
+#define CLIENT_SILENCE 3	  /* seconds; vstorctl waits for 5 */
+#define HEAD_SECONDS 5.0	  /* from connecting to the end of the request's head, however it comes */
+#define REPLY_SECONDS 30.0	  /* from connecting to the end of the reply */
+#define CACHED 8		  /* replies that are kept while somebody may ask the same */
+#define STOP_MS 500		  /* for the replies to those who wait at the end */
 
-struct vst_server {
-	struct vst_agent *agent;
-	struct MHD_Daemon *daemon;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	int lock_fd;
-	bool bound;
-	struct stat ours; /* the socket, as it was bound */
-	bool made_directory;
+enum client_state {
+	CLIENT_ASKS,  /* the request's head is not complete */
+	CLIENT_WAITS, /* suspended until there is a new snapshot */
+	CLIENT_READS, /* the reply is on its way */
 };
 
-/* --- requests --- */
+struct client {
+	struct MHD_Connection *conn;
+	enum client_state state;
+	int fd;
+	double since; /* when it connected */
+	bool dropped; /* its connection was shut down */
+	enum vst_ask ask;
+	__u64 ticket; /* that it waits for; 0: none */
+	struct client *prev, *next;
+};
 
-/* Path, whether the table is read afresh first, how it is answered. */
+struct reply {
+	const struct route *route;
+	__u64 seq, since;
+	struct MHD_Response *response;
+};
+
+struct vst_server {
+	struct vst_feed *feed;
+	struct vst_listener listener;
+	struct MHD_Daemon *daemon;
+	struct client *oldest, *newest;
+	unsigned int n_clients;
+	struct reply cache[CACHED]; /* of the newest snapshot that was asked for */
+	unsigned int n_cached;
+	pthread_t thread;
+	bool has_thread;
+	int epoll_fd;
+	int wake_fd; /* an eventfd: there is a new snapshot, or the end has come */
+	_Atomic bool stopping;
+};
+
+/* Path; what is asked of the loop if the newest snapshot is too old; how it is answered. */
 /* clang-format off */
 static const struct route {
 	const char *path;
-	bool fresh;
-	bool sweep; /* what the probes were not told of is found first */
-	bool names; /* of locks */
-	void (*render)(struct vst_out *o, const struct vst_agent *a);
-	void (*render_since)(struct vst_out *o, const struct vst_agent *a, __u64 since);
+	enum vst_ask ask;
+	bool since; /* is understood */
+	bool names; /* of locks: ?names=1 waits for them */
+	vst_render *render;
 } routes[] = {
-	{ "/v1/status", false, false, false, vst_render_status, NULL },
-	{ "/v1/io", true, false, false, NULL, vst_render_io },
-	{ "/v1/check", true, true, false, vst_render_check, NULL },
-	{ "/v1/ps", true, false, false, vst_render_ps, NULL },
-	{ "/v1/locks", true, false, true, vst_render_locks, NULL },
-	{ "/v1/blame", true, false, true, vst_render_blame, NULL },
+	{ "/v1/status", VST_ASK_FRESH, false, false, vst_render_status },
+	{ "/v1/io", VST_ASK_FRESH, true, false, vst_render_io },
+	{ "/v1/check", VST_ASK_SWEPT, false, false, vst_render_check },
+	{ "/v1/ps", VST_ASK_FRESH, false, false, vst_render_ps },
+	{ "/v1/locks", VST_ASK_FRESH, false, true, vst_render_locks },
+	{ "/v1/blame", VST_ASK_FRESH, false, true, vst_render_blame },
+	{ "/v1/waits", VST_ASK_FRESH, false, true, vst_render_waits },
 };
 /* clang-format on */
 
-static enum MHD_Result reply(struct MHD_Connection *conn, unsigned int status, struct vst_out *o)
+static double monotonic(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* --- replies --- */
+
+static struct MHD_Response *response_of(struct vst_out *o)
 {
 	struct MHD_Response *response;
-	enum MHD_Result ret;
 	size_t len;
 	char *text = vst_out_take(o, &len);
 
-	if (!text && status == MHD_HTTP_OK && len == 0)
-		response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
-	else
+	if (text)
 		response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+	else
+		response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
 	if (!response) {
 		free(text);
-		return MHD_NO;
+		return NULL;
 	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
 	/* a place is taken for one question, not for as long as a client may come back */
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	return response;
+}
+
+static enum MHD_Result refuse(struct client *c, unsigned int status, const char *why)
+{
+	struct MHD_Response *response;
+	struct vst_out o = { 0 };
+	enum MHD_Result ret;
+
+	c->state = CLIENT_READS;
+	vst_render_error(&o, why);
+	response = response_of(&o);
+	if (!response)
+		return MHD_NO;
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET");
-	ret = MHD_queue_response(conn, status, response);
+	ret = MHD_queue_response(c->conn, status, response);
 	MHD_destroy_response(response);
 	return ret;
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *conn, unsigned int status, const char *why)
+static void cache_drop(struct vst_server *s)
 {
-	struct vst_out o = { 0 };
+	while (s->n_cached)
+		MHD_destroy_response(s->cache[--s->n_cached].response);
+}
 
-	vst_render_error(&o, why);
-	return reply(conn, status, &o);
+/*
+ * The reply, which others that ask the same of the same snapshot get too: many clients that poll cost the time of one. NULL: out
+ * of memory.
+ */
+static struct MHD_Response *reply_of(struct vst_server *s, const struct route *route,
+				     const struct vst_snapshot *snapshot, __u64 since)
+{
+	struct MHD_Response *response;
+	struct vst_out o = { 0 };
+	struct reply *r;
+
+	if (s->n_cached && s->cache[0].seq != snapshot->seq)
+		cache_drop(s);
+	for (r = s->cache; r < s->cache + s->n_cached; r++)
+		if (r->route == route && r->since == since)
+			return r->response;
+	route->render(&o, snapshot, since);
+	if (o.failed) {
+		vst_out_drop(&o);
+		return NULL;
+	}
+	response = response_of(&o);
+	if (!response)
+		return NULL;
+	if (s->n_cached == CACHED)
+		cache_drop(s);
+	s->cache[s->n_cached++] = (struct reply){ route, snapshot->seq, since, response };
+	return response;
+}
+
+static enum MHD_Result reply(struct vst_server *s, struct client *c, const struct route *route,
+			     const struct vst_snapshot *snapshot, __u64 since)
+{
+	struct MHD_Response *response = reply_of(s, route, snapshot, since);
+
+	if (!response)
+		return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory: the agent could not make the reply");
+	c->state = CLIENT_READS;
+	return MHD_queue_response(c->conn, MHD_HTTP_OK, response);
+}
+
+/* --- requests --- */
+
+static const char *argument(struct client *c, const char *key)
+{
+	return MHD_lookup_connection_value(c->conn, MHD_GET_ARGUMENT_KIND, key);
 }
 
 /* The value of ?since=, 0 if there is none. */
-static int since_of(struct MHD_Connection *conn, __u64 *ret)
+static int since_of(struct client *c, __u64 *ret)
 {
-	const char *text = MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND, "since");
+	const char *text = argument(c, "since");
 	char *rest;
 
 	*ret = 0;
@@ -100,49 +205,87 @@ static int since_of(struct MHD_Connection *conn, __u64 *ret)
 	return errno || *rest ? -EINVAL : 0;
 }
 
-static enum MHD_Result answer(struct vst_server *s, struct MHD_Connection *conn, const struct route *route)
+/* The value of ?max_age=, in seconds; as old as it may be if there is none. */
+static int max_age_of(struct client *c, double *ret)
 {
-	struct vst_out o = { 0 };
-	char why[256];
-	__u64 since = 0;
-	int err;
+	const char *text = argument(c, "max_age");
+	char *rest;
 
-	if (route->render_since && since_of(conn, &since))
-		return refuse(conn, MHD_HTTP_BAD_REQUEST,
-			      "'since' is not a number: give the \"seq\" of an earlier snapshot, or leave it out");
-	if (route->sweep)
-		vst_probes_sweep(s->agent->probes);
-	err = route->fresh ? vst_agent_collect(s->agent) : 0;
-	if (err) {
-		snprintf(why, sizeof(why), "cannot read the counters: %s; the agent's log may tell more",
-			 strerror(-err));
-		return refuse(conn, MHD_HTTP_INTERNAL_SERVER_ERROR, why);
-	}
-	if (route->names)
-		vst_lock_naming_now(vst_locks_naming(s->agent->locks), &vst_probes_maps(s->agent->probes)->lock);
-	if (route->render_since)
-		route->render_since(&o, s->agent, since);
+	*ret = INFINITY;
+	if (!text)
+		return 0;
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	*ret = strtod(text, &rest);
+	return *rest || !(*ret >= 0) ? -EINVAL : 0;
+}
+
+static bool wants_names(struct client *c, const struct route *route)
+{
+	const char *text = route->names ? argument(c, "names") : NULL;
+
+	return text && !strcmp(text, "1");
+}
+
+/* Answers from the newest snapshot if it is good enough, or else makes the client wait for the next one. */
+static enum MHD_Result answer(struct vst_server *s, struct client *c, const struct route *route, __u64 since,
+			      double max_age)
+{
+	const struct vst_snapshot *snapshot;
+	struct vst_tickets answered;
+	enum MHD_Result ret = MHD_YES;
+	bool good;
+
+	snapshot = vst_feed_get(s->feed, &answered);
+	if (c->ticket)
+		good = answered.n[c->ask] >= c->ticket;
 	else
-		route->render(&o, s->agent);
-	if (o.failed) {
-		vst_out_drop(&o);
-		return refuse(conn, MHD_HTTP_INTERNAL_SERVER_ERROR,
-			      "out of memory: the agent could not make the reply");
+		good = snapshot && !wants_names(c, route) && monotonic() - snapshot->time <= max_age;
+	if (good && snapshot) {
+		ret = reply(s, c, route, snapshot, since);
+	} else if (s->stopping) {
+		ret = refuse(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is just being stopped");
+	} else {
+		if (!c->ticket) {
+			c->ask = wants_names(c, route) ? VST_ASK_NAMED : route->ask;
+			c->ticket = vst_feed_ask(s->feed, c->ask);
+		}
+		c->state = CLIENT_WAITS;
+		MHD_suspend_connection(c->conn);
 	}
-	return reply(conn, MHD_HTTP_OK, &o);
+	vst_snapshot_unref(snapshot);
+	return ret;
+}
+
+static enum MHD_Result on_route(struct vst_server *s, struct client *c, const struct route *route)
+{
+	double max_age;
+	__u64 since = 0;
+
+	if (route->since && since_of(c, &since))
+		return refuse(c, MHD_HTTP_BAD_REQUEST,
+			      "'since' is not a number: give the \"seq\" of an earlier snapshot, or leave it out");
+	if (max_age_of(c, &max_age))
+		return refuse(c, MHD_HTTP_BAD_REQUEST,
+			      "'max_age' is not a number of seconds: give the age of the oldest snapshot that is good "
+			      "enough, 0 for a new one, or leave it out");
+	return answer(s, c, route, since, max_age);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const char *url, const char *method,
 				  const char *version, const char *body, size_t *body_len, void **context)
 {
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct client *c = info ? info->socket_context : NULL;
 	struct vst_server *s = arg;
-	static int seen;
 	size_t i;
 
+	if (!c) /* there was no memory for it */
+		return MHD_NO;
 	if (strcmp(method, MHD_HTTP_METHOD_GET))
-		return refuse(conn, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is served here");
+		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is served here");
 	if (!*context) { /* the head is there, a body may follow: refuse that one when it comes */
-		*context = &seen;
+		*context = c;
 		return MHD_YES;
 	}
 	if (*body_len) {
@@ -151,8 +294,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
 	}
 	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
 		if (!strcmp(url, routes[i].path))
-			return answer(s, conn, &routes[i]);
-	return refuse(conn, MHD_HTTP_NOT_FOUND,
+			return on_route(s, c, &routes[i]);
+	return refuse(c, MHD_HTTP_NOT_FOUND,
 		      "there is nothing at this path; docs/control-socket.md lists what there is");
 }
 
@@ -164,217 +307,235 @@ static void on_log(void *arg, const char *fmt, va_list args)
 	vst_debug("control socket: %s", text);
 }
 
-/* --- the socket --- */
+/* --- clients --- */
+
+static void drop(struct client *c)
+{
+	c->dropped = true;
+	shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees it and closes the connection */
+}
 
 /*
- * One agent a socket. The lock is an abstract socket of the same name: the kernel takes it back with its process, so
- * a killed agent leaves nothing that has to be cleaned, and a socket file without a lock is such an agent's.
+ * One more than there is room for: throws out the oldest that has not sent its question, or not taken its answer, for longest.
+ * Both take a client that means well some milliseconds. Who waits for a snapshot stays.
  */
-static int lock(struct vst_server *s)
+static void make_room(struct vst_server *s)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	char real[PATH_MAX], dir[PATH_MAX], *slash;
-	unsigned long long hash = 14695981039346656037ULL;
-	const char *c;
-	int n;
+	struct client *c;
 
-	snprintf(dir, sizeof(dir), "%s", s->path);
-	slash = strrchr(dir, '/');
-	if (slash)
-		*slash = 0;
-	if (!realpath(!slash ? "." : slash == dir ? "/" : dir, real))
-		return -errno;
-	for (c = real; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * 1099511628211ULL;
-	for (c = slash ? slash + 1 : s->path; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * 1099511628211ULL;
-	n = snprintf(addr.sun_path + 1, sizeof(addr.sun_path) - 1, "vstord-%016llx", hash);
-	s->lock_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->lock_fd < 0)
-		return -errno;
-	if (bind(s->lock_fd, (struct sockaddr *)&addr, offsetof(struct sockaddr_un, sun_path) + 1 + n))
-		return -errno;
-	return 0;
-}
-
-/* The directory part of the socket's path; false: there is none that could be made or removed. */
-static bool directory_of(const char *path, char *buf, size_t size)
-{
-	char *slash;
-
-	snprintf(buf, size, "%s", path);
-	slash = strrchr(buf, '/');
-	if (!slash || slash == buf)
-		return false;
-	*slash = 0;
-	return true;
-}
-
-static int make_directory(struct vst_server *s)
-{
-	char dir[PATH_MAX];
-
-	if (!directory_of(s->path, dir, sizeof(dir)))
-		return 0;
-	s->made_directory = !mkdir(dir, 0755);
-	return s->made_directory || errno == EEXIST ? 0 : -errno;
-}
-
-/* Somebody listens there, whoever it is. */
-static bool is_served(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool served;
-
-	if (fd < 0)
-		return false;
-	served = !connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) || errno == EAGAIN || errno == EACCES;
-	close(fd);
-	return served;
-}
-
-static int listen_at(struct vst_server *s, int *ret_fd)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct stat st;
-	mode_t mask;
-	int fd, err = 0;
-
-	strcpy(addr.sun_path, s->path);
-	if (!lstat(s->path, &st)) {
-		if (!S_ISSOCK(st.st_mode)) /* somebody's file: not ours to remove */
-			return -EEXIST;
-		if (is_served(&addr))
-			return -EADDRINUSE;
-		unlink(s->path);
+	for (c = s->oldest; c; c = c->next) {
+		if (c->dropped || c->state == CLIENT_WAITS)
+			continue;
+		drop(c);
+		return;
 	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	mask = umask(0177); /* who may write to it may ask: root alone, unless its owner changes that */
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		err = -errno;
-	umask(mask);
-	if (!err) {
-		s->bound = !lstat(s->path, &s->ours);
-		err = listen(fd, 64) ? -errno : 0;
-	}
-	if (err) {
-		close(fd);
-		return err;
-	}
-	*ret_fd = fd;
-	return 0;
 }
 
-static int open_socket(struct vst_server *s, const char *path, int *ret_fd)
+static void client_add(struct vst_server *s, struct MHD_Connection *conn, void **ret)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (!c || !info) {
+		free(c);
+		return;
+	}
+	if (s->n_clients >= CLIENTS_MAX)
+		make_room(s);
+	c->conn = conn;
+	c->fd = info->connect_fd;
+	c->since = monotonic();
+	c->prev = s->newest;
+	*(c->prev ? &c->prev->next : &s->oldest) = c;
+	s->newest = c;
+	s->n_clients++;
+	*ret = c;
+}
+
+static void client_remove(struct vst_server *s, struct client *c)
+{
+	*(c->prev ? &c->prev->next : &s->oldest) = c->next;
+	*(c->next ? &c->next->prev : &s->newest) = c->prev;
+	s->n_clients--;
+	free(c);
+	if (!s->n_clients)
+		cache_drop(s); /* megabytes, maybe */
+}
+
+static void on_connection(void *arg, struct MHD_Connection *conn, void **context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		client_add(arg, conn, context);
+	else if (*context)
+		client_remove(arg, *context);
+}
+
+/* Drops those whose time is up; the seconds until the next one's is, -1: there is none. */
+static double expire(struct vst_server *s, double now)
+{
+	double next = -1, left;
+	struct client *c;
+
+	for (c = s->oldest; c; c = c->next) {
+		if (c->dropped)
+			continue;
+		left = c->since + (c->state == CLIENT_ASKS ? HEAD_SECONDS : REPLY_SECONDS) - now;
+		if (left > 0)
+			next = next < 0 ? left : fmin(next, left);
+		else if (c->state != CLIENT_WAITS)
+			drop(c);
+	}
+	return next;
+}
+
+/* Goes on with those who have waited for the newest snapshot; all: with everybody. */
+static void resume(struct vst_server *s, bool all)
+{
+	struct vst_tickets answered;
+	struct client *c;
+
+	vst_snapshot_unref(vst_feed_get(s->feed, &answered));
+	for (c = s->oldest; c; c = c->next) {
+		if (c->state != CLIENT_WAITS || (!all && answered.n[c->ask] < c->ticket))
+			continue;
+		c->state = CLIENT_READS;
+		MHD_resume_connection(c->conn);
+	}
+}
+
+/* --- the thread --- */
+
+/* Milliseconds to wait at most; -1: for ever. */
+static int timeout_ms(struct vst_server *s)
+{
+	double next = expire(s, monotonic());
+	MHD_UNSIGNED_LONG_LONG ms;
+	int own = next < 0 ? -1 : (int)(next * 1000) + 1;
+
+	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
+		return own;
+	if (ms > 60000)
+		ms = 60000;
+	return own < 0 || (int)ms < own ? (int)ms : own;
+}
+
+static void run(struct vst_server *s)
+{
+	unsigned int before = s->n_clients;
+
+	MHD_run(s->daemon);
+	/* At its limit it does not listen any more, and begins again at its next run only: nothing would wake it. */
+	if (s->n_clients < before)
+		MHD_run(s->daemon);
+}
+
+static void *serve(void *arg)
+{
+	struct vst_server *s = arg;
+	struct epoll_event ev;
+	uint64_t n;
+
+	/* the loop goes first: this thread took over its priority */
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 0);
+	while (!s->stopping) {
+		if (epoll_wait(s->epoll_fd, &ev, 1, timeout_ms(s)) < 0 && errno != EINTR) {
+			vst_err("the control socket is not served any more: %s", strerror(errno));
+			return NULL;
+		}
+		if (read(s->wake_fd, &n, sizeof(n)) == sizeof(n))
+			resume(s, false);
+		run(s);
+	}
+	resume(s, true);
+	for (double end = monotonic() + STOP_MS / 1e3; s->n_clients && monotonic() < end;) {
+		run(s);
+		epoll_wait(s->epoll_fd, &ev, 1, 10);
+	}
+	return NULL;
+}
+
+static int watch(struct vst_server *s, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+static int start(struct vst_server *s, int listen_fd)
 {
 	int err;
 
-	if (strlen(path) >= sizeof(s->path)) {
-		vst_err("socket path is too long: %zu bytes, at most %zu are possible; choose a shorter one with "
-			"--socket",
-			strlen(path), sizeof(s->path) - 1);
-		return -ENAMETOOLONG;
-	}
-	strcpy(s->path, path);
-	err = make_directory(s);
-	if (err) {
-		vst_err("cannot make the directory of the socket %s: %s; make it, or choose another with --socket",
-			path, strerror(-err));
+	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->wake_fd < 0 || s->epoll_fd < 0) {
+		err = -errno;
+		close(listen_fd);
 		return err;
 	}
-	err = lock(s);
-	/* somebody may hold that name for another reason, anybody can: it counts if the socket is answered */
-	if (!err || err == -EADDRINUSE)
-		err = listen_at(s, ret_fd);
-	if (err == -EADDRINUSE) {
-		vst_err("another vstord, or another program, serves %s; stop it first, or give this one another "
-			"--socket",
-			path);
-		return err;
+	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+				     on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+				     listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)(CLIENTS_MAX + CLIENTS_NEW),
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CLIENT_MEMORY,
+				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)CLIENT_SILENCE,
+				     MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+	if (!s->daemon) {
+		close(listen_fd);
+		return -EIO;
 	}
-	if (err == -EEXIST)
-		vst_err("%s exists and is not a socket; remove it, or choose another path with --socket", path);
-	else if (err)
-		vst_err("cannot listen at %s: %s; vstorctl would not reach the agent; choose another path with "
-			"--socket",
-			path, strerror(-err));
+	err = watch(s, s->wake_fd);
+	err = err ?: watch(s, MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
+	if (err)
+		return err;
+	vst_feed_wake(s->feed, s->wake_fd);
+	err = -pthread_create(&s->thread, NULL, serve, s);
+	s->has_thread = !err;
 	return err;
 }
 
-int vst_server_new(const char *path, struct vst_agent *agent, struct vst_server **ret)
+int vst_server_new(const char *path, struct vst_feed *feed, struct vst_server **ret)
 {
 	struct vst_server *s = calloc(1, sizeof(*s));
 	int fd = -1, err;
 
 	if (!s)
 		return -ENOMEM;
-	s->lock_fd = -1;
-	s->agent = agent;
-	err = open_socket(s, path, &fd);
+	s->epoll_fd = s->wake_fd = -1;
+	s->feed = feed;
+	err = vst_listener_open(&s->listener, path, &fd);
+	if (!err) {
+		err = start(s, fd);
+		if (err)
+			vst_err("cannot serve the control socket %s: %s", path, strerror(-err));
+	}
 	if (err) {
 		vst_server_free(s);
 		return err;
-	}
-	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
-				     MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-				     MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CLIENTS_MAX,
-				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CLIENT_MEMORY,
-				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)CLIENT_SECONDS, MHD_OPTION_END);
-	if (!s->daemon) {
-		vst_err("cannot serve the control socket: libmicrohttpd did not start");
-		close(fd);
-		vst_server_free(s);
-		return -EIO;
 	}
 	*ret = s;
 	return 0;
 }
 
-int vst_server_fd(const struct vst_server *s)
-{
-	return MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-}
-
-static unsigned int clients(const struct vst_server *s)
-{
-	return MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
-}
-
-void vst_server_run(struct vst_server *s)
-{
-	unsigned int before = clients(s);
-
-	MHD_run(s->daemon);
-	/* With CLIENTS_MAX of them it does not listen any more, and begins again at its next run only: nothing would wake it. */
-	if (clients(s) < before)
-		MHD_run(s->daemon);
-}
-
-int vst_server_timeout_ms(const struct vst_server *s)
-{
-	unsigned long long ms;
-
-	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
-		return -1;
-	return ms > 60000 ? 60000 : (int)ms;
-}
-
 void vst_server_free(struct vst_server *s)
 {
-	char dir[PATH_MAX];
-	struct stat st;
+	uint64_t one = 1;
 
 	if (!s)
 		return;
+	s->stopping = true;
+	if (s->has_thread) {
+		if (write(s->wake_fd, &one, sizeof(one)) < 0) /* it is readable already */
+			vst_debug("control socket: %s", strerror(errno));
+		pthread_join(s->thread, NULL);
+	}
+	vst_feed_wake(s->feed, -1);
+	cache_drop(s);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
-	if (s->bound && !lstat(s->path, &st) && st.st_dev == s->ours.st_dev && st.st_ino == s->ours.st_ino)
-		unlink(s->path);
-	if (s->made_directory && directory_of(s->path, dir, sizeof(dir)))
-		rmdir(dir);
-	if (s->lock_fd >= 0)
-		close(s->lock_fd);
+	if (s->wake_fd >= 0)
+		close(s->wake_fd);
+	if (s->epoll_fd >= 0)
+		close(s->epoll_fd);
+	vst_listener_close(&s->listener);
 	free(s);
 }

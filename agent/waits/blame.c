@@ -4,34 +4,36 @@
 
 #include "agent/waits/blame.h"
 
-#define IDLE 60.0	   /* seconds without a wait, if the table is more than half full */
-#define FIRST_ID (1 << 30) /* rows of locks are counted from 1, and clients see both */
+#define IDLE 60.0 /* seconds without a wait, if the table is more than half full */
 
 struct vst_blame {
+	struct vst_wait_rows *rows;
 	struct vst_blame_pair *pairs;
+	struct vst_blame_pair *added; /* chained by .next_added */
 	unsigned int n;
-	__u32 last_id;
 };
 
-struct vst_container vst_blame_others = { .cgroup = (char *)"", .display = (char *)"others" };
-struct vst_container vst_blame_kernel = { .cgroup = (char *)"", .display = (char *)"kernel" };
-
-int vst_blame_new(struct vst_blame **ret)
+int vst_blame_new(struct vst_wait_rows *rows, struct vst_blame **ret)
 {
 	struct vst_blame *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return -ENOMEM;
-	b->last_id = FIRST_ID;
+	b->rows = rows;
 	*ret = b;
 	return 0;
 }
 
 static void pair_free(struct vst_blame *b, struct vst_blame_pair *p)
 {
+	struct vst_blame_pair **at = &b->added;
+
+	while (p->added && *at != p)
+		at = &(*at)->next_added;
+	if (p->added)
+		*at = p->next_added;
 	HASH_DEL(b->pairs, p);
-	p->key.waiter->rows--;
-	p->key.holder->rows--;
+	vst_wait_row_end(b->rows, &p->row);
 	b->n--;
 	free(p);
 }
@@ -55,36 +57,62 @@ static struct vst_blame_pair *pair_of(struct vst_blame *b, const struct vst_blam
 	if (p)
 		return p;
 	/* the last half of the room is for waits without a holder of their own: one for each waiter and resource */
-	if (b->n >= (key->holder == &vst_blame_others ? 2 : 1) * VST_BLAME_PAIRS)
+	if (b->n >= (key->holder == &vst_waits_others ? 2 : 1) * VST_BLAME_PAIRS)
 		return NULL;
 	p = calloc(1, sizeof(*p));
-	if (!p)
+	if (!p ||
+	    vst_wait_row_init(b->rows, &p->row, key->resource >> 32, VST_WAIT_OF_PAIR, key->waiter, key->holder)) {
+		free(p);
 		return NULL;
-	p->id = ++b->last_id;
+	}
+	p->row.value->dev = (__u32)key->resource;
 	p->key = *key;
-	p->key.waiter->rows++;
-	p->key.holder->rows++;
 	HASH_ADD(hh, b->pairs, key, sizeof(p->key), p);
 	b->n++;
 	return p;
 }
 
-void vst_blame_add(struct vst_blame *b, enum vst_blame_resource r, __u32 dev, const struct vst_container *waiter,
+void vst_blame_add(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
 		   const struct vst_container *holder, __u64 waits, double ns, double now)
 {
 	struct vst_blame_key key = { (struct vst_container *)waiter, (struct vst_container *)holder,
-				     (__u64)r << 32 | dev };
+				     (__u64)type << 32 | dev };
 	struct vst_blame_pair *p = pair_of(b, &key);
 
 	if (!p) {
-		key.holder = &vst_blame_others;
+		key.holder = &vst_waits_others;
 		p = pair_of(b, &key);
 	}
 	if (!p)
 		return;
 	p->waits += waits;
 	p->ns += ns;
-	p->changed_at = now;
+	p->row.changed_at = now;
+	if (p->added)
+		return;
+	p->added = true;
+	p->next_added = b->added;
+	b->added = p;
+}
+
+void vst_blame_collect(struct vst_blame *b, struct vst_devices *devices)
+{
+	struct vst_blame_pair *p, *next;
+	struct vst_snap_wait *w;
+	char name[64];
+
+	for (p = b->added; p; p = next) {
+		next = p->next_added;
+		w = vst_wait_row_change(b->rows, &p->row, 0);
+		if (!w)
+			return; /* the rest at the next tick */
+		w->waits = p->waits;
+		w->total_ns = (__u64)p->ns;
+		vst_devices_name(devices, (__u32)p->key.resource, name, sizeof(name));
+		vst_wait_row_texts(&p->row, &(struct vst_wait_texts){ .name = name, .evidence = "share" });
+		p->added = false;
+		b->added = next;
+	}
 }
 
 void vst_blame_reclaim(struct vst_blame *b, double now)
@@ -94,7 +122,7 @@ void vst_blame_reclaim(struct vst_blame *b, double now)
 
 	HASH_ITER(hh, b->pairs, p, next)
 	{
-		if (now - p->changed_at <= (p->key.holder == &vst_blame_others ? VST_KEEP_DEAD : keep))
+		if (now - p->row.changed_at <= (p->key.holder == &vst_waits_others ? VST_KEEP_DEAD : keep))
 			if (!p->key.waiter->crowded_out && !p->key.holder->crowded_out)
 				continue;
 		pair_free(b, p);

@@ -38,6 +38,7 @@ struct vst_lock_naming {
 	pthread_t thread;
 	bool in_thread;
 	int over_fd;
+	unsigned int changes;
 };
 
 int vst_lock_naming_new(struct vst_lock_naming **ret)
@@ -197,6 +198,7 @@ static void look_take(struct vst_lock_naming *n, const struct vst_lock_maps *m, 
 		return;
 	free(named->name);
 	named->name = strdup(l->name);
+	n->changes++;
 	if (l->route.kind)
 		route_set(&m->routes[l->id], &l->route);
 }
@@ -217,9 +219,12 @@ void vst_lock_naming_take(struct vst_lock_naming *n, const struct vst_lock_maps 
 	n->looks = NULL;
 }
 
-void vst_lock_naming_now(struct vst_lock_naming *n, const struct vst_lock_maps *m)
+unsigned int vst_lock_naming_changes(const struct vst_lock_naming *n)
 {
-	vst_lock_naming_take(n, m);
-	vst_lock_naming_begin(n, m);
-	vst_lock_naming_take(n, m);
+	return n->changes;
+}
+
+bool vst_lock_naming_busy(const struct vst_lock_naming *n)
+{
+	return n->looks;
 }

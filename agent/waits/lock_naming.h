@@ -38,7 +38,10 @@ void vst_lock_naming_begin(struct vst_lock_naming *n, const struct vst_lock_maps
 int vst_lock_naming_fd(const struct vst_lock_naming *n);
 void vst_lock_naming_take(struct vst_lock_naming *n, const struct vst_lock_maps *m);
 
-/* Both, for whoever wants all names now: waits. */
-void vst_lock_naming_now(struct vst_lock_naming *n, const struct vst_lock_maps *m);
+/* How often a lock has got a name, or a better one. */
+unsigned int vst_lock_naming_changes(const struct vst_lock_naming *n);
+
+/* Is a look under way? Its end is told by the descriptor. */
+bool vst_lock_naming_busy(const struct vst_lock_naming *n);
 
 #endif /* VST_LOCK_NAMING_H */

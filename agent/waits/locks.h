@@ -13,7 +13,7 @@
 #include "agent/waits/lock_naming.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
-#include "agent/io/io_table.h"
+#include "agent/waits/wait_rows.h"
 #include "vstor/abi_locks.h"
 
 struct vst_lock_row_key {
@@ -21,25 +21,25 @@ struct vst_lock_row_key {
 	__u64 what; /* without the CPU */
 };
 
-/* Of whose lock somebody waited longest, in the last tick in which it was told. */
+/* The longest wait of which the object is known, in the last tick in which there was one. */
 struct vst_lock_longest {
-	char *text; /* vst_lock_object_text(); NULL: not known */
 	double at;
 	__u64 ns;
 };
 
+/* What rows and pairs have in common: places in a map, one for each CPU, whose counts are added up. */
+struct vst_lock_places {
+	__u16 first; /* chained; place + 1; 0: none */
+	unsigned int n;
+	__u64 old_waits, old_ns; /* counted in places that were taken back */
+};
+
 struct vst_lock_row {
-	__u32 id; /* for clients: unique, never given again */
+	struct vst_wait_row row;
 	struct vst_lock_row_key key;
-	struct vst_container *waiter; /* NULL: the kernel's own threads */
-	__u64 waits, total_ns, max_ns;
-	__u64 old_waits, old_total_ns; /* of places that were taken back */
-	struct vst_sparse hist;
-	struct vst_lock_hist *old_hist; /* NULL: none was */
-	struct vst_lock_longest object;
-	__u16 first; /* of its places, chained; 0: none */
-	unsigned int places;
-	double changed_at;
+	struct vst_lock_places at;
+	struct vst_lock_hist *old_hist; /* of places that were taken back; NULL: none was */
+	struct vst_lock_longest longest;
 	UT_hash_handle hh; /* by .key */
 };
 
@@ -49,22 +49,17 @@ struct vst_lock_who {
 };
 
 struct vst_lock_blame {
-	__u32 id;
+	struct vst_wait_row row;
 	struct vst_lock_who key;
-	struct vst_container *waiter, *holder; /* NULL: the kernel's own threads; or, of a holder, nobody known */
-	__u64 waits, ns;
-	__u64 old_waits, old_ns;
-	struct vst_lock_longest object;
-	struct vst_lock_holder_stack *stack; /* the last that was seen of the holder's; NULL: none */
-	__u16 first;			     /* of its places, chained; 0: none */
-	unsigned int places;
-	double changed_at;
+	struct vst_lock_places at;
+	struct vst_lock_longest longest;
 	UT_hash_handle hh; /* by .key */
 };
 
 struct vst_locks;
 
-int vst_locks_new(struct vst_locks **ret);
+/* rows: of all waits, which outlive it. */
+int vst_locks_new(struct vst_wait_rows *rows, struct vst_locks **ret);
 void vst_locks_free(struct vst_locks *l);
 
 /* Reads what is new, names owners. now: monotonic seconds. Does nothing where there is no such probe. 0 or -errno. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <bpf/bpf.h>
@@ -17,16 +18,71 @@ double vst_waits_dirty_left(double bytes, double seconds)
 	return bytes * exp2(-seconds / HALF_LIFE);
 }
 
+/* Bytes that a row wrote lately. */
+struct written {
+	__u32 id; /* of whose; 0: of none */
+	__u64 seen;
+	double bytes, at;
+};
+
+struct vst_waits_dirty {
+	struct written *written; /* by place of the row */
+	__u32 n;
+};
+
+int vst_waits_dirty_new(struct vst_waits_dirty **ret)
+{
+	struct vst_waits_dirty *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	*ret = w;
+	return 0;
+}
+
+void vst_waits_dirty_free(struct vst_waits_dirty *w)
+{
+	if (!w)
+		return;
+	free(w->written);
+	free(w);
+}
+
+/* NULL: out of memory. */
+static struct written *written_of(struct vst_waits_dirty *w, const struct vst_io_row *row)
+{
+	struct written *all;
+	__u32 n;
+
+	if (row->place >= w->n) {
+		for (n = w->n ?: 64; n <= row->place; n *= 2)
+			;
+		all = realloc(w->written, n * sizeof(*all));
+		if (!all)
+			return NULL;
+		memset(all + w->n, 0, (n - w->n) * sizeof(*all));
+		w->written = all;
+		w->n = n;
+	}
+	all = &w->written[row->place];
+	if (all->id != row->value->id)
+		*all = (struct written){ .id = row->value->id };
+	return all;
+}
+
 /* What the page cache wrote, as far as rows tell: direct writes of files are among it. */
-static void remember(const struct vst_io_table *t, double now)
+static void remember(struct vst_waits_dirty *dirty, const struct vst_io_table *t, double now)
 {
 	for (unsigned int i = 0; i < t->n_dirty; i++) {
-		struct vst_io_row *row = t->dirty[i];
-		struct vst_written *w = &row->written;
-		__u64 bytes = row->counter[VST_COUNTER_bytes];
+		const struct vst_io_row *row = t->dirty[i];
+		__u64 bytes = row->value->counts.counter[VST_COUNTER_bytes];
+		struct written *w;
 
 		if (row->key.op != VST_OP_WRITE || row->key.kind != VST_KIND_DATA)
 			continue;
+		w = written_of(dirty, row);
+		if (!w)
+			return;
 		w->bytes = vst_waits_dirty_left(w->bytes, now - w->at) + (double)(bytes - w->seen);
 		w->seen = bytes;
 		w->at = now;
@@ -41,19 +97,21 @@ static int by_who(const void *a, const void *b)
 }
 
 /* All who wrote to a disk lately, and one more place; NULL: no memory. The caller frees. */
-static struct vst_share_party *writers(const struct vst_io_table *t, __u32 dev, double now, size_t *ret_n)
+static struct vst_share_party *writers(const struct vst_waits_dirty *w, const struct vst_io_table *t, __u32 dev,
+				       double now, size_t *ret_n)
 {
 	struct vst_share_party *all = calloc(t->n_rows + 2, sizeof(*all));
 	size_t n = 0, kept = 0, i;
 	struct vst_io_row *row;
 
 	for (row = t->rows; all && row && n < t->n_rows; row = row->next) {
-		if (!(row->written.bytes > 0) || now - row->written.at > FORGET ||
+		const struct written *wr = row->place < w->n ? &w->written[row->place] : NULL;
+
+		if (!wr || wr->id != row->value->id || !(wr->bytes > 0) || now - wr->at > FORGET ||
 		    (dev ? row->key.dev != dev : row->key.layer != VST_LAYER_LEAF))
 			continue;
 		all[n++] = (struct vst_share_party){ .who = row->container,
-						     .weight = vst_waits_dirty_left(row->written.bytes,
-										    now - row->written.at),
+						     .weight = vst_waits_dirty_left(wr->bytes, now - wr->at),
 						     .presence = 1,
 						     .self = 1 };
 	}
@@ -80,11 +138,12 @@ static void add(void *arg, const struct vst_share_party *waiter, const void *hol
 {
 	const struct dirty_adding *a = arg;
 
-	vst_blame_add(a->blame, VST_BLAME_DIRTY, a->dev, waiter->who, holder, waiter->waits, ns, a->now);
+	vst_blame_add(a->blame, VST_WAIT_DIRTY, a->dev, waiter->who, holder, waiter->waits, ns, a->now);
 }
 
-static void share(const struct vst_io_table *t, const struct vst_throttle_key *key, const struct vst_throttle *pause,
-		  double ns, struct vst_owners *owners, struct vst_blame *b, double now)
+static void share(const struct vst_waits_dirty *w, const struct vst_io_table *t, const struct vst_throttle_key *key,
+		  const struct vst_throttle *pause, double ns, struct vst_owners *owners, struct vst_blame *b,
+		  double now)
 {
 	struct vst_key owner = { .owner = key->owner >> 2, .hier = key->owner & 3, .witness = VST_WITNESS_TASK };
 	struct vst_key none = { .witness = VST_WITNESS_NONE };
@@ -93,7 +152,7 @@ static void share(const struct vst_io_table *t, const struct vst_throttle_key *k
 	struct vst_share_party *parties;
 	size_t n = 0, i;
 
-	parties = writers(t, key->dev, now, &n);
+	parties = writers(w, t, key->dev, now, &n);
 	if (!parties)
 		return;
 	if (!n) /* nothing has reached the disk yet */
@@ -106,26 +165,26 @@ static void share(const struct vst_io_table *t, const struct vst_throttle_key *k
 		parties[n++] = (struct vst_share_party){ .who = who, .presence = 1 };
 	parties[i].wait_ns = parties[i].limit_ns = ns;
 	parties[i].waits = pause->waits;
-	vst_share_divide(parties, n, &vst_blame_others, add, &adding);
+	vst_share_divide(parties, n, &vst_waits_others, add, &adding);
 	free(parties);
 }
 
-int vst_waits_dirty_collect(const struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
-			    struct vst_blame *b, double now)
+int vst_waits_dirty_collect(struct vst_waits_dirty *w, const struct vst_io_table *t, const struct vst_probes *probes,
+			    struct vst_owners *owners, struct vst_blame *b, double now)
 {
 	int fd = vst_probes_maps(probes)->throttled_fd;
 	struct vst_throttle_key key;
 	struct vst_throttle pause;
 	struct timespec tick;
 
-	remember(t, now);
+	remember(w, t, now);
 	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick)) /* of the kernel's clock, whatever its CONFIG_HZ */
 		return -errno;
 	while (fd >= 0 && !bpf_map_get_next_key(fd, NULL, &key)) {
 		if (bpf_map_lookup_and_delete_elem(fd, &key, &pause))
 			return -errno;
 		if (key.owner != VST_OWNER_KERNEL) /* else a thread of the kernel's own */
-			share(t, &key, &pause, (double)pause.jiffies * (double)tick.tv_nsec, owners, b, now);
+			share(w, t, &key, &pause, (double)pause.jiffies * (double)tick.tv_nsec, owners, b, now);
 	}
 	return 0;
 }

@@ -13,8 +13,13 @@
 /* What is left of bytes written so long ago: a half after 10 seconds. */
 double vst_waits_dirty_left(double bytes, double seconds);
 
+struct vst_waits_dirty;
+
+int vst_waits_dirty_new(struct vst_waits_dirty **ret);
+void vst_waits_dirty_free(struct vst_waits_dirty *w);
+
 /* Once a tick, after vst_io_table_collect(): takes what the probe has counted. 0 or -errno. */
-int vst_waits_dirty_collect(const struct vst_io_table *t, const struct vst_probes *probes, struct vst_owners *owners,
-			    struct vst_blame *b, double now);
+int vst_waits_dirty_collect(struct vst_waits_dirty *w, const struct vst_io_table *t, const struct vst_probes *probes,
+			    struct vst_owners *owners, struct vst_blame *b, double now);
 
 #endif /* VST_WAITS_DIRTY_H */

@@ -15,10 +15,28 @@
 #define IDLE 3.0       /* seconds until a row is not looked at any more */
 #define BUSY 0.02      /* of a window, for all requests together: else nobody waits */
 
+/* What a row had counted at the end of a window. */
+struct work_seen {
+	__u64 ios, bytes, queue_ns, device_ns;
+};
+
+/* What is remembered of the row at a place of the table, also while it is in no disk's list. */
+struct row_state {
+	__u32 id; /* of whose; 0: of none */
+	bool listed;
+	struct work_seen seen;
+	double worked_at;
+};
+
+/* A row of a disk. The table may free it at any time: then there is none with this id at the place. */
+struct disk_row {
+	__u32 place, id;
+};
+
 struct disk {
 	__u32 dev;
 	struct vst_share_model model;
-	struct vst_io_row **rows; /* that moved lately */
+	struct disk_row *rows; /* that moved lately */
 	size_t n, cap;
 	double since;	/* the window's begin */
 	double latency; /* seconds, in the window before */
@@ -28,6 +46,8 @@ struct disk {
 struct vst_waits_disk {
 	struct disk *disks;
 	size_t n;
+	struct row_state *state; /* by place */
+	__u32 n_state;
 	struct vst_share_work *work; /* for one window */
 	struct vst_share_party *parties;
 	size_t cap;
@@ -52,6 +72,7 @@ void vst_waits_disk_free(struct vst_waits_disk *w)
 	for (size_t i = 0; i < w->n; i++)
 		free(w->disks[i].rows);
 	free(w->disks);
+	free(w->state);
 	free(w->work);
 	free(w->parties);
 	free(w);
@@ -76,9 +97,31 @@ static struct disk *disk_of(struct vst_waits_disk *w, __u32 dev, double now)
 	return d;
 }
 
-static int disk_add(struct disk *d, struct vst_io_row *row)
+/* NULL: out of memory. */
+static struct row_state *state_of(struct vst_waits_disk *w, const struct vst_io_row *row)
 {
-	struct vst_io_row **rows;
+	struct row_state *state;
+	__u32 n;
+
+	if (row->place >= w->n_state) {
+		for (n = w->n_state ?: 64; n <= row->place; n *= 2)
+			;
+		state = realloc(w->state, n * sizeof(*state));
+		if (!state)
+			return NULL;
+		memset(state + w->n_state, 0, (n - w->n_state) * sizeof(*state));
+		w->state = state;
+		w->n_state = n;
+	}
+	state = &w->state[row->place];
+	if (state->id != row->value->id)
+		*state = (struct row_state){ .id = row->value->id };
+	return state;
+}
+
+static int disk_add(struct disk *d, const struct vst_io_row *row)
+{
+	struct disk_row *rows;
 	size_t cap;
 
 	if (d->n == d->cap) {
@@ -89,8 +132,7 @@ static int disk_add(struct disk *d, struct vst_io_row *row)
 		d->rows = rows;
 		d->cap = cap;
 	}
-	d->rows[d->n++] = row;
-	row->at_disk = true;
+	d->rows[d->n++] = (struct disk_row){ row->place, row->value->id };
 	return 0;
 }
 
@@ -116,22 +158,22 @@ static int scratch(struct vst_waits_disk *w, size_t n)
 /* --- a window --- */
 
 /* What a row counted until now. */
-static struct vst_work_seen row_now(const struct vst_io_table *t, const struct vst_io_row *row,
-				    const struct vst_maps *m)
+static struct work_seen row_now(const struct vst_io_table *t, const struct vst_io_row *row, const struct vst_maps *m)
 {
-	struct vst_work_seen s = { 0 };
+	const struct vst_counts *c = &row->value->counts;
+	struct work_seen s = { 0 };
 	__u32 slot;
 
 	if (!m || !row->number)
-		return (struct vst_work_seen){ row->counter[VST_COUNTER_ios], row->counter[VST_COUNTER_bytes],
-					       row->sum_ns[VST_TIME_QUEUE], row->sum_ns[VST_TIME_DEVICE] };
+		return (struct work_seen){ c->counter[VST_COUNTER_ios], c->counter[VST_COUNTER_bytes],
+					   c->time[VST_TIME_QUEUE].sum_ns, c->time[VST_TIME_DEVICE].sum_ns };
 	for (slot = t->slot_first[row->number]; slot; slot = t->slot_next[slot]) {
-		const struct vst_counters *c = &m->counters[slot];
+		const struct vst_counters *now = &m->counters[slot];
 
-		s.ios += __atomic_load_n(&c->ios, __ATOMIC_RELAXED);
-		s.bytes += __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
-		s.queue_ns += __atomic_load_n(&c->time[VST_TIME_QUEUE].sum_ns, __ATOMIC_RELAXED);
-		s.device_ns += __atomic_load_n(&c->time[VST_TIME_DEVICE].sum_ns, __ATOMIC_RELAXED);
+		s.ios += __atomic_load_n(&now->ios, __ATOMIC_RELAXED);
+		s.bytes += __atomic_load_n(&now->bytes, __ATOMIC_RELAXED);
+		s.queue_ns += __atomic_load_n(&now->time[VST_TIME_QUEUE].sum_ns, __ATOMIC_RELAXED);
+		s.device_ns += __atomic_load_n(&now->time[VST_TIME_DEVICE].sum_ns, __ATOMIC_RELAXED);
 	}
 	return s;
 }
@@ -154,7 +196,28 @@ static void add(void *arg, const struct vst_share_party *waiter, const void *hol
 	const struct disk_adding *a = arg;
 
 	if (*who->cgroup) /* else nobody knows who waits */
-		vst_blame_add(a->blame, VST_BLAME_DEVICE, a->dev, who, holder, waiter->waits, ns, a->now);
+		vst_blame_add(a->blame, VST_WAIT_DEVICE, a->dev, who, holder, waiter->waits, ns, a->now);
+}
+
+/* Adds what a row did in the window to the list of work; false: it did nothing for so long that the disk forgets it. */
+static bool row_work(struct vst_waits_disk *w, const struct vst_io_table *t, const struct vst_io_row *row,
+		     const struct vst_maps *m, size_t *n, double now)
+{
+	struct row_state *state = &w->state[row->place];
+	struct work_seen s = row_now(t, row, m), *was = &state->seen;
+
+	if (s.ios > was->ios) {
+		w->work[(*n)++] = (struct vst_share_work){ .who = row->container,
+							   .op = row->key.op,
+							   .ios = s.ios - was->ios,
+							   .bytes = more(s.bytes, was->bytes),
+							   .queue_ns = more(s.queue_ns, was->queue_ns),
+							   .device_ns = more(s.device_ns, was->device_ns) };
+		*was = s;
+		state->worked_at = now;
+	}
+	state->listed = now - state->worked_at <= IDLE;
+	return state->listed;
 }
 
 /* Ends the window. m: the counters are read themselves; NULL: as the table has them. */
@@ -164,30 +227,19 @@ static void disk_window(struct vst_waits_disk *w, struct disk *d, const struct v
 	struct disk_adding adding = { b, d->dev, now };
 	double seconds = now - d->since, all_ns = 0;
 	size_t n = 0, kept = 0, parties, i;
+	const struct vst_io_row *row;
 	__u64 ios = 0;
 
 	if (scratch(w, d->n))
 		return;
 	for (i = 0; i < d->n; i++) {
-		struct vst_io_row *row = d->rows[i];
-		struct vst_work_seen s = row_now(t, row, m), *was = &row->work_seen;
-
-		if (s.ios > was->ios) {
-			w->work[n++] = (struct vst_share_work){ .who = row->container,
-								.op = row->key.op,
-								.ios = s.ios - was->ios,
-								.bytes = more(s.bytes, was->bytes),
-								.queue_ns = more(s.queue_ns, was->queue_ns),
-								.device_ns = more(s.device_ns, was->device_ns) };
-			all_ns += (double)(w->work[n - 1].queue_ns + w->work[n - 1].device_ns);
-			ios += w->work[n - 1].ios;
-			*was = s;
-			row->worked_at = now;
-		}
-		if (now - row->worked_at > IDLE)
-			row->at_disk = false;
-		else
-			d->rows[kept++] = row;
+		row = vst_io_table_at(t, d->rows[i].place);
+		if (row && row->value->id == d->rows[i].id && row_work(w, t, row, m, &n, now))
+			d->rows[kept++] = d->rows[i];
+	}
+	for (i = 0; i < n; i++) {
+		all_ns += (double)(w->work[i].queue_ns + w->work[i].device_ns);
+		ios += w->work[i].ios;
 	}
 	d->n = kept;
 	d->since = now;
@@ -200,7 +252,7 @@ static void disk_window(struct vst_waits_disk *w, struct disk *d, const struct v
 		return;
 	if (parties > 1 && all_ns > BUSY * seconds * 1e9)
 		d->contended_at = now;
-	vst_share_divide(w->parties, parties, &vst_blame_others, add, &adding);
+	vst_share_divide(w->parties, parties, &vst_waits_others, add, &adding);
 }
 
 static bool is_due(const struct disk *d, double now)
@@ -225,21 +277,32 @@ double vst_waits_disk_pause(const struct vst_waits_disk *w)
 	return w->contended ? vst_waits_disk_pace(w->cost) : 0;
 }
 
+/* Puts a row that moved into its disk's list. */
+static int row_list(struct vst_waits_disk *w, const struct vst_io_row *row, struct disk **d, double now)
+{
+	struct row_state *state = state_of(w, row);
+
+	if (!state)
+		return -ENOMEM;
+	if (state->listed)
+		return 0;
+	if (!*d || (*d)->dev != row->key.dev)
+		*d = disk_of(w, row->key.dev, now);
+	if (!*d || disk_add(*d, row))
+		return -ENOMEM;
+	state->listed = true;
+	state->worked_at = now;
+	return 0;
+}
+
 int vst_waits_disk_collect(struct vst_waits_disk *w, const struct vst_io_table *t, struct vst_blame *b, double now)
 {
 	struct disk *d = NULL;
-	struct vst_io_row *row;
 	int err = 0;
 
-	for (unsigned int i = 0; i < t->n_dirty && !err; i++) {
-		row = t->dirty[i];
-		if (row->at_disk || row->key.layer != VST_LAYER_LEAF)
-			continue;
-		if (!d || d->dev != row->key.dev)
-			d = disk_of(w, row->key.dev, now);
-		row->worked_at = now;
-		err = d ? disk_add(d, row) : -ENOMEM;
-	}
+	for (unsigned int i = 0; i < t->n_dirty && !err; i++)
+		if (t->dirty[i]->key.layer == VST_LAYER_LEAF)
+			err = row_list(w, t->dirty[i], &d, now);
 	w->contended = false;
 	for (d = w->disks; d < w->disks + w->n; d++) {
 		if (d->n && is_due(d, now))

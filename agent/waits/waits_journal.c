@@ -32,9 +32,9 @@ static const struct vst_container *who_of(struct vst_owners *owners, __u64 owner
 	struct vst_key key = { .owner = owner >> 2, .hier = owner & 3, .witness = VST_WITNESS_TASK };
 
 	if (owner == VST_OWNER_KERNEL)
-		return &vst_blame_kernel;
+		return &vst_waits_kernel;
 	if (owner == VST_OWNER_OTHERS)
-		return &vst_blame_others;
+		return &vst_waits_others;
 	if (owner == VST_OWNER_NOBODY)
 		key.witness = VST_WITNESS_NONE;
 	return vst_owners_of(owners, &key, now);
@@ -58,7 +58,7 @@ int vst_waits_journal_collect(struct vst_waits_journal *w, const struct vst_prob
 		return -errno;
 	for (__u32 i = 0; i < n; i++)
 		if (w->pair[i].waiter != VST_OWNER_KERNEL)
-			vst_blame_add(b, VST_BLAME_JOURNAL, w->pair[i].dev, who_of(owners, w->pair[i].waiter, now),
+			vst_blame_add(b, VST_WAIT_JOURNAL, w->pair[i].dev, who_of(owners, w->pair[i].waiter, now),
 				      who_of(owners, w->pair[i].holder, now), w->wait[i].waits, (double)w->wait[i].ns,
 				      now);
 	return 0;

@@ -82,6 +82,7 @@ static void container_names(struct vst_container *c, const struct vst_names *nam
 	set(&c->name, names->name);
 	set(&c->image, names->image);
 	set(&c->runtime, vst_runtime_name(names->runtime));
+	c->changed++;
 	c->listed = names->kind == VST_CGKIND_CONTAINER || names->kind == VST_CGKIND_UNIT;
 }
 

@@ -17,6 +17,8 @@
 #define VST_KEEP_DEAD_MAX 4096 /* ... unless so many others have ended since */
 
 struct vst_container {
+	__u32 place;				      /* its index in a snapshot; set by collect.c, 0 before */
+	__u32 changed;				      /* counts changes of its names, and that it was made anew */
 	char *cgroup;				      /* path of its scope: its identity */
 	char *display;				      /* what a user calls it */
 	char *ns, *pod, *name, *image, *id, *runtime; /* "" if not known */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/rows.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/waits.c ctl/growth.c ctl/format.c -ljansson -lm */
+/* LINK: ctl/rows.c ctl/wire.c ctl/who.c ctl/underway.c ctl/phrase.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/waits.c ctl/growth.c ctl/format.c lib/delta.c -ljansson -lm */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -57,10 +57,10 @@ static json_t *times(const struct in *in)
 static json_t *row(const struct in *in)
 {
 	return json_pack("{si,ss,si,ss,ss,ss,ss,ss,ss,ss,s[],si,ss,si,si,si,si,si,so,so}", "schema", 1, "type", "row",
-			 "row", in->id, "container", in->container, "cgroup", "/c", "device", in->device, "layer",
-			 in->layer ?: "leaf", "op", in->op, "kind", in->kind, "size", in->size, "patterns", "class",
-			 in->class, "witness", in->witness ?: "blkcg", "ios", in->ios, "bytes", in->bytes, "merges", 0,
-			 "errors", 0, "requeues", 0, "latency", times(in), "queue", times(in));
+			 "row", in->id, "container", in->container, "cgroup", in->container, "device", in->device,
+			 "layer", in->layer ?: "leaf", "op", in->op, "kind", in->kind, "size", in->size, "patterns",
+			 "class", in->class, "witness", in->witness ?: "blkcg", "ios", in->ios, "bytes", in->bytes,
+			 "merges", 0, "errors", 0, "requeues", 0, "latency", times(in), "queue", times(in));
 }
 
 static enum vst_commit commit(struct vst_rows *r)
@@ -71,9 +71,9 @@ static enum vst_commit commit(struct vst_rows *r)
 	return what;
 }
 
-static const struct vst_delta *only(const struct vst_rows *r)
+static const struct vst_io_delta *only(const struct vst_rows *r)
 {
-	const struct vst_delta *d;
+	const struct vst_io_delta *d;
 	size_t n;
 
 	d = vst_rows_deltas(r, &n);
@@ -87,6 +87,11 @@ static size_t count(const struct vst_rows *r)
 
 	vst_rows_deltas(r, &n);
 	return n;
+}
+
+static double max_us(const struct vst_times *t)
+{
+	return (double)t->max_ns / 1e3;
 }
 
 static const struct in first = { 7,    "a", "vda",	"write",  "data", "lt1m", 10,
@@ -104,12 +109,12 @@ static void test_difference(void **state)
 {
 	struct in now = first;
 	struct vst_rows *r = vst_rows_new();
-	const struct vst_delta *d;
+	const struct vst_io_delta *d;
 
 	start(r);
 	d = only(r); /* the first has the totals */
-	assert_int_equal(d->counts.ios, 10);
-	near(d->counts.times[VST_TIME_LATENCY].max_us, 100);
+	assert_int_equal(d->counts.counter[VST_COUNTER_ios], 10);
+	near(max_us(&d->counts.time[VST_TIME_LATENCY]), 100);
 	near(vst_rows_interval(r), 10);
 
 	now.ios = 14, now.bytes = 8192, now.count[0] = 13;
@@ -118,16 +123,16 @@ static void test_difference(void **state)
 	assert_int_equal(feed(r, row(&now)), 0);
 	assert_int_equal(commit(r), VST_COMMIT_SAMPLE);
 	d = only(r);
-	assert_int_equal(d->counts.ios, 4);
-	assert_int_equal(d->counts.bytes, 4096);
+	assert_int_equal(d->counts.counter[VST_COUNTER_ios], 4);
+	assert_int_equal(d->counts.counter[VST_COUNTER_bytes], 4096);
 	assert_string_equal(d->row->container, "a");
 	assert_string_equal(d->row->witness, "blkcg");
 	assert_int_equal(d->row->op_index, VST_OP_WRITE);
-	assert_int_equal(d->counts.times[VST_TIME_LATENCY].buckets.n, 1);
-	assert_int_equal(d->counts.times[VST_TIME_LATENCY].buckets.b[0].index, 30);
-	assert_int_equal(d->counts.times[VST_TIME_LATENCY].buckets.b[0].count, 4);
-	near(d->counts.times[VST_TIME_LATENCY].sum_us, 6);
-	assert_int_equal(d->counts.times[VST_TIME_DEVICE].buckets.n, 0); /* not told */
+	assert_int_equal(d->counts.time[VST_TIME_LATENCY].hist.n, 1);
+	assert_int_equal(d->counts.time[VST_TIME_LATENCY].hist.bucket[0].index, 30);
+	assert_int_equal(d->counts.time[VST_TIME_LATENCY].hist.bucket[0].n, 4);
+	assert_int_equal(d->counts.time[VST_TIME_LATENCY].sum_ns, 6000);
+	assert_int_equal(d->counts.time[VST_TIME_DEVICE].hist.n, 0); /* not told */
 	near(vst_rows_interval(r), 2.5);
 
 	assert_string_equal(vst_rows_begin(r), "/v1/io?since=4");
@@ -148,7 +153,7 @@ static double max_after(struct in now)
 	feed(r, snapshot("x", 4, 11));
 	feed(r, row(&now));
 	commit(r);
-	max = only(r)->counts.times[VST_TIME_LATENCY].max_us;
+	max = max_us(&only(r)->counts.time[VST_TIME_LATENCY]);
 	vst_rows_free(r);
 	return max;
 }
@@ -181,9 +186,9 @@ static void test_no_wait(void **state)
 		feed(r, snapshot("x", i + 1, i + 1));
 		feed(r, row(&now));
 		commit(r);
-		t = &only(r)->counts.times[VST_TIME_QUEUE];
-		assert_int_equal(t->buckets.n, 1);
-		near(t->max_us, 0);
+		t = &only(r)->counts.time[VST_TIME_QUEUE];
+		assert_int_equal(t->hist.n, 1);
+		near(max_us(t), 0);
 		for (size_t q = 0; q < 3; q++)
 			near(vst_times_quantile(t, quantiles[q]), 0);
 	}
@@ -193,15 +198,15 @@ static void test_no_wait(void **state)
 	feed(r, snapshot("x", 3, 3));
 	feed(r, row(&now));
 	commit(r);
-	t = &only(r)->counts.times[VST_TIME_QUEUE];
-	near(t->max_us, 0.75);
+	t = &only(r)->counts.time[VST_TIME_QUEUE];
+	near(max_us(t), 0.75);
 	near(vst_times_quantile(t, 0.99), 0.512);
 	now.ios++, now.count[0]++;
 	vst_rows_begin(r);
 	feed(r, snapshot("x", 4, 4));
 	feed(r, row(&now));
 	commit(r);
-	near(only(r)->counts.times[VST_TIME_QUEUE].max_us, 0.75);
+	near(max_us(&only(r)->counts.time[VST_TIME_QUEUE]), 0.75);
 	/* told in a bucket before it is told as the longest: the bucket counts */
 	now.ios++, now.bucket[1] = 30, now.count[1] = 1, now.max_us = 0;
 	vst_rows_free(r);
@@ -210,7 +215,7 @@ static void test_no_wait(void **state)
 	feed(r, snapshot("x", 1, 1));
 	feed(r, row(&now));
 	commit(r);
-	near(only(r)->counts.times[VST_TIME_QUEUE].max_us, (double)vst_hist_lower(31) / 1e3);
+	near(max_us(&only(r)->counts.time[VST_TIME_QUEUE]), (double)vst_hist_lower(31) / 1e3);
 	vst_rows_free(r);
 }
 
@@ -225,7 +230,7 @@ static void test_new_row(void **state)
 	feed(r, snapshot("x", 4, 11));
 	feed(r, row(&other));
 	commit(r);
-	assert_int_equal(only(r)->counts.ios, 10);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_ios], 10);
 	assert_string_equal(only(r)->row->container, "b");
 	vst_rows_free(r);
 }
@@ -246,7 +251,7 @@ static void test_broken_reply(void **state)
 	feed(r, snapshot("x", 5, 12));
 	feed(r, row(&now));
 	commit(r);
-	assert_int_equal(only(r)->counts.ios, 5);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_ios], 5);
 	near(vst_rows_interval(r), 2);
 	vst_rows_free(r);
 }
@@ -272,7 +277,7 @@ static void test_restart(void **state)
 	feed(r, snapshot("y", 3, 1.6));
 	feed(r, row(&now));
 	assert_int_equal(commit(r), VST_COMMIT_SAMPLE);
-	assert_int_equal(only(r)->counts.ios, 3);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_ios], 3);
 	vst_rows_free(r);
 }
 
@@ -288,9 +293,9 @@ static void test_shrinking(void **state)
 	feed(r, snapshot("x", 4, 11));
 	feed(r, row(&now));
 	commit(r);
-	assert_int_equal(only(r)->counts.ios, 0);
-	assert_int_equal(only(r)->counts.bytes, 904);
-	assert_int_equal(only(r)->counts.times[VST_TIME_LATENCY].buckets.n, 0);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_ios], 0);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_bytes], 904);
+	assert_int_equal(only(r)->counts.time[VST_TIME_LATENCY].hist.n, 0);
 	vst_rows_free(r);
 }
 
@@ -309,12 +314,12 @@ static void test_forget(void **state)
 	feed(r, snapshot("x", 5, 401));
 	feed(r, row(&now));
 	commit(r);
-	assert_int_equal(only(r)->counts.ios, 10);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_ios], 10);
 	assert_string_equal(vst_rows_begin(r), "/v1/io?since=5");
 	feed(r, snapshot("x", 6, 402));
 	feed(r, row(&first)); /* were it known still, this would be nothing */
 	commit(r);
-	assert_int_equal(only(r)->counts.ios, 10);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_ios], 10);
 	vst_rows_free(r);
 }
 
@@ -322,15 +327,18 @@ static void test_many(void **state)
 {
 	struct in now = first;
 	struct vst_rows *r = vst_rows_new();
-	const struct vst_delta *d;
+	const struct vst_io_delta *d;
+	char name[16];
 	size_t n;
 
+	now.container = name;
 	for (int reply = 1; reply <= 2; reply++) {
 		vst_rows_begin(r);
 		feed(r, snapshot("x", reply, reply));
 		for (int i = 0; i < 5000; i++) {
 			now.id = i * 4096 + 1; /* ids that a poor hash puts in one slot */
 			now.ios = reply * i;
+			snprintf(name, sizeof(name), "c%d", i);
 			feed(r, row(&now));
 		}
 		commit(r);
@@ -338,7 +346,7 @@ static void test_many(void **state)
 	d = vst_rows_deltas(r, &n);
 	assert_int_equal(n, 4999);
 	for (size_t i = 0; i < n; i++)
-		assert_int_equal(d[i].counts.ios, (d[i].row->id - 1) / 4096);
+		assert_int_equal(d[i].counts.counter[VST_COUNTER_ios], (d[i].row->id - 1) / 4096);
 	vst_rows_free(r);
 }
 
@@ -367,8 +375,9 @@ static void test_rejects(void **state)
 	reject("ios", json_integer(-1));
 	reject("bytes", json_real(1.5));
 	reject("container", json_null());
-	reject("witness", NULL);
 	reject("patterns", json_string("copy"));
+	reject("in_flight", json_integer(1));
+	reject("in_flight", json_pack("{ss}", "ios", "many"));
 	reject("latency", json_integer(1));
 	reject("latency", json_pack("{sf,sf,s[[ii]]}", "sum_us", 1., "max_us", 1., "buckets", VST_HIST_BUCKETS, 1));
 	reject("latency", json_pack("{sf,sf,s[[ii]]}", "sum_us", 1., "max_us", 1., "buckets", -1, 1));
@@ -381,24 +390,143 @@ static void test_rejects(void **state)
 	vst_rows_free(r);
 }
 
-static void test_quantile(void **state)
-{
-	struct vst_bucket b[] = { { 30, 98 }, { 60, 2 } };
-	struct vst_times t = { .buckets = { 2, b }, .max_us = 1000 };
-
-	near(vst_times_quantile(&t, 0.5), (double)(vst_hist_lower(30) + vst_hist_lower(31)) / 2e3);
-	near(vst_times_quantile(&t, 0.99), (double)(vst_hist_lower(60) + vst_hist_lower(61)) / 2e3);
-	t.max_us = 180; /* less than the middle of its bucket */
-	near(vst_times_quantile(&t, 0.99), 180);
-}
-
 static struct vst_frame *frame_of(const struct vst_rows *r)
 {
-	const struct vst_sample sample = { .rows = r };
+	struct vst_underway *underway = vst_underway_new(r, NULL, NULL);
+	const struct vst_sample sample = { .rows = r, .underway = underway };
 	struct vst_frame *f = vst_frame_new(&sample);
 
 	vst_frame_io(f, &sample);
+	vst_frame_finish(f, &sample);
+	vst_underway_free(underway);
 	return f;
+}
+
+/* Agents of other versions: what is missing is 0 or "", what is unknown does no harm. */
+static void test_older_agent(void **state)
+{
+	static const char *const missing[] = { "class", "patterns", "witness", "layer", "requeues", "queue", "size" };
+	struct vst_rows *r = vst_rows_new();
+	json_t *line = row(&first);
+
+	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++)
+		json_object_del(line, missing[i]);
+	json_object_set_new(line, "kind", json_string("invented later"));
+	json_object_set_new(line, "op", json_string("zone_append"));
+	json_object_set_new(line, "heat", json_pack("[ii]", 1, 2));
+	vst_rows_begin(r);
+	feed(r, snapshot("x", 1, 1));
+	assert_int_equal(feed(r, line), 0);
+	commit(r);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_ios], 10);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_requeues], 0);
+	assert_int_equal(only(r)->row->kind_index, -1);
+	assert_int_equal(only(r)->row->op_index, -1);
+	assert_string_equal(only(r)->row->witness, "");
+	assert_string_equal(only(r)->row->kind, "invented later");
+	near(only(r)->in_flight.n, 0);
+	vst_frame_free(frame_of(r));
+	vst_rows_free(r);
+}
+
+static json_t *with_in_flight(json_t *line, int ios, double oldest)
+{
+	json_object_set_new(line, "in_flight",
+			    json_pack("{si,sf,sf}", "ios", ios, "oldest_us", oldest, "sum_us", ios * oldest));
+	return line;
+}
+
+/* A request that never ends is in no counter: its row is there, and it is said who waits, for what, since when. */
+static void test_in_flight(void **state)
+{
+	struct vst_rows *r = vst_rows_new();
+	struct vst_frame *f;
+
+	start(r);
+	vst_rows_begin(r);
+	feed(r, snapshot("x", 4, 11));
+	feed(r, with_in_flight(row(&first), 1, 11.2e6));
+	commit(r);
+	assert_int_equal(only(r)->counts.counter[VST_COUNTER_ios], 0);
+	near(only(r)->in_flight.n, 1);
+	near(only(r)->in_flight.oldest_us, 11.2e6);
+	f = frame_of(r);
+	near(f->lines[0].open, 1);
+	near(f->lines[0].oldest, 11.2e6);
+	assert_string_equal(f->alarm[0], "a has waited 11 s for vda: 1 write in flight");
+	assert_null(f->alarm[1]);
+	vst_frame_free(f);
+	vst_rows_begin(r);
+	feed(r, snapshot("x", 5, 12));
+	commit(r);
+	assert_int_equal(count(r), 0); /* it is not told any more: it has ended */
+	vst_rows_free(r);
+}
+
+static void test_alarms(void **state)
+{
+	static const struct in in[] = {
+		{ 1, "a", "vda", "read", "data", "lt1m", 0, 0, 0, { 0 }, { 0 }, NULL, 0, NULL },
+		{ 2, "a", "vda", "write", "data", "lt1m", 0, 0, 0, { 0 }, { 0 }, NULL, 0, NULL },
+		{ 3, "b", "vda", "write", "data", "lt1m", 0, 0, 0, { 0 }, { 0 }, NULL, 0, NULL },
+		{ 4, "b", "vdb", "flush", "data", "lt1m", 0, 0, 0, { 0 }, { 0 }, NULL, 0, NULL },
+		{ 5, "b", "vdc", "zone", "data", "lt1m", 0, 0, 0, { 0 }, { 0 }, NULL, 0, NULL },
+		{ 6, "b", "vdd", "read", "data", "lt1m", 0, 0, 0, { 0 }, { 0 }, NULL, 0, NULL },
+		{ 7, "b", "vde", "read", "data", "lt1m", 0, 0, 0, { 0 }, { 0 }, NULL, 0, NULL },
+	};
+	static const double ms[] = { 1500, 300000, 90000, 40000, 30000, 2000, 999 };
+	struct vst_rows *r = vst_rows_new();
+	struct vst_frame *f;
+
+	vst_rows_begin(r);
+	feed(r, snapshot("x", 4, 11));
+	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
+		json_t *line = with_in_flight(row(&in[i]), i ? (int)i : 1, ms[i] * 1e3);
+
+		json_object_set_new(line, "cgroup", json_string(in[i].container));
+		feed(r, line);
+	}
+	commit(r);
+	f = frame_of(r);
+	assert_string_equal(f->alarm[0], "a has waited 5m00s for vda: 1 read, 1 write in flight");
+	assert_string_equal(f->alarm[1], "b has waited 90 s for vda: 2 writes in flight");
+	assert_string_equal(f->alarm[2], "b has waited 40 s for vdb: 3 flushes in flight");
+	assert_string_equal(f->alarm[3], "and 2 more have waited for longer than 1 s");
+	vst_frame_free(f);
+	vst_rows_free(r);
+}
+
+/* A cgroup that was removed and made again has several rows with equal labels; people and programs see one. */
+static void test_equal_labels(void **state)
+{
+	struct in again = first;
+	struct vst_rows *r = vst_rows_new();
+	const struct vst_io_delta *d;
+
+	vst_rows_begin(r);
+	feed(r, snapshot("x", 1, 1));
+	again.max_us = 300;
+	for (int i = 0; i < 3; i++) {
+		again.id = 10 + i;
+		feed(r, with_in_flight(row(&again), 1, 5));
+		again.max_us = 100, again.bucket[1] = 50;
+	}
+	again.container = "b";
+	again.id = 20;
+	feed(r, row(&again));
+	commit(r);
+	d = vst_rows_deltas(r, &(size_t){ 0 });
+	assert_int_equal(count(r), 2);
+	d += strcmp(d->row->container, "a") != 0;
+	assert_int_equal(d->row->id, 12);
+	assert_int_equal(d->counts.counter[VST_COUNTER_ios], 30);
+	near(d->in_flight.n, 3);
+	near(max_us(&d->counts.time[VST_TIME_LATENCY]), 300);
+	assert_int_equal(d->counts.time[VST_TIME_LATENCY].sum_ns, 45000);
+	assert_int_equal(d->counts.time[VST_TIME_LATENCY].hist.n, 3);
+	assert_int_equal(d->counts.time[VST_TIME_LATENCY].hist.bucket[0].n, 27);
+	assert_int_equal(d->counts.time[VST_TIME_QUEUE].hist.bucket[2].n, 2);
+	vst_rows_free(r);
 }
 
 /* Lines for `top`: rows of one container and device are one line, with a line per kind and size after it. */
@@ -489,6 +617,7 @@ static void test_frame_same_name(void **state)
 		assert_string_equal(f->lines[2 * i].device, want[i].device);
 		near(f->lines[2 * i].bytes, want[i].bytes);
 		assert_string_equal(f->lines[2 * i + 1].cgroup, want[i].cgroup);
+		assert_string_equal(f->lines[2 * i].label, i < 2 ? "db (1)" : "db (2)");
 	}
 	vst_frame_free(f);
 	vst_rows_free(r);
@@ -551,7 +680,7 @@ static int feed_cost(struct vst_cost *c, const char *instance, double event_ns, 
 /* The agent's time per I/O is shown when it is a mean of many, and the runs are asked for only when that can change. */
 static void test_cost(void **state)
 {
-	struct vst_snapshot s = { .instance = "x", .self = json_pack("{sf}", "event_ns", 0.) };
+	struct vst_reply_head s = { .instance = "x", .self = json_pack("{sf}", "event_ns", 0.) };
 	struct vst_cost c = { 0 };
 
 	assert_false(vst_cost_wanted(&c, &s)); /* there is nothing to show */
@@ -608,14 +737,25 @@ static void test_frame_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_difference),   cmocka_unit_test(test_max),
-		cmocka_unit_test(test_no_wait),	     cmocka_unit_test(test_new_row),
-		cmocka_unit_test(test_broken_reply), cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_shrinking),    cmocka_unit_test(test_forget),
-		cmocka_unit_test(test_many),	     cmocka_unit_test(test_rejects),
-		cmocka_unit_test(test_quantile),     cmocka_unit_test(test_frame),
-		cmocka_unit_test(test_frame_many),   cmocka_unit_test(test_frame_lost),
-		cmocka_unit_test(test_cost),	     cmocka_unit_test(test_frame_same_name),
+		cmocka_unit_test(test_difference),
+		cmocka_unit_test(test_max),
+		cmocka_unit_test(test_no_wait),
+		cmocka_unit_test(test_new_row),
+		cmocka_unit_test(test_broken_reply),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_shrinking),
+		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_rejects),
+		cmocka_unit_test(test_frame),
+		cmocka_unit_test(test_older_agent),
+		cmocka_unit_test(test_in_flight),
+		cmocka_unit_test(test_alarms),
+		cmocka_unit_test(test_equal_labels),
+		cmocka_unit_test(test_frame_many),
+		cmocka_unit_test(test_frame_lost),
+		cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_frame_same_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/waits.c ctl/mounts.c ctl/growth.c ctl/reasons.c ctl/whom.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/format.c ctl/rows.c -ljansson -lm */
+/* LINK: ctl/waits.c ctl/wire.c ctl/who.c ctl/underway.c ctl/phrase.c ctl/mounts.c ctl/growth.c ctl/reasons.c ctl/whom.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/format.c ctl/rows.c lib/delta.c -ljansson -lm */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -15,6 +15,20 @@
 void vst_error(const char *fmt, ...)
 {
 	(void)fmt;
+}
+
+struct vst_client *vst_client_new(const char *socket)
+{
+	return NULL;
+}
+
+void vst_client_free(struct vst_client *c)
+{
+}
+
+int vst_client_get(struct vst_client *c, const char *path, vst_line_fn *line, void *arg)
+{
+	return VST_EXIT_UNREACHABLE;
 }
 
 int vst_get(const struct vst_ctl *ctl, const char *path, vst_line_fn *line, void *arg)
@@ -55,7 +69,7 @@ static enum vst_commit commit(struct vst_growth *g)
 static json_t *lock(int id, const char *container, const char *name, int waits, double us, const char *object)
 {
 	json_t *o = json_pack("{ss,si,ss,ss,ss,ss,ss,si,s{sf,sf,s[[ii]]}}", "type", "lock", "row", id, "container",
-			      container, "cgroup", "/c", "lock", name, "lock_type", "rwsem", "named_by", "field",
+			      container, "cgroup", container, "lock", name, "lock_type", "rwsem", "named_by", "field",
 			      "waits", waits, "wait", "sum_us", us, "max_us", 2.0 * us / waits, "buckets", 40, waits);
 
 	if (object)
@@ -92,8 +106,8 @@ static void test_growth(void **state)
 	near(w->list[0].us, 6500);
 	near(w->list[0].waits, 6);
 	assert_string_equal(w->list[0].object, "/new");
-	near(w->list[0].max_us, 10000);
-	assert_int_equal(w->list[0].hist[40], 6);
+	near(vst_wait_max(&w->list[0]), 10000);
+	assert_int_equal(w->list[0].hist->n[40], 6);
 	assert_string_equal(w->list[1].waiter, "b");
 	vst_waits_free(w);
 
@@ -124,7 +138,12 @@ static void test_growth_bad(void **state)
 	vst_growth_free(g);
 }
 
-/* --- sentences --- */
+/* --- sentences: the cgroup of a container is its name here, that of vstor's own words is "" --- */
+
+static const char *cgroup_of(const char *name)
+{
+	return !strcmp(name, "unattributed") || !strcmp(name, "kernel") ? "" : name;
+}
 
 struct blame {
 	const char *waiter, *holder, *resource;
@@ -144,9 +163,9 @@ static struct vst_waits *waits_of(const struct blame *in, size_t n)
 		struct vst_wait *o = &w->list[i];
 
 		*o = (struct vst_wait){ .waiter = in[i].waiter,
-					.waiter_cgroup = "/c",
+					.waiter_cgroup = cgroup_of(in[i].waiter),
 					.holder = in[i].holder,
-					.holder_cgroup = in[i].holder_cgroup ?: "/c",
+					.holder_cgroup = in[i].holder_cgroup ?: cgroup_of(in[i].holder),
 					.type = "",
 					.named_by = "",
 					.object = in[i].object ?: "",
@@ -169,14 +188,40 @@ static void says(char *got, const char *want)
 	free(got);
 }
 
+static struct vst_who_labels *labels_of(const struct vst_waits *w)
+{
+	struct vst_who_labels *labels = vst_who_labels_new();
+
+	for (size_t i = 0; i < w->n; i++) {
+		vst_who_labels_add(labels, &(struct vst_who){ w->list[i].waiter, w->list[i].waiter_cgroup });
+		vst_who_labels_add(labels, &(struct vst_who){ w->list[i].holder, w->list[i].holder_cgroup });
+	}
+	return labels;
+}
+
+static struct vst_reasons *reasons_of(const struct vst_waits *w, const struct vst_who *who)
+{
+	const struct vst_reasons_from from = { .blame = w, .labels = labels_of(w) };
+
+	vst_who_labels_add(from.labels, who);
+	return vst_reasons_new(&from, who);
+}
+
+static void reasons_end(struct vst_reasons *r)
+{
+	vst_who_labels_free(r->from.labels);
+	vst_reasons_free(r);
+}
+
 static void explains(struct vst_waits *w, const char *name, const char *waits, const char *holders, const char *caused)
 {
-	struct vst_reasons *r = vst_reasons_new(w, name, NULL);
+	const struct vst_who who = { name, cgroup_of(name) };
+	struct vst_reasons *r = reasons_of(w, &who);
 
 	says(vst_reasons_waits(r), waits);
 	says(vst_reasons_holders(r), holders);
 	says(vst_reasons_caused(r), caused);
-	vst_reasons_free(r);
+	reasons_end(r);
 	vst_waits_free(w);
 }
 
@@ -197,8 +242,8 @@ static void test_sentence(void **state)
 
 	explains(WAITS(in), "prod/mysql",
 		 "prod/mysql waited 312 ms/s: 180 on vda's journal (71 % batch/etl, 21 % ci/build), 90 on "
-		 "vfs_inode.i_rwsem of /data/x (self), 42 in vda's queue behind batch/etl.",
-		 "In all because of batch/etl 54 %, self 29 %, ci/build 12 %.",
+		 "vfs_inode.i_rwsem of /data/x ([self]), 42 in vda's queue behind batch/etl.",
+		 "In all because of batch/etl 54 %, [self] 29 %, ci/build 12 %.",
 		 "It made others wait 11 ms/s: batch/etl 8.0, web 3.0.");
 	explains(WAITS(in), "web", "web waited 3.0 ms/s: 3.0 on vfs_inode.i_rwsem (prod/mysql).", NULL, NULL);
 	explains(WAITS(in), "idle", "idle waited for nothing that vstor watches.", NULL, NULL);
@@ -220,26 +265,27 @@ static void test_sentence_words(void **state)
 	explains(WAITS(in), "a",
 		 "a waited 160 ms/s: 50 in vda's queue behind its own I/O, 40 on dirty pages that vdb has to write "
 		 "first (nobody known), 30 on futex:0x12 (b), 40 on 2 others.",
-		 "In all because of b 44 %, self 31 %, nobody known 25 %.", NULL);
+		 "In all because of b 44 %, [self] 31 %, nobody known 25 %.", NULL);
 	explains(WAITS(in), "b", "b hardly waited, 0.4 ms/s: 0.4 on cgroup_mutex (a), <0.1 on page_add() (a).", NULL,
 		 "It made others wait 70 ms/s: a 70.");
 	explains(WAITS(in), "e\x1b[2J", "e\\x1b[2J waited 5.0 ms/s: 5.0 on i_rw\\x1bsem of /a\\x0a (h\\x07).", NULL,
 		 NULL);
 }
 
-/* Two of one name at once: the cgroup says which, and one is not the other's self. */
+/* Two of one name at once: they are told apart, and one is not the other's self. */
 static void test_same_name(void **state)
 {
-	static const struct blame in[] = { { "a", "a", "device:vda", 10, "share", NULL, "/other" } };
+	static const struct blame in[] = { { "a", "a", "device:vda", 10, "share", NULL, "/x/other" } };
+	const struct vst_who one = { "a", "a" }, other = { "a", "/x/other" };
 	struct vst_waits *w = WAITS(in);
-	struct vst_reasons *r = vst_reasons_new(w, "a", "/c");
+	struct vst_reasons *r = reasons_of(w, &one);
 
-	says(vst_reasons_waits(r), "a waited 10 ms/s: 10 in vda's queue behind a.");
-	vst_reasons_free(r);
-	r = vst_reasons_new(w, "a", "/other");
-	says(vst_reasons_waits(r), "a waited for nothing that vstor watches.");
-	says(vst_reasons_caused(r), "It made others wait 10 ms/s: a 10.");
-	vst_reasons_free(r);
+	says(vst_reasons_waits(r), "a (a) waited 10 ms/s: 10 in vda's queue behind a (other).");
+	reasons_end(r);
+	r = reasons_of(w, &other);
+	says(vst_reasons_waits(r), "a (other) waited for nothing that vstor watches.");
+	says(vst_reasons_caused(r), "It made others wait 10 ms/s: a (a) 10.");
+	reasons_end(r);
 	vst_waits_free(w);
 }
 
@@ -251,31 +297,35 @@ static void test_remarks(void **state)
 		{ "a", "b", RWSEM, 8, "none", NULL, NULL },
 		{ "a", "b", RWSEM, 2, "share", NULL, NULL }, /* not worth a word */
 	};
+	const struct vst_who a = { "a", "a" }, stranger = { "nobody", "/nobody" };
 	struct vst_waits *w = WAITS(in);
-	struct vst_reasons *r = vst_reasons_new(w, "a", NULL);
+	struct vst_reasons *r = reasons_of(w, &a);
 
-	says(vst_reasons_remark(r, 0),
-	     "Evidence: 30 % goes to the last that was seen to get the lock: a good guess; 8 % nobody is known for.");
+	says(vst_reasons_remark(r, 0), "Evidence: 30 % is blamed on the last who was seen to get the lock: a good "
+				       "guess; 8 % has no known cause.");
 	says(vst_reasons_remark(r, 1),
-	     "A file or disk that is named is that of the longest wait: there may have been others.");
+	     "The file or disk that is named is that of the longest wait; there may have been others.");
 	says(vst_reasons_remark(r, 2), NULL);
-	vst_reasons_free(r);
+	reasons_end(r);
 	/* of two kinds, neither of them little: they may overlap */
 	w->list[1].resource = vst_resource_find("journal:vda", &w->list[1].name);
 	w->list[1].evidence = "owner";
-	r = vst_reasons_new(w, "a", NULL);
+	r = reasons_of(w, &a);
 	says(vst_reasons_remark(r, 1),
-	     "Parts may be the same time: who waits for a lock or a journal may wait for a disk through it.");
-	vst_reasons_free(r);
+	     "Parts may be the same time: a wait for a lock or a journal may contain a wait for a disk.");
+	reasons_end(r);
 	w->watched = false;
 	w->lost = 7;
-	r = vst_reasons_new(w, "nobody", NULL);
+	r = reasons_of(w, &stranger);
 	says(vst_reasons_remark(r, 0),
-	     "Locks are not watched now, 'vstorctl status' says why: waits for them are not in it.");
-	says(vst_reasons_remark(r, 1),
-	     "Not watched: waiting for a processor, the network, other processes, and its own locks in user space.");
+	     "Locks are not watched now, 'vstorctl status' says why: waits for them are not included.");
+	says(vst_reasons_remark(r, 1), "Not watched: the time before a request exists (limits of io.max and "
+				       "blkio.throttle, io.cost and io.latency, "
+				       "waiting for a free request), and waiting for a processor, the network, other "
+				       "processes, and its own locks in "
+				       "user space.");
 	says(vst_reasons_remark(r, 2), "7 waits of this host's containers could not be counted in full.");
-	vst_reasons_free(r);
+	reasons_end(r);
 	vst_waits_free(w);
 }
 
@@ -361,11 +411,11 @@ static void test_frame_waits(void **state)
 		struct vst_line *l = vst_frame_line(f);
 
 		l->container = "a";
-		l->cgroup = "/c";
+		l->cgroup = "a";
 		l->device = i ? "vdb" : "vda";
 	}
 	vst_frame_add_waits(f, w);
-	assert_int_equal(f->nlines, 3);
+	assert_int_equal(f->nlines, 3); /* c waits for less than a millisecond in a second */
 	for (int i = 0; i < 2; i++) {
 		near(f->lines[i].wait, 100e3); /* locks alone: the disk's is in its own columns */
 		assert_string_equal(f->lines[i].lock, "ext4_inode_info.vfs_inode.i_rwsem");
@@ -416,15 +466,22 @@ static void test_frame_blame(void **state)
 
 static void means(const char *typed, const char *want)
 {
+#define KNOWN(n, c, i, r) { .name = n, .cgroup = c, .id = i, .running = r }
 	static const struct vst_known list[] = {
-		{ "prod/mysql-0/mysqld", "/p/1", "aaaaaa11", true },
-		{ "prod/mysql-1/mysqld", "/p/2", "aaaaaa22", true },
-		{ "mysql.service", "/system.slice/mysql.service", "", true },
-		{ "old", "/o", "", false },
-		{ "host", "/", "", true },
-		{ "older", "/r", "", true },
+		KNOWN("prod/mysql-0/mysqld", "/p/1", "aaaaaa11", true),
+		KNOWN("prod/mysql-1/mysqld", "/p/2", "aaaaaa22", true),
+		KNOWN("mysql.service", "/system.slice/mysql.service", "", true),
+		KNOWN("old", "/o", "", false),
+		KNOWN("host", "/", "", true),
+		KNOWN("older", "/r", "", true),
+		{ .name = "job",
+		  .cgroup = "/slurm/job_101/task_0",
+		  .id = "",
+		  .running = true,
+		  .label = "job (task_0)" },
 	};
-	size_t found[6], n = vst_whom_find(list, 6, typed, found);
+	const size_t n_list = sizeof(list) / sizeof(list[0]);
+	size_t found[7], n = vst_whom_find(list, n_list, typed, found);
 	char got[8] = "";
 
 	for (size_t i = 0; i < n; i++)
@@ -447,6 +504,192 @@ static void test_whom(void **state)
 	means("old", "3"); /* as a whole, though it has ended and another one is like it */
 	means("ol", "5");
 	means("nobody", "");
+	means("", "");
+	means("job (task_0)", "6");
+	means("job_101", "6"); /* in the path alone */
+	means("/slurm", "");
+}
+
+static void test_whom_above(void **state)
+{
+	static const struct vst_known list[] = {
+		KNOWN("host", "/", "", true),
+		KNOWN("a", "/x/a", "", true),
+		KNOWN("b", "/x/a/b", "", true),
+		KNOWN("kernel", "", "", true),
+	};
+
+	assert_int_equal(vst_whom_above(list, 4, "/x/a/b/c/d"), 2);
+	assert_int_equal(vst_whom_above(list, 4, "/x/a/bc"), 1);
+	assert_int_equal(vst_whom_above(list, 4, "/y"), 4);
+}
+
+/* --- names --- */
+
+static void labelled(struct vst_who_labels *l, const char *name, const char *cgroup, const char *want)
+{
+	assert_string_equal(vst_who_labels_find(l, &(struct vst_who){ name, cgroup }), want);
+}
+
+#define ID64(digit) digit "234567890abc" digit "23456789012345678901234567890123456789012345678901"
+
+static void test_labels(void **state)
+{
+	static const struct vst_who all[] = {
+		{ "web", "/docker/" ID64("1") },
+		{ "web", "/docker/" ID64("2") },
+		{ "web", "/docker/" ID64("2") }, /* the same one again */
+		{ "db", "/system.slice/docker-" ID64("1") ".scope" },
+		{ "task", "/slurm/job_101/step_0/task_0" },
+		{ "task", "/slurm/job_102/step_0/task_0" },
+		{ "kernel", "" },
+		{ "kernel", "/docker/x" },
+		{ "host", "/" },
+		{ "[kernel]", "/evil" },
+		{ "unattributed", "" },
+	};
+	struct vst_who_labels *l = vst_who_labels_new();
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		vst_who_labels_add(l, &all[i]);
+	labelled(l, "web", all[0].cgroup, "web (1234567890ab)");
+	labelled(l, "web", all[1].cgroup, "web (2234567890ab)");
+	labelled(l, "db", all[3].cgroup, "db");
+	labelled(l, "task", all[4].cgroup, "task (job_101/step_0/task_0)");
+	labelled(l, "task", all[5].cgroup, "task (job_102/step_0/task_0)");
+	labelled(l, "kernel", "", "[kernel]");
+	labelled(l, "kernel", "/docker/x", "kernel");
+	labelled(l, "host", "/", "[host]");
+	labelled(l, "[kernel]", "/evil", "\\x5bkernel]");
+	labelled(l, "unattributed", "", "[unattributed]");
+	labelled(l, "never added", "/z", "never added");
+	vst_who_labels_add(l, &(struct vst_who){ "db", "/other/db" }); /* two of them from now on */
+	labelled(l, "db", "/other/db", "db (db)");
+	labelled(l, "db", all[3].cgroup, "db (1234567890ab)");
+	vst_who_labels_free(l);
+}
+
+/* --- what is under way --- */
+
+static struct vst_waits *underway_waits(void)
+{
+	static const struct blame in[] = {
+		{ "x", "y", RWSEM, 10, "owner", "/data/x (inode 12 on vda1)", NULL },
+		{ "x", "x", RWSEM, 20, "owner", NULL, NULL },
+		{ "x", "unattributed", "freeze:loop4", 25, "none", NULL, NULL },
+		{ "x", "unattributed", "fsync:loop4", 40, "none", NULL, NULL },
+		{ "z", "unattributed", "device:vda", 40, "none", NULL, NULL },
+		{ "z", "unattributed", "invented:later", 40, "none", NULL, NULL },
+		{ "idle", "y", RWSEM, 10, "owner", NULL, NULL },
+	};
+	static const struct vst_open open[] = {
+		{ 1, 10e6, 10e6 }, { 1, 1e6, 1e6 }, { 2, 11e6, 22e6 },
+		{ 2, 11e6, 22e6 }, { 1, 3e6, 3e6 }, { 1, 2e6, 2e6 },
+	};
+	struct vst_waits *w = WAITS(in);
+
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
+		w->list[i].open = open[i];
+	return w;
+}
+
+static struct vst_rows *empty_rows(void)
+{
+	struct vst_rows *rows = vst_rows_new();
+	enum vst_commit what;
+	json_t *head = json_pack("{ss,ss,si,sf,sf}", "type", "snapshot", "instance", "x", "seq", 1, "time", 1.0,
+				 "uptime", 1.0);
+
+	vst_rows_begin(rows);
+	assert_int_equal(vst_rows_line(rows, head), 0);
+	assert_int_equal(vst_rows_commit(rows, &what), 0);
+	json_decref(head);
+	return rows;
+}
+
+static void test_underway(void **state)
+{
+	static const char *const want[] = {
+		"x has waited 11 s for the frozen file system of loop4: 2 tasks wait.",
+		"x has waited 11 s in fsync on loop4: 2 tasks wait.",
+		"x has waited 10 s on vfs_inode.i_rwsem of /data/x because of y: 2 tasks wait.",
+		"z has waited 3 s for vda: 1 task waits.",
+		"z has waited 2 s on invented:later: 1 task waits.",
+	};
+	const struct vst_who x = { "x", "x" }, idle = { "idle", "idle" };
+	struct vst_waits *w = underway_waits();
+	struct vst_who_labels *labels = labels_of(w);
+	struct vst_rows *rows = empty_rows();
+	struct vst_underway *u = vst_underway_new(rows, NULL, w);
+	struct vst_reasons_from from = { .blame = w, .underway = u, .labels = labels };
+	struct vst_reasons *r = vst_reasons_new(&from, &x);
+
+	assert_int_equal(u->n, 5);
+	for (size_t i = 0; i < u->n; i++)
+		says(vst_pending_sentence(&u->list[i], labels, false), want[i]);
+	assert_true(u->list[1].contained);
+	for (size_t i = 0; i < 3; i++)
+		says(vst_reasons_pending(r, i), want[i]);
+	says(vst_reasons_pending(r, 3), NULL);
+	/* an fsync contains the other waits, so it is told apart from their sum */
+	says(vst_reasons_waits(r),
+	     "x waited 55 ms/s: 30 on vfs_inode.i_rwsem of /data/x (67 % [self], 33 % y), 25 on the "
+	     "frozen file system of loop4 (nobody known).");
+	says(vst_reasons_containing(r, 0), "It was in fsync on loop4 for 40 ms/s; other waits can be a part of that.");
+	vst_reasons_free(r);
+	/* never "waited for nothing" while it waits */
+	for (size_t i = 0; i < w->n; i++)
+		w->list[i].us = 0;
+	r = vst_reasons_new(&from, &x);
+	says(vst_reasons_waits(r), NULL);
+	vst_reasons_free(r);
+	r = vst_reasons_new(&from, &idle);
+	says(vst_reasons_waits(r), "idle waited for nothing that vstor watches.");
+	says(vst_reasons_pending(r, 0), NULL);
+	vst_reasons_free(r);
+	vst_underway_free(u);
+	vst_rows_free(rows);
+	vst_who_labels_free(labels);
+	vst_waits_free(w);
+}
+
+/* A wait that nobody is blamed for is shown all the same; what contains others is not. */
+static void test_complete(void **state)
+{
+	static const struct blame pairs[] = { { "a", "b", RWSEM, 10, NULL, NULL, NULL } };
+	static const struct blame told[] = {
+		{ "a", "", RWSEM, 10, "", NULL, NULL },
+		{ "a", "", "freeze:vda1", 70, "", NULL, NULL },
+		{ "a", "", "fsync:vda1", 80, "", NULL, NULL },
+	};
+	struct vst_waits *blame = WAITS(pairs), *waits = WAITS(told), *all;
+
+	all = vst_waits_complete(blame, waits);
+	assert_int_equal(all->n, 2);
+	assert_string_equal(all->list[0].name, "vda1");
+	assert_string_equal(all->list[0].holder, "unattributed");
+	assert_string_equal(all->list[0].evidence, "none");
+	assert_string_equal(all->list[1].holder, "b");
+	vst_waits_free(all);
+	all = vst_waits_complete(blame, NULL);
+	assert_int_equal(all->n, 1);
+	vst_waits_free(all);
+	vst_waits_free(blame);
+	vst_waits_free(waits);
+}
+
+static void test_limit(void **state)
+{
+	const struct vst_who x = { "x", "/x" };
+	struct vst_waits *w = waits_of(NULL, 0);
+	struct vst_reasons *r = reasons_of(w, &x);
+	json_t *limit = json_pack("{ss,ss,ss}", "cgroup", "/x", "attribute", "io.max", "value", "8:0 riops=5");
+
+	says(vst_reasons_limit(r, limit),
+	     "A limit is set: io.max 8:0 riops=5 on /x. vstor does not measure how long it holds x back.");
+	json_decref(limit);
+	reasons_end(r);
+	vst_waits_free(w);
 }
 
 int main(void)
@@ -463,6 +706,11 @@ int main(void)
 		cmocka_unit_test(test_frame_waits),
 		cmocka_unit_test(test_frame_blame),
 		cmocka_unit_test(test_whom),
+		cmocka_unit_test(test_whom_above),
+		cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_underway),
+		cmocka_unit_test(test_complete),
+		cmocka_unit_test(test_limit),
 	};
 
 	setlocale(LC_ALL, "C.UTF-8");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/io/sparse.c -lbpf -lm */
+/* LINK: agent/io/sparse.c agent/snapshot.c agent/base/places.c -lbpf -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,16 +29,6 @@ static double gone_at;
 const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
 {
 	return &maps;
-}
-
-size_t vst_probes_count(const struct vst_probes *p)
-{
-	return 0;
-}
-
-void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info *ret)
-{
-	fail();
 }
 
 struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *key, double now)
@@ -112,6 +102,8 @@ static void a_row_is_the_sum_of_its_slots(void **state)
 {
 	static struct vst_hists one, two;
 	struct vst_key key = { .owner = 7, .dev = 1 };
+	const struct vst_counts *c;
+	struct vst_snap_io *before;
 	struct vst_io_row *row;
 	struct vst_io_table *t;
 
@@ -119,6 +111,10 @@ static void a_row_is_the_sum_of_its_slots(void **state)
 	row = row_new(t, 3, &key, &owner);
 	t->slot_first[3] = 9;
 	t->slot_next[9] = 5;
+	counters[5].ios = 3;
+	counters[9].ios = 4;
+	counters[9].time[VST_TIME_QUEUE].sum_ns = 100;
+	counters[5].time[VST_TIME_DEVICE].max_ns = 30;
 	one.n[0][VST_TIME_QUEUE] = 1;
 	one.n[20][VST_TIME_LATENCY] = 3; /* two of them directly */
 	one.n[20][VST_TIME_DEVICE] = 3;
@@ -130,16 +126,36 @@ static void a_row_is_the_sum_of_its_slots(void **state)
 		assert_int_equal(cells_keep(t, 5, &one), 0);
 		assert_int_equal(cells_keep(t, 9, &two), 0);
 		assert_int_equal(t->n_cells, 5);
-		assert_int_equal(row_hists(t, row), 0);
-		assert_int_equal(row->hist[VST_TIME_DEVICE].n, 1);
-		assert_int_equal(row->hist[VST_TIME_DEVICE].bucket[0].n, 7);
-		assert_int_equal(row->hist[VST_TIME_LATENCY].n, 2);
-		assert_int_equal(row->hist[VST_TIME_LATENCY].bucket[0].n, 3);
-		assert_int_equal(row->hist[VST_TIME_LATENCY].bucket[1].index, 191);
-		assert_int_equal(row->hist[VST_TIME_QUEUE].n, 2);
-		assert_int_equal(row->hist[VST_TIME_QUEUE].bucket[0].n, 3);
-		assert_int_equal(row->hist[VST_TIME_QUEUE].bucket[1].index, 190);
+		assert_int_equal(row_read(t, row, &maps), 0);
+		c = &row->value->counts;
+		assert_int_equal(c->counter[VST_COUNTER_ios], 7);
+		assert_int_equal(c->time[VST_TIME_LATENCY].sum_ns, 100);
+		assert_int_equal(c->time[VST_TIME_LATENCY].max_ns, 30);
+		assert_int_equal(c->time[VST_TIME_DEVICE].hist.n, 1);
+		assert_int_equal(c->time[VST_TIME_DEVICE].hist.bucket[0].n, 7);
+		assert_int_equal(c->time[VST_TIME_LATENCY].hist.n, 2);
+		assert_int_equal(c->time[VST_TIME_LATENCY].hist.bucket[0].n, 3);
+		assert_int_equal(c->time[VST_TIME_LATENCY].hist.bucket[1].index, 191);
+		assert_int_equal(c->time[VST_TIME_QUEUE].hist.n, 2);
+		assert_int_equal(c->time[VST_TIME_QUEUE].hist.bucket[0].n, 3);
+		assert_int_equal(c->time[VST_TIME_QUEUE].hist.bucket[1].index, 190);
+		assert_int_equal(owner.ios, 7);
+		assert_int_equal(vst_io_table_seen(t, 1)->seen.ios, 7);
 	}
+	/* whoever keeps a value keeps what it said */
+	before = vst_value_ref(row->value);
+	counters[5].ios = 30;
+	t->n_cells = 0;
+	t->slot_cells[5].n = t->slot_cells[9].n = 0;
+	assert_int_equal(row_read(t, row, &maps), 0);
+	assert_int_equal(row->value->counts.counter[VST_COUNTER_ios], 34);
+	assert_int_equal(row->value->id, before->id);
+	assert_int_equal(before->counts.counter[VST_COUNTER_ios], 7);
+	assert_int_equal(before->counts.time[VST_TIME_DEVICE].hist.bucket[0].n, 7);
+	vst_value_unref(before);
+	assert_ptr_equal(vst_io_table_at(t, row->place), row);
+	assert_null(vst_io_table_at(t, row->place + 1));
+	memset(counters, 0, sizeof(counters));
 	vst_io_table_free(t);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/base/log.c agent/io/sparse.c -lbpf */
+/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/base/log.c agent/io/sparse.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c -lbpf */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +27,7 @@ static int fake_update(int fd, const void *key, const void *value, __u64 flags);
 #undef bpf_map_update_elem
 
 static struct vst_maps maps;
+static struct vst_wait_rows wait_rows;
 static struct vst_container containers[4] = { { .display = "none" }, { .display = "one" }, { .display = "two" } };
 static __u64 gone; /* this one's cgroup was removed */
 
@@ -86,7 +87,7 @@ static int set_up(void **state)
 	m->hists_fd = HISTS_FD;
 	classes[9] = (struct vst_lock_class){ .kind = VST_LOCK_KIND_STATIC, .name = "namespace_sem" };
 	gone = 0;
-	assert_int_equal(vst_locks_new(&l), 0);
+	assert_int_equal(vst_locks_new(&wait_rows, &l), 0);
 	*state = l;
 	return 0;
 }
@@ -96,6 +97,7 @@ static int tear_down(void **state)
 	struct vst_lock_maps *m = &maps.lock;
 
 	vst_locks_free(*state);
+	vst_wait_rows_free(&wait_rows);
 	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++)
 		assert_int_equal(containers[i].rows, 0);
 	free(classes);
@@ -140,7 +142,10 @@ static void blamed(__u32 place, int waiter, int holder, int cpu, __u64 ns)
 static void collect(struct vst_locks *l, double now)
 {
 	assert_int_equal(vst_locks_collect(l, NULL, NULL, now), 0);
-	vst_lock_naming_now(vst_locks_naming(l), &maps.lock);
+	vst_lock_naming_begin(vst_locks_naming(l), &maps.lock);
+	vst_lock_naming_take(vst_locks_naming(l), &maps.lock);
+	while (vst_wait_rows_changed(&wait_rows)) /* they are in a snapshot */
+		;
 }
 
 /* --- tests --- */
@@ -159,25 +164,28 @@ static void test_cpus_are_added_up(void **state)
 	blamed(9, 1, 2, 1, 400);
 	collect(l, 1);
 	assert_int_equal(HASH_COUNT(l->rows), 2);
-	for (row = vst_locks_rows(l); row->waiter != &containers[1]; row = row->hh.next)
+	for (row = vst_locks_rows(l); row->row.waiter != &containers[1]; row = row->hh.next)
 		;
-	assert_int_equal(row->waits, 3);
-	assert_int_equal(row->total_ns, 8000);
-	assert_int_equal(row->max_ns, 5000);
-	assert_int_equal(row->hist.n, 1);
-	assert_int_equal(row->hist.bucket[0].n, 3);
-	assert_string_equal(vst_lock_naming_get(vst_locks_naming(l), row->key.what)->name, "namespace_sem");
+	assert_int_equal(row->row.value->waits, 3);
+	assert_int_equal(row->row.value->total_ns, 8000);
+	assert_int_equal(row->row.value->times.max_ns, 5000);
+	assert_int_equal(row->row.value->times.hist.n, 1);
+	assert_int_equal(row->row.value->times.hist.bucket[0].n, 3);
+	assert_string_equal(row->row.value->name, "unknown"); /* when it was read */
 	b = vst_locks_blames(l);
 	assert_int_equal(HASH_COUNT(l->blames), 1);
-	assert_int_equal(b->ns, 1000);
-	assert_ptr_equal(b->waiter, &containers[1]);
-	assert_ptr_equal(b->holder, &containers[2]);
+	assert_int_equal(b->row.value->total_ns, 1000);
+	assert_ptr_equal(b->row.waiter, &containers[1]);
+	assert_ptr_equal(b->row.holder, &containers[2]);
 	/* only what moved is read again, and a second reading adds nothing */
 	collect(l, 2);
-	assert_int_equal(b->ns, 1000);
+	assert_int_equal(b->row.value->total_ns, 1000);
 	waited(3, 1, 0, 1000);
 	collect(l, 3);
-	assert_int_equal(row->waits, 4);
+	assert_int_equal(row->row.value->waits, 4);
+	assert_string_equal(row->row.value->name, "namespace_sem");
+	assert_string_equal(b->row.value->name, "namespace_sem"); /* although nobody waited for its holder again */
+	assert_int_equal(b->row.value->named_by, VST_LOCK_BY_SYMBOL);
 }
 
 /* Nothing is counted twice or forgotten when places go back and come again for another or the same row. */
@@ -209,18 +217,18 @@ static void test_places_are_taken_back(void **state)
 	vst_locks_reclaim(l, NULL, NULL, 15);
 	assert_int_equal(m->rtags[3], 0);
 	assert_int_equal(m->rows[3].waits + hists[3].n[5] + m->pairs[8].ns, 0);
-	assert_int_equal(row->waits, 3);
-	assert_int_equal(row->total_ns, 2500);
-	assert_int_equal(b->ns, 600);
+	assert_int_equal(row->row.value->waits, 3);
+	assert_int_equal(row->row.value->total_ns, 2500);
+	assert_int_equal(b->row.value->total_ns, 600);
 	/* the place serves another, and the old row comes again somewhere else */
 	waited(3, 2, 0, 7);
 	waited(5, 1, 0, 1000);
 	blamed(8, 2, 1, 0, 5);
 	collect(l, 16);
-	assert_int_equal(row->waits, 4);
-	assert_int_equal(row->total_ns, 3500);
-	assert_int_equal(row->hist.bucket[0].n, 4);
-	assert_int_equal(b->ns, 600);
+	assert_int_equal(row->row.value->waits, 4);
+	assert_int_equal(row->row.value->total_ns, 3500);
+	assert_int_equal(row->row.value->times.hist.bucket[0].n, 4);
+	assert_int_equal(b->row.value->total_ns, 600);
 	assert_int_equal(HASH_COUNT(l->rows), 2);
 	assert_int_equal(HASH_COUNT(l->blames), 2);
 }
@@ -267,7 +275,7 @@ static void test_objects_are_told(void **state)
 	maps.lock.rows[70].object_ns = 500;
 	collect(l, 1);
 	row = vst_locks_rows(l);
-	assert_string_equal(row->object.text, "…/dir/na\nme (inode 12 on vda1)");
+	assert_string_equal(row->row.value->object, "…/dir/na\nme (inode 12 on vda1)");
 	assert_int_equal(maps.lock.rows[3].object_ns + maps.lock.rows[70].object_ns, 0);
 	/* a shorter wait of the next tick counts; what is being written does not */
 	o->kind = VST_LOCK_OBJECT_SUPER;
@@ -275,12 +283,12 @@ static void test_objects_are_told(void **state)
 	maps.lock.rows[3].object_ns = 10;
 	o->busy = 1;
 	collect(l, 2);
-	assert_string_equal(row->object.text, "…/dir/na\nme (inode 12 on vda1)");
+	assert_string_equal(row->row.value->object, "…/dir/na\nme (inode 12 on vda1)");
 	o->busy = 0;
 	waited(3, 1, 0, 10);
 	maps.lock.rows[3].object_ns = 10;
 	collect(l, 3);
-	assert_string_equal(row->object.text, "file system on vda1");
+	assert_string_equal(row->row.value->object, "file system on vda1");
 }
 
 static void test_object_texts(void **state)
@@ -320,14 +328,14 @@ static void test_stacks_are_those_of_the_pair(void **state)
 	blamed(8, 1, 2, 0, 600);
 	collect(l, 1);
 	b = vst_locks_blames(l);
-	assert_null(b->stack);
+	assert_int_equal(b->row.value->n_stack, 0);
 	*s = (struct vst_lock_holder_stack){
 		.waiter = OWNER(1), .holder = OWNER(2), .what = what, .n = 2, .frame = { "io_schedule", "f [ext4]" }
 	};
 	blamed(8, 1, 2, 0, 600);
 	collect(l, 2);
-	assert_int_equal(b->stack->n, 2);
-	assert_string_equal(b->stack->frame[1], "f [ext4]");
+	assert_int_equal(b->row.value->n_stack, 2);
+	assert_string_equal(b->row.value->stack[1], "f [ext4]");
 }
 
 static bool look_is_over(struct vst_lock_naming *n, int timeout_ms)
@@ -388,7 +396,7 @@ static void test_idle_rows_make_room(void **state)
 	assert_int_equal(m->rtags[0], VST_LOCK_RETIRED);
 	vst_locks_reclaim(l, NULL, NULL, 65);
 	assert_int_equal(m->rtags[0], 0);
-	assert_int_equal(vst_locks_rows(l)->waits, VST_LOCK_ROWS / 2 + 1);
+	assert_int_equal(vst_locks_rows(l)->row.value->waits, VST_LOCK_ROWS / 2 + 1);
 }
 
 int main(void)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/waits/share.c agent/waits/blame.c -lm */
+/* LINK: agent/waits/share.c agent/waits/blame.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -216,6 +217,13 @@ static void test_many_small_ones_are_one(void **state)
 
 /* --- the sums --- */
 
+static struct vst_wait_rows rows;
+
+void vst_devices_name(struct vst_devices *devs, __u32 dev, char *buf, size_t size)
+{
+	snprintf(buf, size, "disk%u", dev);
+}
+
 static void test_no_room_is_said_by_others(void **state)
 {
 	static struct vst_container all[VST_BLAME_PAIRS + 8];
@@ -224,13 +232,13 @@ static void test_no_room_is_said_by_others(void **state)
 	unsigned int n = 0;
 	double ns = 0;
 
-	assert_int_equal(vst_blame_new(&sums), 0);
+	assert_int_equal(vst_blame_new(&rows, &sums), 0);
 	for (size_t i = 1; i < N(all); i++)
-		vst_blame_add(sums, VST_BLAME_DEVICE, 7, &all[0], &all[i], 1, 100, 1);
+		vst_blame_add(sums, VST_WAIT_DEVICE, 7, &all[0], &all[i], 1, 100, 1);
 	for (p = vst_blame_pairs(sums); p; p = p->hh.next) {
 		n++;
 		ns += p->ns;
-		if (p->key.holder == &vst_blame_others)
+		if (p->key.holder == &vst_waits_others)
 			assert_int_equal(p->waits, N(all) - 1 - VST_BLAME_PAIRS);
 	}
 	assert_int_equal(n, VST_BLAME_PAIRS + 1);
@@ -241,7 +249,43 @@ static void test_no_room_is_said_by_others(void **state)
 	assert_int_equal(all[1].rows, 0);
 	vst_blame_reclaim(sums, 1000);
 	assert_null(vst_blame_pairs(sums));
+	assert_null(vst_wait_rows_changed(&rows)); /* what was forgotten is in no snapshot */
 	vst_blame_free(sums);
+	vst_wait_rows_free(&rows);
+}
+
+/* A pair's value is made when a snapshot is; what it said to whoever has it already stays. */
+static void test_values_of_pairs(void **state)
+{
+	struct vst_container one = { .cgroup = (char *)"/one" }, two = { .cgroup = (char *)"/two" };
+	struct vst_snap_wait *before;
+	struct vst_wait_row *row;
+	struct vst_blame *sums;
+
+	assert_int_equal(vst_blame_new(&rows, &sums), 0);
+	vst_blame_add(sums, VST_WAIT_DIRTY, 7, &one, &two, 1, 100, 1);
+	vst_blame_add(sums, VST_WAIT_DIRTY, 7, &one, &two, 2, 50, 1);
+	vst_blame_collect(sums, NULL);
+	row = vst_wait_rows_changed(&rows);
+	assert_null(vst_wait_rows_changed(&rows));
+	assert_int_equal(row->value->type, VST_WAIT_DIRTY);
+	assert_int_equal(row->value->side, VST_WAIT_OF_PAIR);
+	assert_int_equal(row->value->waits, 3);
+	assert_int_equal(row->value->total_ns, 150);
+	assert_string_equal(row->value->name, "disk7");
+	assert_string_equal(row->value->evidence, "share");
+	before = vst_value_ref(row->value);
+	vst_blame_collect(sums, NULL);
+	assert_null(vst_wait_rows_changed(&rows)); /* nothing is new */
+	vst_blame_add(sums, VST_WAIT_DIRTY, 7, &one, &two, 1, 1, 2);
+	vst_blame_collect(sums, NULL);
+	assert_ptr_equal(vst_wait_rows_changed(&rows), row);
+	assert_int_equal(row->value->total_ns, 151);
+	assert_int_equal(before->total_ns, 150);
+	assert_int_equal(before->id, row->value->id);
+	vst_value_unref(before);
+	vst_blame_free(sums);
+	vst_wait_rows_free(&rows);
 }
 
 static void test_resources_are_apart(void **state)
@@ -249,15 +293,16 @@ static void test_resources_are_apart(void **state)
 	struct vst_container one = { 0 }, two = { 0 };
 	struct vst_blame *sums;
 
-	assert_int_equal(vst_blame_new(&sums), 0);
-	vst_blame_add(sums, VST_BLAME_DEVICE, 7, &one, &two, 1, 100, 1);
-	vst_blame_add(sums, VST_BLAME_JOURNAL, 7, &one, &two, 1, 100, 1);
-	vst_blame_add(sums, VST_BLAME_DEVICE, 8, &one, &two, 1, 100, 1);
-	vst_blame_add(sums, VST_BLAME_DEVICE, 8, &one, &two, 2, 50, 1);
+	assert_int_equal(vst_blame_new(&rows, &sums), 0);
+	vst_blame_add(sums, VST_WAIT_DEVICE, 7, &one, &two, 1, 100, 1);
+	vst_blame_add(sums, VST_WAIT_JOURNAL, 7, &one, &two, 1, 100, 1);
+	vst_blame_add(sums, VST_WAIT_DEVICE, 8, &one, &two, 1, 100, 1);
+	vst_blame_add(sums, VST_WAIT_DEVICE, 8, &one, &two, 2, 50, 1);
 	assert_int_equal(one.rows, 3);
 	vst_blame_free(sums);
 	assert_int_equal(one.rows, 0);
 	assert_int_equal(two.rows, 0);
+	vst_wait_rows_free(&rows);
 }
 
 int main(void)
@@ -274,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_many_small_ones_are_one),
 		cmocka_unit_test(test_no_room_is_said_by_others),
 		cmocka_unit_test(test_resources_are_apart),
+		cmocka_unit_test(test_values_of_pairs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

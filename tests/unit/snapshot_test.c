@@ -218,13 +218,17 @@ static void owned_texts(void **state)
 static void copies_share_texts(void **state)
 {
 	struct vst_snap_wait *w = vst_value_new(VST_SNAP_WAITS), *copy;
+	char *stack[] = { (char *)"schedule", (char *)"io_schedule" }, object[] = "disk vda";
 	void *room;
-	char *text = vst_value_block(w, 32);
 
-	w->name = strcpy(text, "inode.i_rwsem");
-	w->object = strcpy(text + 16, "disk vda");
-	w->evidence = text + 31;
+	w->name = (char *)"inode.i_rwsem";
+	w->object = object;
+	w->stack = stack;
+	w->n_stack = 2;
 	w->waits = 3;
+	assert_int_equal(vst_value_own_texts(VST_SNAP_WAITS, w), 0);
+	object[0] = 'D';
+	stack[1] = NULL;
 	w->times.hist.bucket = calloc(1, sizeof(struct vst_bucket));
 	w->times.hist.n = 1;
 	copy = vst_value_copy(VST_SNAP_WAITS, w, 2 * sizeof(struct vst_bucket), &room);
@@ -238,6 +242,31 @@ static void copies_share_texts(void **state)
 	vst_value_unref(w);
 	assert_string_equal(copy->name, "inode.i_rwsem");
 	assert_string_equal(copy->object, "disk vda");
+	assert_string_equal(copy->evidence, "");
+	assert_string_equal(copy->stack[1], "io_schedule");
+	vst_value_unref(copy);
+}
+
+/* A text of a copy changes: its other texts move with it, and those of the old value stay. */
+static void a_copy_gets_texts_of_its_own(void **state)
+{
+	struct vst_snap_container *c = vst_value_new(VST_SNAP_CONTAINERS), *copy;
+	struct vst_label label = { (char *)"app", (char *)"db" };
+
+	c->cgroup = (char *)"/a";
+	c->display = (char *)"a";
+	c->labels = &label;
+	c->n_labels = 1;
+	assert_int_equal(vst_value_own_texts(VST_SNAP_CONTAINERS, c), 0);
+	copy = vst_value_copy(VST_SNAP_CONTAINERS, c, 0, NULL);
+	copy->display = (char *)"prod/a";
+	assert_int_equal(vst_value_own_texts(VST_SNAP_CONTAINERS, copy), 0);
+	assert_string_equal(c->display, "a");
+	vst_value_unref(c);
+	assert_string_equal(copy->cgroup, "/a");
+	assert_string_equal(copy->display, "prod/a");
+	assert_string_equal(copy->labels[0].value, "db");
+	assert_string_equal(copy->image, "");
 	vst_value_unref(copy);
 }
 
@@ -337,6 +366,7 @@ int main(void)
 		cmocka_unit_test(one_value_in_two_snapshots),
 		cmocka_unit_test(owned_texts),
 		cmocka_unit_test(copies_share_texts),
+		cmocka_unit_test(a_copy_gets_texts_of_its_own),
 		cmocka_unit_test(many_threads),
 	};
 

@@ -12,11 +12,15 @@
 
 static int update(struct vst_sparse *h, const __u32 *now)
 {
+	struct vst_bucket all[VST_HIST_BUCKETS];
 	__u64 touched[VST_HIST_BUCKETS / 64] = { 0 };
 
 	for (unsigned int i = 0; i < VST_HIST_BUCKETS; i++)
 		touched[i / 64] |= (__u64)(now[i] != 0) << (i % 64);
-	return vst_sparse_update(h, now, touched);
+	h->n = vst_sparse_merge(h, now, touched, all);
+	h->bucket = realloc(h->bucket, (h->n ?: 1) * sizeof(*all));
+	memcpy(h->bucket, all, h->n * sizeof(*all));
+	return 0;
 }
 
 static __u64 bucket(const struct vst_sparse *h, unsigned int index)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/waits/share.c agent/waits/blame.c agent/waits/waits_disk.c -lbpf -lm */
+/* LINK: agent/waits/share.c agent/waits/blame.c agent/waits/wait_rows.c agent/waits/waits_disk.c agent/snapshot.c agent/base/places.c -lbpf -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,6 +59,7 @@ double vst_now(void)
 }
 
 static struct vst_maps maps;
+static struct vst_wait_rows wait_rows;
 static struct vst_container containers[4] = { { .cgroup = (char *)"", .display = (char *)"unattributed" },
 					      { .cgroup = (char *)"/one" },
 					      { .cgroup = (char *)"/two" },
@@ -81,13 +82,18 @@ const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
 	return &maps;
 }
 
+void vst_devices_name(struct vst_devices *devs, __u32 dev, char *buf, size_t size)
+{
+	fail();
+}
+
 struct vst_container *vst_owners_of(struct vst_owners *o, const struct vst_key *key, double now)
 {
 	return &containers[key->witness == VST_WITNESS_NONE ? 0 : key->owner];
 }
 
 static double blamed(const struct vst_blame *b, const struct vst_container *waiter, const struct vst_container *holder,
-		     enum vst_blame_resource r, __u32 dev)
+		     enum vst_wait_type r, __u32 dev)
 {
 	const struct vst_blame_pair *p;
 
@@ -140,34 +146,44 @@ static void test_what_the_probe_divided_is_added(void **state)
 	for (int i = 0; i < 4; i++)
 		waits[i] = (struct vst_journal_wait){ 100 + i, 1 };
 	n_pairs = 4;
-	assert_int_equal(vst_blame_new(&b), 0);
+	assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
 	assert_int_equal(vst_waits_journal_new(&w), 0);
 	assert_int_equal(vst_waits_journal_collect(w, NULL, NULL, b, 1), 0);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_BLAME_JOURNAL, 7) == 100);
-	assert_true(blamed(b, &containers[1], &vst_blame_kernel, VST_BLAME_JOURNAL, 7) == 101);
-	assert_true(blamed(b, &containers[1], &containers[0], VST_BLAME_JOURNAL, 7) == 102);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_JOURNAL, 7) == 100);
+	assert_true(blamed(b, &containers[1], &vst_waits_kernel, VST_WAIT_JOURNAL, 7) == 101);
+	assert_true(blamed(b, &containers[1], &containers[0], VST_WAIT_JOURNAL, 7) == 102);
 	assert_int_equal(HASH_COUNT(vst_blame_pairs(b)), 3);
 	n_pairs = 1; /* nothing has moved: it is not asked for */
 	assert_int_equal(vst_waits_journal_collect(w, NULL, NULL, b, 2), 0);
 	assert_int_equal(n_pairs, 1);
 	counted.waits++;
 	assert_int_equal(vst_waits_journal_collect(w, NULL, NULL, b, 3), 0);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_BLAME_JOURNAL, 7) == 200);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_JOURNAL, 7) == 200);
 	vst_waits_journal_free(w);
 	vst_blame_free(b);
+	vst_wait_rows_free(&wait_rows);
 }
 
 /* --- rows --- */
 
 static struct vst_io_table *table;
+static struct vst_io_row *rows[8]; /* by place */
+
+struct vst_io_row *vst_io_table_at(const struct vst_io_table *t, __u32 place)
+{
+	return rows[place];
+}
 static struct vst_counters counters[8];
 
 static struct vst_io_row *row_new(__u32 number, struct vst_container *who, enum vst_op op)
 {
 	struct vst_io_row *row = calloc(1, sizeof(*row));
 
-	row->number = number;
+	row->number = row->place = number;
+	row->value = vst_value_new(VST_SNAP_IOS);
+	row->value->id = number;
 	row->container = who;
+	rows[number] = row;
 	row->key = (struct vst_key){ .dev = 7, .op = op, .kind = VST_KIND_DATA, .layer = VST_LAYER_LEAF };
 	row->next = table->rows;
 	table->rows = row;
@@ -186,9 +202,9 @@ static void work(struct vst_io_row *row, unsigned int ios, double ms, bool read)
 	c->time[VST_TIME_DEVICE].sum_ns += (__u64)(ios * ms * 1e6);
 	if (!read)
 		return;
-	row->counter[VST_COUNTER_ios] = c->ios;
-	row->counter[VST_COUNTER_bytes] = c->bytes;
-	row->sum_ns[VST_TIME_DEVICE] = c->time[VST_TIME_DEVICE].sum_ns;
+	row->value->counts.counter[VST_COUNTER_ios] = c->ios;
+	row->value->counts.counter[VST_COUNTER_bytes] = c->bytes;
+	row->value->counts.time[VST_TIME_DEVICE].sum_ns = c->time[VST_TIME_DEVICE].sum_ns;
 	table->dirty[table->n_dirty++] = row;
 }
 
@@ -197,6 +213,7 @@ static int table_new(void **state)
 	table = calloc(1, sizeof(*table));
 	table->dirty = calloc(8, sizeof(*table->dirty));
 	memset(counters, 0, sizeof(counters));
+	memset(rows, 0, sizeof(rows));
 	maps.counters = counters;
 	return 0;
 }
@@ -207,6 +224,7 @@ static int table_free(void **state)
 
 	for (row = table->rows; row; row = next) {
 		next = row->next;
+		vst_value_unref(row->value);
 		free(row);
 	}
 	free(table->dirty);
@@ -231,41 +249,50 @@ static void test_a_disk_that_is_fought_for_is_looked_at_in_between(void **state)
 	double before;
 
 	assert_int_equal(vst_waits_disk_new(&w), 0);
-	assert_int_equal(vst_blame_new(&b), 0);
+	assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
 	tick(w, b, 1);
 	work(one, 100, 1, true);
 	tick(w, b, 2);
 	work(one, 100, 1, true);
 	tick(w, b, 3);
 	assert_true(vst_waits_disk_pause(w) == 0);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_BLAME_DEVICE, 7) < 0);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DEVICE, 7) < 0);
 	work(one, 10, 100, true);
 	work(two, 100, 100, true);
 	work(flush, 1, 5, true);
 	tick(w, b, 4);
 	assert_true(vst_waits_disk_pause(w) == 0.05);
-	before = blamed(b, &containers[1], &containers[2], VST_BLAME_DEVICE, 7);
+	before = blamed(b, &containers[1], &containers[2], VST_WAIT_DEVICE, 7);
 	assert_true(before > 900e6 && before < 1000e6);
 	/* the window is as long as 4 of its requests, of 100 ms; what a peek has seen no tick counts again */
 	work(one, 5, 100, false);
 	work(two, 50, 100, false);
 	vst_waits_disk_peek(w, table, &maps, b, 4.2);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_BLAME_DEVICE, 7) == before);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DEVICE, 7) == before);
 	vst_waits_disk_peek(w, table, &maps, b, 4.5);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_BLAME_DEVICE, 7) > before + 400e6);
-	before = blamed(b, &containers[1], &containers[2], VST_BLAME_DEVICE, 7);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DEVICE, 7) > before + 400e6);
+	before = blamed(b, &containers[1], &containers[2], VST_WAIT_DEVICE, 7);
 	work(one, 0, 0, true);
 	work(two, 0, 0, true);
 	tick(w, b, 5);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_BLAME_DEVICE, 7) == before);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DEVICE, 7) == before);
 	/* whom nobody knows is waited for, but does not wait */
-	assert_true(blamed(b, &containers[1], &containers[0], VST_BLAME_DEVICE, 7) > 0);
-	assert_true(blamed(b, &containers[0], &containers[1], VST_BLAME_DEVICE, 7) < 0);
+	assert_true(blamed(b, &containers[1], &containers[0], VST_WAIT_DEVICE, 7) > 0);
+	assert_true(blamed(b, &containers[0], &containers[1], VST_WAIT_DEVICE, 7) < 0);
 	tick(w, b, 20);
 	tick(w, b, 21);
 	assert_true(vst_waits_disk_pause(w) == 0);
-	assert_false(one->at_disk);
+	/* one that the table freed, and another one in its place, are not mistaken for it */
+	work(one, 10, 100, true);
+	work(two, 10, 100, true);
+	tick(w, b, 22);
+	before = blamed(b, &containers[1], &containers[2], VST_WAIT_DEVICE, 7);
+	one->value->id = 99;
+	work(two, 10, 100, true);
+	tick(w, b, 27);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DEVICE, 7) == before);
 	vst_blame_free(b);
+	vst_wait_rows_free(&wait_rows);
 	vst_waits_disk_free(w);
 }
 
@@ -287,10 +314,12 @@ static void test_who_pauses_waits_for_who_writes(void **state)
 	struct vst_io_row *one = row_new(1, &containers[1], VST_OP_WRITE),
 			  *two = row_new(2, &containers[2], VST_OP_WRITE);
 	struct vst_io_row *reads = row_new(3, &containers[3], VST_OP_READ);
+	struct vst_waits_dirty *w;
 	struct timespec hz;
 	struct vst_blame *b;
 
-	assert_int_equal(vst_blame_new(&b), 0);
+	assert_int_equal(vst_waits_dirty_new(&w), 0);
+	assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
 	assert_int_equal(clock_getres(CLOCK_MONOTONIC_COARSE, &hz), 0);
 	maps.throttled_fd = THROTTLED_FD;
 	work(one, 100, 1, true);
@@ -299,20 +328,22 @@ static void test_who_pauses_waits_for_who_writes(void **state)
 	throttle_key = (struct vst_throttle_key){ .owner = 1 << 2, .dev = 7 };
 	throttle = (struct vst_throttle){ .jiffies = 40, .waits = 4 };
 	throttled = 1;
-	assert_int_equal(vst_waits_dirty_collect(table, NULL, NULL, b, 1), 0);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_BLAME_DIRTY, 7) == 30.0 * hz.tv_nsec);
-	assert_true(blamed(b, &containers[1], &containers[1], VST_BLAME_DIRTY, 7) == 10.0 * hz.tv_nsec);
+	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 1), 0);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DIRTY, 7) == 30.0 * hz.tv_nsec);
+	assert_true(blamed(b, &containers[1], &containers[1], VST_WAIT_DIRTY, 7) == 10.0 * hz.tv_nsec);
 	/* a file system on several disks: whoever writes to any; one on a disk that nothing was written to: nobody known */
 	throttle_key.dev = 0;
 	table->n_dirty = 0;
 	throttled = 1;
-	assert_int_equal(vst_waits_dirty_collect(table, NULL, NULL, b, 1), 0);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_BLAME_DIRTY, 0) == 30.0 * hz.tv_nsec);
+	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 1), 0);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DIRTY, 0) == 30.0 * hz.tv_nsec);
 	throttle_key.dev = 8;
 	throttled = 1;
-	assert_int_equal(vst_waits_dirty_collect(table, NULL, NULL, b, 1), 0);
-	assert_true(blamed(b, &containers[1], &containers[0], VST_BLAME_DIRTY, 8) == 40.0 * hz.tv_nsec);
+	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 1), 0);
+	assert_true(blamed(b, &containers[1], &containers[0], VST_WAIT_DIRTY, 8) == 40.0 * hz.tv_nsec);
 	vst_blame_free(b);
+	vst_waits_dirty_free(w);
+	vst_wait_rows_free(&wait_rows);
 	assert_true(vst_waits_dirty_left(100, 10) == 50);
 }
 
