@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "agent/acting/acting.h"
 #include "agent/waits/blame.h"
 #include "agent/io/devices.h"
 #include "agent/waits/locks.h"
@@ -29,6 +30,7 @@ struct vst_agent {
 	struct vst_wait_rows wait_rows;
 	struct vst_collect *collect;
 	struct vst_feed *feed;
+	struct vst_acting *acting;
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_budget budget;

@@ -231,6 +231,26 @@ static bool counts(const struct vst_engine *e, const struct vst_snap_container *
 	return true;
 }
 
+static __u64 hash_text(__u64 hash, const char *text)
+{
+	for (; text && *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 1099511628211ULL;
+	return (hash ^ 0xff) * 1099511628211ULL;
+}
+
+/* A container's counters change with each snapshot; what rules match seldom does. */
+static __u64 identity_of(const struct vst_snap_container *c)
+{
+	const char *texts[] = { c->cgroup, c->display, c->ns, c->pod, c->name, c->image };
+	__u64 hash = 14695981039346656037ULL ^ c->cgroup_ino ^ c->listed;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		hash = hash_text(hash, texts[i]);
+	for (size_t i = 0; i < c->n_labels; i++)
+		hash = hash_text(hash_text(hash, c->labels[i].key), c->labels[i].value);
+	return hash;
+}
+
 static struct econtainer *container_of(struct vst_engine *e, const struct vst_snap_container *value)
 {
 	struct econtainer *c;
@@ -238,10 +258,15 @@ static struct econtainer *container_of(struct vst_engine *e, const struct vst_sn
 	HASH_FIND(hh, e->containers, &value->id, sizeof(value->id), c);
 	if (c && c->value == value)
 		return c;
+	if (c && !value->ended && identity_of(value) == c->identity) {
+		c->value = value;
+		return c;
+	}
 	if (!counts(e, value)) /* a container that ended loses its knobs at the end of the pass */
 		return NULL;
 	if (c) {
 		c->value = value;
+		c->identity = identity_of(value);
 		c->stale = true;
 		return c;
 	}
@@ -250,6 +275,7 @@ static struct econtainer *container_of(struct vst_engine *e, const struct vst_sn
 		return NULL;
 	c->id = value->id;
 	c->value = value;
+	c->identity = identity_of(value);
 	c->stale = true;
 	HASH_ADD(hh, e->containers, id, sizeof(c->id), c);
 	return c;

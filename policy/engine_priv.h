@@ -49,7 +49,8 @@ struct econtainer {
 	UT_hash_handle hh;
 	__u32 id;
 	__u32 index;				/* in the snapshot */
-	const struct vst_snap_container *value; /* of the last pass; only compared, except within a pass */
+	const struct vst_snap_container *value; /* of the last pass */
+	__u64 identity;				/* of all that rules can match */
 	unsigned int generation;		/* of policy, host and disks, when the wants were computed */
 	bool seen, stale;
 	const struct vst_rule *winner[VST_ATTR__N];

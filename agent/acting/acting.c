@@ -296,7 +296,7 @@ void vst_acting_reload(struct vst_acting *a)
 
 /* --- the status --- */
 
-static enum vst_acting_mode mode_of(const struct vst_acting *a)
+enum vst_acting_mode vst_acting_get_mode(const struct vst_acting *a)
 {
 	return !a->policy ? VST_MODE_OBSERVE : a->opts.act ? VST_MODE_ACT : VST_MODE_PLAN;
 }
@@ -330,7 +330,7 @@ static struct vst_acting_status *status_make(const struct vst_acting *a)
 
 	if (!s)
 		return NULL;
-	s->mode = mode_of(a);
+	s->mode = vst_acting_get_mode(a);
 	s->may_act = a->opts.act;
 	s->file = vst_acting_text(s, a->file);
 	s->loaded = a->loaded;
@@ -382,17 +382,6 @@ struct vst_acting_status *vst_acting_status(struct vst_acting *a)
 
 /* --- start and end --- */
 
-static void init_lock(struct vst_acting *a)
-{
-	pthread_condattr_t attr;
-
-	pthread_mutex_init(&a->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&a->answered, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
 static int open_fds(struct vst_acting *a)
 {
 	int err;
@@ -440,7 +429,7 @@ int vst_acting_new(const struct vst_acting_opts *opts, struct vst_acting **ret)
 	a->opts = *opts;
 	a->epoll_fd = a->inotify_fd = a->timer_fd = a->request_fd = a->actor_fd = -1;
 	vst_plan_init(&a->plan);
-	init_lock(a);
+	pthread_mutex_init(&a->lock, NULL);
 	vst_host_facts_open(&a->facts, opts->cgroup_root, opts->sysfs);
 	err = start(a);
 	if (err) {
@@ -473,7 +462,6 @@ void vst_acting_free(struct vst_acting *a)
 	vst_policy_box_unref(a->policy);
 	vst_acting_status_unref(a->status);
 	pthread_mutex_destroy(&a->lock);
-	pthread_cond_destroy(&a->answered);
 	free(a->file);
 	free(a->content);
 	free(a->error);

@@ -29,6 +29,8 @@ int vst_acting_new(const struct vst_acting_opts *opts, struct vst_acting **ret);
 /* Hands over, or reverts everything: waits up to 5 s for the actor. NULL is allowed. */
 void vst_acting_free(struct vst_acting *a);
 
+enum vst_acting_mode vst_acting_get_mode(const struct vst_acting *a);
+
 int vst_acting_fd(const struct vst_acting *a); /* readable: call _run */
 void vst_acting_run(struct vst_acting *a);
 void vst_acting_tick(struct vst_acting *a, const struct vst_snapshot *snapshot); /* after each that was published */
@@ -46,14 +48,23 @@ enum vst_acting_request {
 };
 
 struct vst_acting_reply {
-	int result;			  /* 0; -EINVAL: bad policy; -ETIMEDOUT: the loop is stuck; other -errno */
+	int result;			  /* 0; -EINVAL: bad policy; other -errno */
 	char *text;			  /* what happened, for people; owned */
 	struct vst_acting_status *status; /* of PLAN: what it would do; owned */
 };
 
-/* Hands a request to the loop and waits for the reply, up to 5 s. text is copied. */
-void vst_acting_request(struct vst_acting *a, enum vst_acting_request what, const char *text, size_t len,
-			struct vst_acting_reply *ret);
+struct vst_acting_question;
+
+/*
+ * Hands a request to the loop. wake_fd is an eventfd that is written to when it has been answered. text is copied. NULL: out of
+ * memory.
+ */
+struct vst_acting_question *vst_acting_ask(struct vst_acting *a, enum vst_acting_request what, const char *text,
+					   size_t len, int wake_fd);
+/* True: the reply is in *ret, and the question is released. */
+bool vst_acting_answered(struct vst_acting *a, struct vst_acting_question *q, struct vst_acting_reply *ret);
+/* Nobody waits for the answer any more; q is released, now or when it has been answered. NULL is allowed. */
+void vst_acting_forget(struct vst_acting *a, struct vst_acting_question *q);
 void vst_acting_reply_clear(struct vst_acting_reply *reply);
 
 /* The newest status; a reference. Never NULL. */

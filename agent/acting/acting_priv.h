@@ -27,13 +27,14 @@ struct event {
 };
 
 /* A request of another thread. */
-struct request {
-	struct request *next;
+struct vst_acting_question {
+	struct vst_acting_question *next;
 	enum vst_acting_request what;
 	char *text;
 	size_t len;
+	int wake_fd;
 	struct vst_acting_reply reply;
-	bool done, abandoned;
+	bool done, forgotten;
 };
 
 struct vst_acting {
@@ -66,8 +67,7 @@ struct vst_acting {
 	bool changed; /* beside the plan: publish a new status */
 
 	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t answered;
-	struct request *requests;
+	struct vst_acting_question *questions;
 	struct vst_acting_status *status;
 };
 

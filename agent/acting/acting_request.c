@@ -5,12 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "agent/acting/acting_priv.h"
 #include "lib/cleanup.h"
-
-#define PATIENCE_S 5 /* vstorctl waits for as long */
 
 void vst_acting_reply_clear(struct vst_acting_reply *reply)
 {
@@ -19,7 +16,7 @@ void vst_acting_reply_clear(struct vst_acting_reply *reply)
 	*reply = (struct vst_acting_reply){ 0 };
 }
 
-static void request_free(struct request *r)
+static void request_free(struct vst_acting_question *r)
 {
 	vst_acting_reply_clear(&r->reply);
 	free(r->text);
@@ -28,13 +25,13 @@ static void request_free(struct request *r)
 
 /* --- on the loop --- */
 
-static void say(struct request *r, int result, const char *text)
+static void say(struct vst_acting_question *r, int result, const char *text)
 {
 	r->reply.result = result;
 	r->reply.text = strdup(text);
 }
 
-static void apply(struct vst_acting *a, struct request *r)
+static void apply(struct vst_acting *a, struct vst_acting_question *r)
 {
 	_cleanup_free_ char *why = NULL;
 	char text[256];
@@ -54,7 +51,7 @@ static void apply(struct vst_acting *a, struct request *r)
 }
 
 /* What a policy would do, with an engine and a plan of its own: of rules with conditions only that they are there. */
-static void plan(struct vst_acting *a, struct request *r)
+static void plan(struct vst_acting *a, struct vst_acting_question *r)
 {
 	_cleanup_free_ char *why = NULL;
 	struct vst_policy *policy = NULL;
@@ -86,7 +83,7 @@ static void plan(struct vst_acting *a, struct request *r)
 	vst_policy_free(policy);
 }
 
-static void revert(struct vst_acting *a, struct request *r)
+static void revert(struct vst_acting *a, struct vst_acting_question *r)
 {
 	unsigned int n = 0;
 	char text[256];
@@ -101,7 +98,7 @@ static void revert(struct vst_acting *a, struct request *r)
 	say(r, 0, text);
 }
 
-static void answer(struct vst_acting *a, struct request *r)
+static void answer(struct vst_acting *a, struct vst_acting_question *r)
 {
 	switch (r->what) {
 	case VST_ACTING_APPLY:
@@ -116,37 +113,39 @@ static void answer(struct vst_acting *a, struct request *r)
 	}
 }
 
-static struct request *take(struct vst_acting *a)
+static struct vst_acting_question *take(struct vst_acting *a)
 {
-	struct request *r;
+	struct vst_acting_question *r;
 
 	pthread_mutex_lock(&a->lock);
-	r = a->requests;
+	r = a->questions;
 	if (r)
-		a->requests = r->next;
+		a->questions = r->next;
 	pthread_mutex_unlock(&a->lock);
 	return r;
 }
 
-static void finish(struct vst_acting *a, struct request *r)
+static void finish(struct vst_acting *a, struct vst_acting_question *r)
 {
-	bool abandoned;
+	bool forgotten;
 
 	pthread_mutex_lock(&a->lock);
 	r->done = true;
-	abandoned = r->abandoned;
-	pthread_cond_broadcast(&a->answered);
+	forgotten = r->forgotten;
+	if (!forgotten)
+		eventfd_write(r->wake_fd, 1);
 	pthread_mutex_unlock(&a->lock);
-	if (abandoned)
+	if (forgotten)
 		request_free(r);
 }
 
 void vst_acting_answer(struct vst_acting *a)
 {
-	struct request *r;
+	struct vst_acting_question *r;
 	eventfd_t n;
 
-	eventfd_read(a->request_fd, &n);
+	if (eventfd_read(a->request_fd, &n))
+		return; /* nobody asked */
 	while ((r = take(a))) {
 		answer(a, r);
 		vst_acting_publish(a); /* who asks for the status next sees what the answer says */
@@ -156,7 +155,7 @@ void vst_acting_answer(struct vst_acting *a)
 
 void vst_acting_refuse_all(struct vst_acting *a)
 {
-	struct request *r;
+	struct vst_acting_question *r;
 
 	while ((r = take(a))) {
 		say(r, -ECANCELED, "the agent is stopping");
@@ -166,41 +165,57 @@ void vst_acting_refuse_all(struct vst_acting *a)
 
 /* --- on another thread --- */
 
-void vst_acting_request(struct vst_acting *a, enum vst_acting_request what, const char *text, size_t len,
-			struct vst_acting_reply *ret)
+struct vst_acting_question *vst_acting_ask(struct vst_acting *a, enum vst_acting_request what, const char *text,
+					   size_t len, int wake_fd)
 {
-	struct request *r = calloc(1, sizeof(*r)), **at;
-	struct timespec until;
+	struct vst_acting_question *r = calloc(1, sizeof(*r)), **at;
 
-	*ret = (struct vst_acting_reply){ .result = -ENOMEM };
 	if (r)
 		r->text = malloc(len + 1);
 	if (!r || !r->text) {
 		free(r);
-		return;
+		return NULL;
 	}
-	memcpy(r->text, text, len);
+	if (len)
+		memcpy(r->text, text, len);
 	r->text[len] = 0;
 	r->len = len;
 	r->what = what;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += PATIENCE_S;
+	r->wake_fd = wake_fd;
 	pthread_mutex_lock(&a->lock);
-	for (at = &a->requests; *at; at = &(*at)->next)
+	for (at = &a->questions; *at; at = &(*at)->next)
 		;
 	*at = r;
-	eventfd_write(a->request_fd, 1);
-	while (!r->done && !pthread_cond_timedwait(&a->answered, &a->lock, &until))
-		;
-	r->abandoned = !r->done;
-	if (r->done) {
-		*ret = r->reply;
-		r->reply = (struct vst_acting_reply){ 0 };
-	} else {
-		ret->result = -ETIMEDOUT;
-		ret->text = strdup("the agent did not answer within 5 s; its log may tell why");
-	}
 	pthread_mutex_unlock(&a->lock);
-	if (ret->result != -ETIMEDOUT)
+	eventfd_write(a->request_fd, 1);
+	return r;
+}
+
+bool vst_acting_answered(struct vst_acting *a, struct vst_acting_question *r, struct vst_acting_reply *ret)
+{
+	bool done;
+
+	pthread_mutex_lock(&a->lock);
+	done = r->done;
+	pthread_mutex_unlock(&a->lock);
+	if (!done)
+		return false;
+	*ret = r->reply;
+	r->reply = (struct vst_acting_reply){ 0 };
+	request_free(r);
+	return true;
+}
+
+void vst_acting_forget(struct vst_acting *a, struct vst_acting_question *r)
+{
+	bool done;
+
+	if (!r)
+		return;
+	pthread_mutex_lock(&a->lock);
+	done = r->done;
+	r->forgotten = true;
+	pthread_mutex_unlock(&a->lock);
+	if (done)
 		request_free(r);
 }
