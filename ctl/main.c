@@ -36,6 +36,8 @@ static const struct command commands[] = {
 	{ "blame", vst_cmd_blame, "who makes whom wait, and at what, interval by interval", vst_blame_options, NULL, 0,
 	  NULL },
 	{ "ps", vst_cmd_ps, "containers that run, and units that do I/O", vst_ps_options, NULL, 0, NULL },
+	{ "policy", vst_cmd_policy, "what the policy wants, what was done about it, and why", NULL, vst_policy_help, 2,
+	  "COMMAND [FILE | CONTAINER]" },
 	{ "check", vst_cmd_check, "do the books balance? compares with what the kernel counted", NULL, NULL, 0, NULL },
 	{ "status", vst_cmd_status, "the agent, its probes, and what it costs", NULL, NULL, 0, NULL },
 	{ "doctor", vst_cmd_doctor, "what this kernel offers, and what a missing feature costs", NULL, NULL, 0, NULL },

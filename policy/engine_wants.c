@@ -56,7 +56,7 @@ static int add(struct econtainer *c, struct vst_plan_knob *knob, const struct vs
 	return !w->value || !w->why || (refusal && !w->refusal) ? -ENOMEM : 0;
 }
 
-/* "'batch is light' asks for weight 100 for batch/etl, because p99_read > 5ms for 10s" */
+/* "'batch is light' (line 4) asks for weight 100 for batch/etl, because p99_read > 5ms for 10s" */
 static void explain(const struct vst_rule *rule, enum vst_attr attr, const struct vst_snap_container *c,
 		    char ret[VST_WHY_MAX])
 {
@@ -64,7 +64,7 @@ static void explain(const struct vst_rule *rule, enum vst_attr attr, const struc
 	int n;
 
 	vst_rule_want_text(rule, attr, want, sizeof(want));
-	n = snprintf(ret, VST_WHY_MAX, "%.64s, line %u, asks for %s for %.80s", rule->name, rule->line, want,
+	n = snprintf(ret, VST_WHY_MAX, "'%.64s' (line %u) asks for %s for %.80s", rule->name, rule->line, want,
 		     vst_engine_display(c));
 	for (size_t i = 0; i < rule->n_when && n < VST_WHY_MAX; i++) {
 		vst_condition_text(&rule->when[i], condition, sizeof(condition));

@@ -311,6 +311,13 @@ struct vst_plan_knob *vst_plan_outcome(struct vst_plan *plan, const struct vst_o
 	return k;
 }
 
+void vst_plan_written(struct vst_plan *plan, const struct vst_outcome *o, char ret[VST_VALUE_MAX])
+{
+	const struct vst_plan_knob *k = find_outcome(plan, o);
+
+	snprintf(ret, VST_VALUE_MAX, "%s", k && k->written ? k->written : "");
+}
+
 struct vst_plan_knob *vst_plan_adopt(struct vst_plan *plan, const struct vst_outcome *row, double now)
 {
 	struct vst_plan_knob *k = find_outcome(plan, row);

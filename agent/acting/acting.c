@@ -143,11 +143,15 @@ static void on_lost(void *ctx, const struct vst_actor_status *status)
 static void on_outcome(void *ctx, const struct vst_outcome *o)
 {
 	struct vst_acting *a = ctx;
-	struct vst_plan_knob *k = vst_plan_outcome(&a->plan, o, a->snapshot ? a->snapshot->time : 0);
-	bool again = k && o->state == VST_KNOB_REFUSED && k->backoff > VST_PLAN_RETRY_S;
+	char before[VST_VALUE_MAX];
+	struct vst_plan_knob *k;
+	bool again;
 
+	vst_plan_written(&a->plan, o, before);
+	k = vst_plan_outcome(&a->plan, o, a->snapshot ? a->snapshot->time : 0);
+	again = k && o->state == VST_KNOB_REFUSED && k->backoff > VST_PLAN_RETRY_S;
 	if (!again && o->result != -ENOENT && o->result != -ESRCH)
-		vst_acting_log_knob(a, o);
+		vst_acting_log_knob(a, o, before);
 }
 
 static void on_knob(void *ctx, const struct vst_outcome *row)
@@ -157,7 +161,7 @@ static void on_knob(void *ctx, const struct vst_outcome *row)
 	const struct vst_plan_knob *k = vst_plan_adopt(&a->plan, row, a->snapshot ? a->snapshot->time : 0);
 
 	if (k && a->plan.changes != before && row->state == VST_KNOB_CONFLICT)
-		vst_acting_log_knob(a, row);
+		vst_acting_log_knob(a, row, row->written);
 }
 
 static void on_list_end(void *ctx)

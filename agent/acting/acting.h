@@ -56,11 +56,11 @@ struct vst_acting_reply {
 struct vst_acting_question;
 
 /*
- * Hands a request to the loop. wake_fd is an eventfd that is written to when it has been answered. text is copied. NULL: out of
- * memory.
+ * Hands a request to the loop. name: what the text is called in messages, and where its relative imports start. wake_fd is an
+ * eventfd that is written to when the request has been answered. Texts are copied. NULL: out of memory.
  */
-struct vst_acting_question *vst_acting_ask(struct vst_acting *a, enum vst_acting_request what, const char *text,
-					   size_t len, int wake_fd);
+struct vst_acting_question *vst_acting_ask(struct vst_acting *a, enum vst_acting_request what, const char *name,
+					   const char *text, size_t len, int wake_fd);
 /* True: the reply is in *ret, and the question is released. */
 bool vst_acting_answered(struct vst_acting *a, struct vst_acting_question *q, struct vst_acting_reply *ret);
 /* Nobody waits for the answer any more; q is released, now or when it has been answered. NULL is allowed. */

@@ -43,26 +43,24 @@ static struct event *event_new(struct vst_acting *a, const char *what)
 }
 
 /* Every outcome that changed something, or that failed, is told. A text that found no memory is shown as "". */
-void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o)
+void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o, const char *before)
 {
-	struct event *e = event_new(a, "knob");
 	char name[VST_TARGET_MAX + VST_ATTR_TEXT_MAX + VST_KEY_MAX + 16];
+	struct event *e = event_new(a, "knob");
 
 	e->actuator = strdup(vst_acting_actuator(o->knob.actuator));
 	e->target = strdup(o->knob.target);
 	e->attribute = strdup(o->knob.attr);
 	e->key = strdup(o->knob.key);
-	e->old = strdup(o->state == VST_KNOB_REVERTED ? o->written : o->old);
+	e->old = strdup(*before ? before : o->old);
 	e->new = strdup(o->state == VST_KNOB_REVERTED ? o->old : o->state == VST_KNOB_APPLIED ? o->written : o->now);
 	e->rule = strdup(o->rule);
-	e->why = strdup(o->why);
+	e->why = strdup(o->state == VST_KNOB_REVERTED ? "no rule asks for it any more" : o->why);
 	e->text = strdup(o->text);
 	e->state = o->state;
 	vst_knob_describe(&o->knob, name, sizeof(name));
-	if (o->state == VST_KNOB_APPLIED)
-		vst_info("%s: %s -> %s: %s", name, o->old, o->written, o->why);
-	else if (o->state == VST_KNOB_REVERTED)
-		vst_info("%s: back to %s: %s", name, *o->old ? o->old : "what it was", o->why);
+	if (o->state == VST_KNOB_APPLIED || o->state == VST_KNOB_REVERTED)
+		vst_info("%s: %s -> %s: %s", name, e->old, e->new, e->why);
 	else
 		vst_warn("%s: %s: %s", name, vst_knob_state_name(o->state), *o->text ? o->text : strerror(-o->result));
 }

@@ -30,7 +30,7 @@ struct event {
 struct vst_acting_question {
 	struct vst_acting_question *next;
 	enum vst_acting_request what;
-	char *text;
+	char *name, *text;
 	size_t len;
 	int wake_fd;
 	struct vst_acting_reply reply;
@@ -85,7 +85,8 @@ int vst_acting_parse(const char *text, size_t len, const char *name, struct vst_
 void vst_acting_use(struct vst_acting *a, struct vst_policy *policy, const char *name);
 
 /* acting_log.c */
-void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o);
+/* before: what we had written until then; "": nothing */
+void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o, const char *before);
 void vst_acting_log_text(struct vst_acting *a, const char *what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int vst_acting_log_fill(const struct vst_acting *a, struct vst_acting_status *s);

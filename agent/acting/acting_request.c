@@ -19,6 +19,7 @@ void vst_acting_reply_clear(struct vst_acting_reply *reply)
 static void request_free(struct vst_acting_question *r)
 {
 	vst_acting_reply_clear(&r->reply);
+	free(r->name);
 	free(r->text);
 	free(r);
 }
@@ -34,8 +35,8 @@ static void say(struct vst_acting_question *r, int result, const char *text)
 static void apply(struct vst_acting *a, struct vst_acting_question *r)
 {
 	_cleanup_free_ char *why = NULL;
-	char text[256];
-	int err = vst_acting_use_text(a, r->text, r->len, "policy sent by vstorctl", &why);
+	char text[512];
+	int err = vst_acting_use_text(a, r->text, r->len, r->name, &why);
 
 	if (err) {
 		say(r, err, why ? why : strerror(-err));
@@ -45,7 +46,8 @@ static void apply(struct vst_acting *a, struct vst_acting_question *r)
 	if (a->actor)
 		vst_actor_forget_conflicts(a->actor);
 	vst_acting_pass(a);
-	snprintf(text, sizeof(text), "%zu rules are in force%s", a->policy ? a->policy->policy->n_rules : 0,
+	snprintf(text, sizeof(text), "%.200s is in force, %zu rules%s", r->name,
+		 a->policy ? a->policy->policy->n_rules : 0,
 		 a->opts.act ? "" : ", but only planned: start vstord with --act to act on them");
 	say(r, 0, text);
 }
@@ -58,7 +60,7 @@ static void plan(struct vst_acting *a, struct vst_acting_question *r)
 	struct vst_engine *engine = NULL;
 	struct vst_plan plan;
 	char old[VST_VALUE_MAX];
-	int err = vst_acting_parse(r->text, r->len, "policy", &policy, &why);
+	int err = vst_acting_parse(r->text, r->len, r->name, &policy, &why);
 
 	if (err) {
 		say(r, err, why ? why : strerror(-err));
@@ -94,7 +96,7 @@ static void revert(struct vst_acting *a, struct vst_acting_question *r)
 	vst_acting_log_text(a, "policy", "reverted on request");
 	vst_acting_pass(a);
 	snprintf(text, sizeof(text),
-		 "%u knobs are being reverted; nothing is wanted until the policy changes or is applied", n);
+		 "%u knobs are being reverted; nothing is wanted until the policy changes or one is applied", n);
 	say(r, 0, text);
 }
 
@@ -165,15 +167,17 @@ void vst_acting_refuse_all(struct vst_acting *a)
 
 /* --- on another thread --- */
 
-struct vst_acting_question *vst_acting_ask(struct vst_acting *a, enum vst_acting_request what, const char *text,
-					   size_t len, int wake_fd)
+struct vst_acting_question *vst_acting_ask(struct vst_acting *a, enum vst_acting_request what, const char *name,
+					   const char *text, size_t len, int wake_fd)
 {
 	struct vst_acting_question *r = calloc(1, sizeof(*r)), **at;
 
-	if (r)
-		r->text = malloc(len + 1);
-	if (!r || !r->text) {
-		free(r);
+	if (!r)
+		return NULL;
+	r->name = strdup(name);
+	r->text = malloc(len + 1);
+	if (!r->name || !r->text) {
+		request_free(r);
 		return NULL;
 	}
 	if (len)

@@ -372,7 +372,10 @@ static enum MHD_Result on_post(struct vst_server *s, struct client *c)
 	if (!acting)
 		return refuse(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is just being started or stopped");
 	if (!c->question) {
-		c->question = vst_acting_ask(acting, c->post->what, c->body ? c->body : "", c->body_len, s->wake_fd);
+		const char *name = argument(c, "file");
+
+		c->question = vst_acting_ask(acting, c->post->what, name ? name : "the policy that was sent",
+					     c->body ? c->body : "", c->body_len, s->wake_fd);
 		if (!c->question)
 			return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory: nothing was done");
 	}
