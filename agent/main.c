@@ -231,10 +231,14 @@ static double asked_pause(const struct vst_agent *a)
 
 static int on_event(void *arg, void *data, size_t size)
 {
+	const struct vst_event_cgroup *event = data;
 	struct vst_agent *a = arg;
 
-	if (size >= sizeof(struct vst_event_cgroup))
-		vst_owners_event(a->owners, data, vst_now());
+	if (size >= sizeof(*event)) {
+		vst_owners_event(a->owners, event, vst_now());
+		if (event->type == VST_EVENT_CGROUP_MKDIR && a->acting)
+			vst_acting_expect(a->acting);
+	}
 	return 0;
 }
 
@@ -281,6 +285,15 @@ static void keep_budget(struct vst_agent *a, unsigned int tick)
 			 b->part[part].cost, b->limit);
 	else
 		vst_info("%s are watched again", vst_budget_part_name(part));
+}
+
+/* For the containers that are new, between two ticks. */
+static const struct vst_snapshot *fresh(void *ctx)
+{
+	struct vst_tickets answered;
+	struct vst_agent *a = ctx;
+
+	return publish(a) ? NULL : vst_feed_get(a->feed, &answered);
 }
 
 /* The engine judges whole intervals, so it sees one snapshot a tick, not those that clients ask for between. */
@@ -667,9 +680,12 @@ static int block_signals(void)
 
 static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 {
+	struct vst_acting_opts acting = o->acting;
 	struct vst_server *server = NULL;
 	int err;
 
+	acting.fresh = fresh;
+	acting.ctx = a;
 	err = vst_feed_new(&a->feed);
 	if (err)
 		return err;
@@ -679,7 +695,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 		return err;
 	err = start_probes(a);
 	err = err ?: publish(a);
-	err = err ?: vst_acting_new(&o->acting, &a->acting);
+	err = err ?: vst_acting_new(&acting, &a->acting);
 	vst_self_update(&a->self);
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));

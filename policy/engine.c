@@ -21,7 +21,6 @@ static void container_free(struct vst_engine *e, struct econtainer *c)
 	free(c->want);
 	free(c->condition);
 	free(c->capped);
-	free(c->cgroup);
 	free(c);
 }
 
@@ -38,20 +37,11 @@ static void drop_containers(struct vst_engine *e, bool all)
 	}
 }
 
-static void drop_early(struct vst_engine *e, size_t i)
-{
-	container_free(e, e->early[i]);
-	e->early[i] = e->early[--e->n_early];
-}
-
 void vst_engine_free(struct vst_engine *e)
 {
 	if (!e)
 		return;
 	drop_containers(e, true);
-	while (e->n_early)
-		drop_early(e, 0);
-	free(e->early);
 	vst_engine_drop_loops(e);
 	vst_measured_clear(&e->measured);
 	free(e->holds);
@@ -124,10 +114,6 @@ void vst_engine_set_policy(struct vst_engine *e, const struct vst_policy *policy
 		memset(c->winner, 0, sizeof(c->winner));
 		if (vst_engine_conditions_bind(e, c))
 			c->n_condition = 0;
-	}
-	for (size_t i = 0; i < e->n_early; i++) {
-		vst_engine_drop_wants(e, e->early[i]);
-		e->early[i]->stale = true;
 	}
 	e->n_protected = 0;
 }
@@ -325,31 +311,6 @@ static int tell_wants(struct vst_engine *e, struct econtainer *c)
 	return err;
 }
 
-/* Those that were announced and are in this snapshot are known by their id from now on. */
-static int tell_early(struct vst_engine *e)
-{
-	const struct vst_snap_container *value;
-	int err = 0;
-
-	vst_snapshot_for_each(e->now, VST_SNAP_CONTAINERS, value, i)
-	{
-		for (size_t k = e->n_early; k--;)
-			if (!value->own && !value->ended && !strcmp(value->cgroup, e->early[k]->cgroup))
-				drop_early(e, k);
-	}
-	for (size_t k = e->n_early; k--;) {
-		struct econtainer *c = e->early[k];
-
-		if (e->clock - c->announced > VST_ENGINE_EARLY_S || e->clock < c->announced || c->stale) {
-			drop_early(e, k);
-			continue;
-		}
-		c->generation = e->generation; /* its value is gone: the wants cannot be computed again */
-		err = tell_wants(e, c) ?: err;
-	}
-	return err;
-}
-
 static void list_conditions(struct vst_engine *e)
 {
 	size_t n = 0;
@@ -380,7 +341,6 @@ static int run(struct vst_engine *e)
 	vst_plan_begin(e->plan);
 	for (struct econtainer *c = e->containers; c; c = c->hh.next)
 		err = tell_wants(e, c) ?: err;
-	err = tell_early(e) ?: err;
 	err = vst_engine_protect(e) ?: err;
 	vst_plan_end(e->plan);
 	list_conditions(e);
@@ -403,8 +363,6 @@ int vst_engine_run(struct vst_engine *e, const struct vst_snapshot *prev, const 
 		err = run(e);
 	} else {
 		drop_containers(e, true);
-		while (e->n_early)
-			drop_early(e, 0);
 		vst_engine_drop_loops(e);
 		e->n_protected = e->n_conditions = 0;
 		vst_plan_begin(plan);
@@ -415,35 +373,32 @@ int vst_engine_run(struct vst_engine *e, const struct vst_snapshot *prev, const 
 	return err;
 }
 
-int vst_engine_announce(struct vst_engine *e, const struct vst_snap_container *value, const struct vst_host *host,
-			struct vst_plan *plan, double now)
+int vst_engine_notice(struct vst_engine *e, const struct vst_snapshot *snapshot, const struct vst_host *host,
+		      struct vst_plan *plan, double now)
 {
-	struct econtainer *c, **early;
-	int err;
+	const struct vst_snap_container *value;
+	struct econtainer *c;
+	int err = 0;
 
-	if (!e->policy || !e->now || !counts(e, value))
-		return 0;
+	if (!e->policy || !e->now)
+		return 0; /* nothing is wanted before the first pass */
+	e->now = snapshot;
 	e->host = host;
 	e->plan = plan;
 	e->clock = now;
-	early = realloc(e->early, (e->n_early + 1) * sizeof(*early));
-	c = early ? calloc(1, sizeof(*c)) : NULL;
-	e->early = early ?: e->early;
-	if (!c)
-		return -ENOMEM;
-	c->cgroup = strdup(value->cgroup);
-	c->index = ~0U;
-	c->value = value;
-	c->early = true;
-	c->announced = now;
-	e->early[e->n_early++] = c;
-	err = c->cgroup ? vst_engine_compute(e, c) : -ENOMEM;
-	c->generation = e->generation;
-	if (!err)
-		err = tell_wants(e, c);
-	c->value = NULL;
-	if (err)
-		drop_early(e, e->n_early - 1);
+	vst_snapshot_for_each(snapshot, VST_SNAP_CONTAINERS, value, i)
+	{
+		HASH_FIND(hh, e->containers, &value->id, sizeof(value->id), c);
+		if (value->own || value->ended || (c && c->identity == identity_of(value)))
+			continue;
+		c = container_of(e, value);
+		if (!c)
+			continue;
+		c->seen = true;
+		c->index = i;
+		err = vst_engine_conditions_bind(e, c) ?: err;
+		err = tell_wants(e, c) ?: err;
+	}
 	return err;
 }
 

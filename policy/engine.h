@@ -21,7 +21,6 @@
 #define VST_ENGINE_MARGIN 0.8
 #define VST_ENGINE_HOLD_S 10.0 /* a rule whose conditions hold counts for so long at least */
 #define VST_ENGINE_GAP_S 30.0  /* an interval that is longer, or negative, shows nothing that lasts */
-#define VST_ENGINE_EARLY_S 5.0 /* a container that was announced has to be in a snapshot after so long */
 
 /* A disk, as far as knobs are concerned. */
 struct vst_host_disk {
@@ -72,9 +71,13 @@ void vst_engine_set_policy(struct vst_engine *engine, const struct vst_policy *p
 int vst_engine_run(struct vst_engine *engine, const struct vst_snapshot *prev, const struct vst_snapshot *now,
 		   const struct vst_host *host, struct vst_plan *plan);
 
-/* Between two passes: a container that is new, and in no snapshot yet. Only rules without conditions count. 0 or -ENOMEM. */
-int vst_engine_announce(struct vst_engine *engine, const struct vst_snap_container *container,
-			const struct vst_host *host, struct vst_plan *plan, double now);
+/*
+ * Between two passes: tells what is wanted for containers that are new in a snapshot, or that have got their name only now, so
+ * that they need not wait for the next pass. Only rules without conditions count. The snapshot is borrowed until the next pass.
+ * 0 or -ENOMEM.
+ */
+int vst_engine_notice(struct vst_engine *engine, const struct vst_snapshot *snapshot, const struct vst_host *host,
+		      struct vst_plan *plan, double now);
 
 /* Containers whose threads the next pass wants to know: calls f for each. */
 void vst_engine_wants_threads(struct vst_engine *engine, void (*f)(void *arg, __u32 id, const char *cgroup), void *arg);

@@ -63,9 +63,6 @@ struct econtainer {
 	struct capped *capped;
 	size_t n_capped;
 	bool has_protect, has_allowed, wants_threads, unknown_blockio;
-	bool early; /* announced, not in a snapshot yet */
-	double announced;
-	char *cgroup; /* of an early one */
 };
 
 /* A disk in use. */
@@ -93,8 +90,6 @@ struct vst_engine {
 	unsigned int host_generation;
 	bool device_rules, latency_rules;
 	struct econtainer *containers; /* by id */
-	struct econtainer **early;
-	size_t n_early;
 	struct edisk disk[DISKS_MAX];
 	size_t n_disks;
 	struct loop *loop;

@@ -88,25 +88,27 @@ static void add_threads(void *arg, __u32 id, const char *cgroup)
 	vst_host_facts_add_threads(&a->facts, id, cgroup); /* one that went meanwhile has none */
 }
 
-static void run_engine(struct vst_acting *a, const struct vst_snapshot *prev)
+static void run_engine(struct vst_acting *a, const struct vst_snapshot *prev, const struct vst_snapshot *now)
 {
 	int err;
 
 	vst_host_facts_clear_threads(&a->facts);
 	vst_engine_wants_threads(a->engine, add_threads, a);
-	err = vst_engine_run(a->engine, prev, a->snapshot, &a->facts.host, &a->plan);
+	err = vst_engine_run(a->engine, prev, now, &a->facts.host, &a->plan);
 	if (err)
 		vst_warn("the policy engine lacks memory, or more than %d knobs are wanted: some are not set",
 			 VST_PLAN_KNOBS_MAX);
-	send_steps(a, a->snapshot->time);
+	send_steps(a, now->time);
 	if (!a->actor)
 		read_old(a);
 }
 
 void vst_acting_pass(struct vst_acting *a)
 {
-	if (a->snapshot && !is_starting(a))
-		run_engine(a, a->snapshot); /* nothing new was measured */
+	const struct vst_snapshot *newest = a->seen ? a->seen : a->snapshot;
+
+	if (newest && !is_starting(a))
+		run_engine(a, newest, newest); /* nothing new was measured */
 }
 
 /* --- the actor's events --- */
@@ -217,6 +219,8 @@ static void set_timer(struct vst_acting *a)
 
 	if (a->reload_at && (int64_t)(a->reload_at * 1e6) < due)
 		due = (int64_t)(a->reload_at * 1e6);
+	if (a->notice_at && (int64_t)(a->notice_at * 1e6) < due)
+		due = (int64_t)(a->notice_at * 1e6);
 	if (due != INT64_MAX) {
 		due = due > 0 ? due : 1;
 		when.it_value.tv_sec = due / 1000000;
@@ -241,6 +245,8 @@ static void settle(struct vst_acting *a)
 	vst_acting_publish(a);
 }
 
+static void notice(struct vst_acting *a, double now);
+
 void vst_acting_run(struct vst_acting *a)
 {
 	double now = vst_acting_now();
@@ -256,6 +262,8 @@ void vst_acting_run(struct vst_acting *a)
 		vst_acting_load(a, false);
 		vst_acting_pass(a);
 	}
+	if (a->notice_at && now >= a->notice_at)
+		notice(a, now);
 	vst_acting_answer(a);
 	settle(a);
 }
@@ -271,8 +279,10 @@ void vst_acting_tick(struct vst_acting *a, const struct vst_snapshot *snapshot)
 	prev = a->snapshot; /* a pass may have used it */
 	a->snapshot = vst_snapshot_ref(snapshot);
 	if (!is_starting(a))
-		run_engine(a, prev);
+		run_engine(a, prev, a->snapshot);
 	vst_snapshot_unref(prev);
+	vst_snapshot_unref(a->seen);
+	a->seen = NULL;
 	if (is_ready(a) && !a->listing && vst_acting_now() - a->listed >= LIST_EVERY_S) {
 		a->listed = vst_acting_now();
 		a->listing = !vst_actor_list(a->actor);
@@ -280,13 +290,36 @@ void vst_acting_tick(struct vst_acting *a, const struct vst_snapshot *snapshot)
 	settle(a);
 }
 
-void vst_acting_announce(struct vst_acting *a, const struct vst_snap_container *container)
+/* --- new containers --- */
+
+void vst_acting_expect(struct vst_acting *a)
 {
-	if (!a->policy || is_starting(a))
+	double now = vst_acting_now();
+
+	if (!a->policy || !a->opts.fresh)
 		return;
-	if (vst_engine_announce(a->engine, container, &a->facts.host, &a->plan, vst_acting_now()))
-		vst_warn("out of memory: %s gets its knobs with the next tick", container->cgroup);
-	settle(a);
+	a->notice_again = true;
+	if (a->notice_at)
+		return;
+	a->notice_at = now + EXPECT_S;
+	if (a->notice_at < a->noticed + EXPECT_PAUSE_S)
+		a->notice_at = a->noticed + EXPECT_PAUSE_S;
+	set_timer(a);
+}
+
+static void notice(struct vst_acting *a, double now)
+{
+	const struct vst_snapshot *s = is_starting(a) ? NULL : a->opts.fresh(a->opts.ctx);
+
+	a->notice_at = a->notice_again ? now + EXPECT_AGAIN_S : 0;
+	a->notice_again = false;
+	a->noticed = now;
+	if (!s)
+		return;
+	if (vst_engine_notice(a->engine, s, &a->facts.host, &a->plan, now))
+		vst_warn("out of memory: a new container gets its knobs with the next tick");
+	vst_snapshot_unref(a->seen); /* the engine has let go of it */
+	a->seen = s;
 }
 
 void vst_acting_reload(struct vst_acting *a)
@@ -463,6 +496,7 @@ void vst_acting_free(struct vst_acting *a)
 	vst_acting_log_clear(a);
 	vst_host_facts_close(&a->facts);
 	vst_snapshot_unref(a->snapshot);
+	vst_snapshot_unref(a->seen);
 	vst_policy_box_unref(a->policy);
 	vst_acting_status_unref(a->status);
 	pthread_mutex_destroy(&a->lock);

@@ -17,7 +17,10 @@ struct vst_acting_opts {
 	bool act;		 /* else the agent only plans */
 	const char *state_dir;	 /* NULL: the actor's default */
 	unsigned int handover_s; /* how long the actor keeps the knobs for a successor of this agent; 0: never */
-	const char *actor;	 /* tests: its program; NULL: beside the running program */
+	/* Makes a snapshot now, a reference, for vst_acting_expect(); NULL: it cannot. fresh NULL: new containers wait. */
+	const struct vst_snapshot *(*fresh)(void *ctx);
+	void *ctx;
+	const char *actor;		 /* tests: its program; NULL: beside the running program */
 	const char *cgroup_root, *sysfs; /* tests; NULL: the host's */
 };
 
@@ -34,8 +37,8 @@ enum vst_acting_mode vst_acting_get_mode(const struct vst_acting *a);
 int vst_acting_fd(const struct vst_acting *a); /* readable: call _run */
 void vst_acting_run(struct vst_acting *a);
 void vst_acting_tick(struct vst_acting *a, const struct vst_snapshot *snapshot); /* after each that was published */
-/* A container's cgroup was made: its knobs are set now, without waiting for a snapshot. The value is borrowed. */
-void vst_acting_announce(struct vst_acting *a, const struct vst_snap_container *container);
+/* A cgroup was made: what is in it gets its knobs soon, without waiting for the next tick. */
+void vst_acting_expect(struct vst_acting *a);
 void vst_acting_reload(struct vst_acting *a); /* SIGHUP */
 
 /* --- on any thread --- */

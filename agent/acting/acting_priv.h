@@ -15,7 +15,10 @@ enum {
 };
 
 #define LIST_EVERY_S 10.0 /* the knobs are read again: that is how a change by somebody else is noticed */
-#define RELOAD_WAIT_S 0.1 /* after a change in the policy's directory: editors and ConfigMaps make several */
+#define EXPECT_S 0.02	  /* from a cgroup's making until its container is looked at: its runtime writes the name ... */
+#define EXPECT_AGAIN_S 0.04 /* ... or takes a little longer */
+#define EXPECT_PAUSE_S 0.04 /* between two such looks, however many cgroups are made */
+#define RELOAD_WAIT_S 0.1   /* after a change in the policy's directory: editors and ConfigMaps make several */
 
 /* An entry of the log, with texts of its own. */
 struct event {
@@ -51,11 +54,15 @@ struct vst_acting {
 	double error_time;
 	bool reverted;
 	double reload_at; /* 0: no */
+	double notice_at; /* new containers are looked at; 0: no */
+	double noticed;	  /* when they were last */
+	bool notice_again;
 
 	struct vst_engine *engine;
 	struct vst_plan plan;
 	struct vst_host_facts facts;
-	const struct vst_snapshot *snapshot; /* the last */
+	const struct vst_snapshot *snapshot; /* of the last tick */
+	const struct vst_snapshot *seen;     /* newer: new containers were looked for in it; NULL */
 	struct vst_actor *actor;	     /* NULL: only planning */
 	bool listing;
 	double listed;
