@@ -236,6 +236,8 @@ static int take(void *arg, json_t *line)
 		v->failed = true;
 		return 0;
 	}
+	if (!strcmp(type, "snapshot"))
+		return 0; /* for `top` */
 	if (v->ctl->json) {
 		vst_json_line(json_incref(line));
 		return 0;

@@ -112,6 +112,7 @@ struct vst_plan_knob *vst_plan_get(struct vst_plan *plan, enum vst_actuator_id a
 		k = knob_new(actuator, target_id, attr, key, buf, len, target_len);
 		if (!k)
 			return NULL;
+		k->number = ++plan->numbers;
 		HASH_ADD_KEYPTR(hh, plan->hash, k->target + target_len + 1, len, k);
 		*plan->last = k;
 		plan->last = &k->next;

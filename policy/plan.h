@@ -24,6 +24,7 @@ enum {
 struct vst_plan_knob {
 	UT_hash_handle hh;
 	struct vst_plan_knob *next; /* in the order in which they were first wanted */
+	uint64_t number;	    /* unique in the plan, never given again */
 	uint32_t actuator;
 	uint64_t target_id;
 	char *target;
@@ -56,7 +57,7 @@ struct vst_plan {
 	struct vst_plan_knob *first, **last;
 	unsigned int n, pass;
 	unsigned int in_flight;
-	uint64_t next_id;
+	uint64_t next_id, numbers;
 	uint64_t changes; /* grows with whatever a reader of the knobs can see */
 	uint64_t dropped; /* wants beyond VST_PLAN_KNOBS_MAX */
 };

@@ -97,6 +97,7 @@ static const char *container_at(const struct vst_snapshot *snapshot, const char 
 static void fill_row(struct vst_acting_status *s, struct vst_acting_row *r, const struct vst_plan_knob *k,
 		     const struct vst_snapshot *snapshot)
 {
+	r->number = k->number;
 	r->actuator = vst_acting_actuator(k->actuator);
 	r->target = vst_acting_text(s, k->target);
 	r->attribute = vst_acting_text(s, k->attr);

@@ -35,6 +35,7 @@ void vst_policy_box_unref(struct vst_policy_box *box);
 
 /* A knob, or what happened to one. Texts are never NULL. */
 struct vst_acting_row {
+	unsigned long long number; /* unique while the agent runs, never given again; 0: of the log */
 	const char *actuator, *target, *attribute, *key, *old, *new, *rule, *why;
 	const char *text;      /* what went wrong, and what to do; "" */
 	const char *container; /* what the target is called; "" if not known */

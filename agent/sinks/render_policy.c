@@ -23,6 +23,7 @@ static void row_fields(struct vst_out *o, const struct vst_acting_row *r)
 static void row(struct vst_out *o, const struct vst_acting_row *r)
 {
 	vst_render_begin(o, "knob");
+	vst_out_ku64(o, "row", r->number);
 	row_fields(o, r);
 	vst_out_ku64(o, "conflicts", r->conflicts);
 	vst_out_kdouble(o, "since", r->since, 3);
@@ -48,8 +49,10 @@ static void protected(struct vst_out *o, const struct vst_acting_protected *p)
 
 static void head(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *p)
 {
-	vst_render_begin(o, "policy");
+	vst_render_begin(o, "snapshot");
 	vst_render_moment(o, s);
+	vst_render_end(o);
+	vst_render_begin(o, "policy");
 	vst_out_kstr(o, "mode", vst_acting_mode_name(p->mode));
 	vst_out_kbool(o, "act", p->may_act);
 	vst_out_kstr(o, "file", p->file);
