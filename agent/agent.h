@@ -13,7 +13,7 @@
 #include "agent/probes/probes.h"
 #include "agent/base/self.h"
 #include "agent/io/io_table.h"
-#include "agent/sinks/feed.h"
+#include "agent/sinks/relay.h"
 #include "agent/waits/waits_dirty.h"
 #include "agent/waits/waits_disk.h"
 #include "agent/waits/waits_journal.h"
@@ -29,7 +29,7 @@ struct vst_agent {
 	struct vst_waits_dirty *waits_dirty;
 	struct vst_wait_rows wait_rows;
 	struct vst_collect *collect;
-	struct vst_feed *feed;
+	struct vst_relay *relay;
 	struct vst_acting *acting;
 	struct vst_devices devices;
 	struct vst_self self;

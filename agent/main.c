@@ -198,7 +198,7 @@ static int publish(struct vst_agent *a)
 	double begin = vst_now();
 	int err;
 
-	vst_feed_asked(a->feed, &asked);
+	vst_relay_asked(a->relay, &asked);
 	if (asked.n[VST_ASK_SWEPT] > a->answered.n[VST_ASK_SWEPT])
 		sweep(a);
 	err = vst_collect(a, &s);
@@ -211,7 +211,7 @@ static int publish(struct vst_agent *a)
 	if (asked.n[VST_ASK_NAMED] > a->answered.n[VST_ASK_NAMED] && !names_are_there(a))
 		asked.n[VST_ASK_NAMED] = a->answered.n[VST_ASK_NAMED];
 	a->answered = asked;
-	vst_feed_publish(a->feed, s, &asked);
+	vst_relay_publish(a->relay, s, &asked);
 	return err;
 }
 
@@ -293,14 +293,14 @@ static const struct vst_snapshot *fresh(void *ctx)
 	struct vst_tickets answered;
 	struct vst_agent *a = ctx;
 
-	return publish(a) ? NULL : vst_feed_get(a->feed, &answered);
+	return publish(a) ? NULL : vst_relay_get(a->relay, &answered);
 }
 
 /* The engine judges whole intervals, so it sees one snapshot a tick, not those that clients ask for between. */
 static void act(struct vst_agent *a)
 {
 	struct vst_tickets answered;
-	const struct vst_snapshot *s = vst_feed_get(a->feed, &answered);
+	const struct vst_snapshot *s = vst_relay_get(a->relay, &answered);
 
 	if (s)
 		vst_acting_tick(a->acting, s);
@@ -474,7 +474,7 @@ static int loop_open(struct loop *l, struct vst_agent *a, int signal_fd)
 	err = err ?: add_source(l->epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
 	err = err ?: add_source(l->epoll_fd, vst_lock_naming_fd(vst_locks_naming(a->locks)), SOURCE_NAMES);
 	err = err ?: add_source(l->epoll_fd, vst_acting_fd(a->acting), SOURCE_ACTING);
-	return err ?: add_source(l->epoll_fd, vst_feed_asked_fd(a->feed), SOURCE_ASKED);
+	return err ?: add_source(l->epoll_fd, vst_relay_asked_fd(a->relay), SOURCE_ASKED);
 }
 
 static void loop_close(struct loop *l)
@@ -639,7 +639,7 @@ static void agent_free(struct vst_agent *a)
 	vst_locks_free(a->locks);
 	vst_wait_rows_free(&a->wait_rows);
 	vst_collect_free(a->collect);
-	vst_feed_free(a->feed);
+	vst_relay_free(a->relay);
 	vst_owners_free(a->owners);
 	vst_devices_free(&a->devices);
 	vst_probes_free(a->probes);
@@ -686,16 +686,18 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 
 	acting.fresh = fresh;
 	acting.ctx = a;
-	err = vst_feed_new(&a->feed);
+	err = vst_relay_new(&a->relay);
 	if (err)
 		return err;
 	/* the socket first: a second agent is told so before it loads anything */
-	err = vst_server_new(o->socket, a->feed, &server);
+	err = vst_server_new(o->socket, a->relay, &server);
 	if (err)
 		return err;
 	err = start_probes(a);
 	err = err ?: publish(a);
 	err = err ?: vst_acting_new(&acting, &a->acting);
+	if (!err)
+		act(a);
 	vst_self_update(&a->self);
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));

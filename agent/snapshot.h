@@ -261,7 +261,7 @@ int vst_snapshot_put(struct vst_snapshot *s, enum vst_snap_list list, __u32 inde
 /* A value of a list, zeroed, with one reference; what its pointers own is freed with it. NULL only if out of memory. */
 void *vst_value_new(enum vst_snap_list list);
 
-/* The same with `extra` bytes behind it, for its histogram: one allocation for both. */
+/* The same with `extra` bytes behind it, for its histograms: one allocation for both. An empty histogram points to NULL. */
 void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra);
 
 /*

@@ -99,5 +99,5 @@ int vst_cmd_blame(const struct vst_ctl *ctl, int argc, char **argv)
 		.nothing = "nobody waited for anybody",
 	};
 
-	return vst_listing_run(ctl, &list);
+	return vst_listing_run(ctl, &list, argv[1]);
 }

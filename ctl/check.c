@@ -208,7 +208,7 @@ int vst_cmd_check(const struct vst_ctl *ctl, int argc, char **argv)
 	int rc;
 
 	c.table = vst_table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	rc = vst_get(ctl, "/v1/check", take, &c);
+	rc = vst_get(ctl, "/v1/check?max_age=0", take, &c);
 	if (!rc && c.devices && !c.json)
 		vst_table_print(c.table);
 	if (!rc)

@@ -81,7 +81,7 @@ static void print_causes(const struct vst_reasons *r)
 	vst_table_print(t);
 	vst_table_free(t);
 	if (n < r->causes->n)
-		printf("and %zu shorter ones: 'vstorctl blame' has all of them\n", r->causes->n - n);
+		printf("and %zu shorter: 'vstorctl blame' has all of them\n", r->causes->n - n);
 	putchar('\n');
 }
 
@@ -116,9 +116,9 @@ static void for_each_sentence(const struct vst_reasons *r, void (*put)(void *arg
 		put(arg, text);
 	put(arg, vst_reasons_waits(r));
 	put(arg, vst_reasons_holders(r));
-	put(arg, vst_reasons_caused(r));
 	for (size_t i = 0; (text = vst_reasons_containing(r, i)); i++)
 		put(arg, text);
+	put(arg, vst_reasons_caused(r));
 }
 
 /* The same for what has to be known to trust it. */
@@ -166,20 +166,8 @@ static json_t *under_way_json(const struct vst_reasons *r)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->n_pending; i++) {
-		const struct vst_pending *p = r->pending[i];
-		json_t *o = json_object(), *resource;
-
-		resource = p->wait ? json_sprintf("%s:%s", p->wait->resource->prefix, p->wait->name)
-				   : json_sprintf("device:%s", p->device);
-		json_object_set_new(o, "resource", resource);
-		vst_json_open(o, p->wait ? "waiting" : "in_flight", p->wait ? "tasks" : "ios", &p->open);
-		if (p->holder.name) {
-			json_object_set_new(o, "holder", json_string(p->holder.name));
-			json_object_set_new(o, "holder_cgroup", json_string(p->holder.cgroup));
-		}
-		json_array_append_new(list, o);
-	}
+	for (size_t i = 0; i < r->n_pending; i++)
+		json_array_append_new(list, vst_pending_json(r->pending[i]));
 	return list;
 }
 
@@ -246,8 +234,10 @@ static json_t *caused_json(const struct vst_reasons *r)
 /* A line of `top --json` without the fields that explain has elsewhere or did not ask for. */
 static json_t *io_line_json(const struct vst_frame *f, const struct vst_line *line)
 {
-	static const char *const others[] = { "schema",	   "time",     "interval",     "view",	    "own",
-					      "container", "top_lock", "lock_wait_us", "blocked_by" };
+	static const char *const others[] = {
+		"schema",	"time",	      "interval",	   "view",	    "own", "container", "top_lock",
+		"lock_wait_us", "blocked_by", "blocked_by_cgroup", "blocked_by_own"
+	};
 	const struct vst_look look = { .view = &vst_view_io };
 	json_t *o = vst_view_json(&look, f, line);
 
@@ -314,6 +304,8 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 
 	vst_frame_io(f, &sample);
 	vst_who_labels_add(from.labels, &who);
+	for (size_t i = 0; i < whom->n_alike; i++)
+		vst_who_labels_add(from.labels, &(struct vst_who){ whom->name, whom->alike[i] });
 	add_labels(from.labels, blame);
 	add_labels(from.labels, waits);
 	r = vst_reasons_new(&from, &who);

@@ -25,7 +25,7 @@ void vst_feeds_close(struct vst_feeds *f)
 	vst_mounts_free(f->mounts);
 }
 
-const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_age)
+const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_age, bool names)
 {
 	const char *path = feeds[feed].path;
 
@@ -36,7 +36,8 @@ const char *vst_feeds_begin(struct vst_feeds *f, enum vst_feed feed, double max_
 		path = vst_rows_begin(f->rows);
 	else
 		vst_growth_begin(f->growth[feed]);
-	snprintf(f->path, sizeof(f->path), "%s%cmax_age=%g", path, strchr(path, '?') ? '&' : '?', max_age);
+	snprintf(f->path, sizeof(f->path), "%s%cmax_age=%g%s", path, strchr(path, '?') ? '&' : '?', max_age,
+		 names && feed != VST_FEED_IO ? "&names=1" : "");
 	return f->path;
 }
 
@@ -64,7 +65,7 @@ int vst_feeds_line(void *arg, json_t *line)
 	return vst_growth_line(f->growth[f->asked], line);
 }
 
-int vst_feeds_commit(struct vst_feeds *f, enum vst_commit *ret)
+int vst_feeds_commit(struct vst_feeds *f, enum vst_commit_result *ret)
 {
 	int err = f->asked == VST_FEED_IO ? vst_rows_commit(f->rows, ret) : vst_growth_commit(f->growth[f->asked], ret);
 

@@ -75,8 +75,8 @@ static int witness_index(const char *name)
 
 static void add(struct sum *s, const struct vst_io_delta *d)
 {
-	const struct vst_io_row *row = d->row;
-	/* what is discarded does not move: it must neither lead the list nor thin out the shares */
+	const struct vst_wire_row *row = d->row;
+	/* discarded bytes do not move, so they count neither for the order of lines nor for the shares of sizes */
 	__u64 ios = d->counts.counter[VST_COUNTER_ios], all_bytes = d->counts.counter[VST_COUNTER_bytes];
 	__u64 bytes = row->op_index == VST_OP_DISCARD ? 0 : all_bytes;
 
@@ -141,7 +141,7 @@ static void fill_line(struct vst_line *l, const struct sum *s, double interval)
 	l->oldest = s->open.n > 0 ? s->open.oldest_us : VST_NO_TIME;
 }
 
-static int by_container(const struct vst_io_row *x, const struct vst_io_row *y)
+static int by_container(const struct vst_wire_row *x, const struct vst_wire_row *y)
 {
 	const struct vst_who wx = { x->container, x->cgroup }, wy = { y->container, y->cgroup };
 	int d = vst_who_compare(&wx, &wy);
@@ -149,7 +149,7 @@ static int by_container(const struct vst_io_row *x, const struct vst_io_row *y)
 	return d ? d : strcmp(x->device, y->device);
 }
 
-static int by_kind(const struct vst_io_row *x, const struct vst_io_row *y)
+static int by_kind(const struct vst_wire_row *x, const struct vst_wire_row *y)
 {
 	int d = by_container(x, y);
 
@@ -164,8 +164,8 @@ static int compare_kind(const void *a, const void *b)
 
 static int compare_device(const void *a, const void *b)
 {
-	const struct vst_io_row *x = (*(const struct vst_io_delta *const *)a)->row;
-	const struct vst_io_row *y = (*(const struct vst_io_delta *const *)b)->row;
+	const struct vst_wire_row *x = (*(const struct vst_io_delta *const *)a)->row;
+	const struct vst_wire_row *y = (*(const struct vst_io_delta *const *)b)->row;
 
 	return strcmp(x->device, y->device);
 }
@@ -188,7 +188,7 @@ static int compare_totals(const void *a, const void *b)
 	return dx < dy ? 1 : dx > dy ? -1 : strcmp(x->device, y->device);
 }
 
-/* One line of d[0..n). Returns its index: the array may move with the next. */
+/* Adds one line that sums up d[0..n). Returns its index, because the array may move when the next is added. */
 static size_t add_line(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
 	struct sum *s = vst_alloc(sizeof(*s));
@@ -201,10 +201,10 @@ static size_t add_line(struct vst_frame *f, const struct vst_io_delta **d, size_
 	return f->nlines - 1;
 }
 
-/* The lines of the container and device of d[0..n), which come sorted. */
+/* Adds the lines of one container and device: d[0..n), sorted by kind and size. */
 static void add_group(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
-	const struct vst_io_row *row = d[0]->row;
+	const struct vst_wire_row *row = d[0]->row;
 	size_t parent = add_line(f, d, n), from, to, at;
 	struct vst_line *p = &f->lines[parent], *child;
 
@@ -231,7 +231,7 @@ static void add_group(struct vst_frame *f, const struct vst_io_delta **d, size_t
 
 static void add_total(struct vst_frame *f, const struct vst_io_delta **d, size_t n)
 {
-	size_t at = add_line(f, d, n); /* for its sums only */
+	size_t at = add_line(f, d, n); /* only to compute its sums; it is removed again */
 	struct vst_line *t = vst_frame_total(f);
 
 	*t = f->lines[at];
@@ -239,7 +239,7 @@ static void add_total(struct vst_frame *f, const struct vst_io_delta **d, size_t
 	f->nlines--;
 }
 
-/* What a cause counts. no_event, missed and no_part (bytes) do not count I/Os: what follows from them has a cause of its own. */
+/* What a cause counts. no_event, missed and no_part do not count I/Os; the I/Os that they lose have another cause. */
 enum loss { LOSS_OTHER, LOSS_TIMES, LOSS_IO };
 
 static enum loss loss_of(const char *cause)
@@ -254,7 +254,7 @@ static enum loss loss_of(const char *cause)
 	for (unsigned int i = 0; i < VST_LOSS__N; i++)
 		if (!strcmp(cause, vst_loss_name(i)))
 			return (enum loss)of[i];
-	return LOSS_IO; /* newer than this program: rather a word too much */
+	return LOSS_IO; /* newer than this program: better to warn needlessly */
 }
 
 static void take_lost(struct vst_frame *f, json_t *lost, const json_t *before)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What `top` shows of one sample, in one of its views: I/O per container and device, waits per container and lock, who
- * makes whom wait, or what is done about it. Pure, and it outlives what it is made of.
+ * makes whom wait, or what is done about it. Pure. It copies what it needs.
  */
 #ifndef VSTOR_CTL_FRAME_H
 #define VSTOR_CTL_FRAME_H
@@ -19,20 +19,20 @@ struct vst_sample {
 	const json_t *knobs; /* rows of the policy, by their number */
 };
 
-/* A line of any view; what it does not tell of is 0 or NULL, a time VST_NO_TIME. */
+/* A line of any view; fields that the view does not have are 0 or NULL, times VST_NO_TIME. */
 struct vst_line {
 	const char *container, *cgroup, *device, *layer, *witness;	  /* the witness of most I/Os */
 	const char *label, *holder_label;				  /* as people see them; NULL: as they are */
 	const char *kind, *size;					  /* NULL in the line of a whole container */
 	double ops[VST_OP__N], op_bytes[VST_OP__N];			  /* a second */
 	double ios, bytes, merges, errors, requeues;			  /* a second */
-	double meta_percent, size_percent[VST_SIZE__N];			  /* of these bytes */
+	double meta_percent, size_percent[VST_SIZE__N];			  /* of the bytes */
 	double p50, p99, max, read_p99, write_p99, queue_p99, device_p99; /* microseconds, or VST_NO_TIME */
 	double class;							  /* that of most bytes */
 	const char *resource, *lock;	    /* what is waited for: "lock:...", or that lock's name */
-	const char *object, *type;	    /* of which file or disk it is; what kind of lock */
-	const char *named_by, *evidence;    /* how its name, and how the holder is known */
-	const char *holder, *holder_cgroup; /* because of whom, the most */
+	const char *object, *type;	    /* the lock's file or disk; what kind of lock */
+	const char *named_by, *evidence;    /* how its name is known; how the holder is known */
+	const char *holder, *holder_cgroup; /* who made it wait longest */
 	double wait;			    /* microseconds a second, or VST_NO_TIME */
 	double waits;			    /* a second */
 	double share;			    /* percent: of all that the waiter waited */
@@ -51,8 +51,8 @@ struct vst_frame {
 	double cpu_percent, rss_bytes, event_ns, tick_us, containers; /* the agent; 0: not known */
 	double lost, lost_now;	       /* I/Os since the agent started, and in this interval */
 	const char *lost_cause;	       /* of most of lost_now */
-	bool lost_io;		       /* lost_now is more than times */
-	bool unwatched;		       /* locks are not */
+	bool lost_io;		       /* whole I/Os were lost, not only their times */
+	bool unwatched;		       /* locks are not watched */
 	const char *given_up;	       /* not watched because it cost too much; NULL: everything is watched */
 	const char *alarm[VST_ALARMS]; /* what has waited for too long, in sentences; NULL: no more */
 	struct vst_line *lines;	       /* a container's, then its children, and so on */
@@ -63,23 +63,23 @@ struct vst_frame {
 	size_t ntexts, texts_cap;
 };
 
-/* Of a sample: without lines, what the agent says of itself. Never NULL. */
+/* A frame without lines, with what the agent says about itself. Never NULL. */
 struct vst_frame *vst_frame_new(const struct vst_sample *s);
 void vst_frame_free(struct vst_frame *f);
 
-/* The lines and totals of a view. */
+/* Adds the lines and totals of a view. */
 void vst_frame_io(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_locks(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_blame(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_actions(struct vst_frame *f, const struct vst_sample *s); /* view_actions.c */
 
-/* After that: how each container is called, and what has waited for too long. */
+/* Call it last: it sets the labels of containers and finds what has waited for too long. */
 void vst_frame_finish(struct vst_frame *f, const struct vst_sample *s);
 
-/* For these: a new line that tells nothing yet, in one of the frame's two arrays; a text that lives as long as the frame. */
+/* For the functions above: a new empty line or total, and a copy of a text that lives as long as the frame. */
 struct vst_line *vst_frame_line(struct vst_frame *f);
 struct vst_line *vst_frame_total(struct vst_frame *f);
 const char *vst_frame_text(struct vst_frame *f, const char *text);
-/* To a container's lines of I/O: what it waits for, and because of whom (frame_waits.c). */
+/* Adds to lines of I/O what their container waits for, and because of whom (frame_waits.c). */
 void vst_frame_add_waits(struct vst_frame *f, const struct vst_waits *blame);
 #endif /* VSTOR_CTL_FRAME_H */

@@ -7,7 +7,7 @@
 
 static const struct vst_who self = { "self", "" }, nobody = { "", "" };
 
-/* Who makes whom wait the most. */
+/* For each waiter, the holder that made it wait longest: among others than itself, and among all. */
 struct blamed {
 	struct vst_waits *others, *all;
 };
@@ -17,7 +17,9 @@ static double a_second(const struct vst_waits *w)
 	return vst_delta_rate(1, w->interval);
 }
 
-/* The longest of each in the finer groups: that one's texts stay when they are folded into the coarser ones. */
+/*
+ * Adds up by `fine`, then by `coarse`: the texts that remain are those of the largest fine group, not of the largest row.
+ */
 static struct vst_waits *longest_of(const struct vst_waits *w, unsigned int fine, unsigned int coarse,
 				    vst_wait_keep *keep)
 {

@@ -81,7 +81,7 @@ int vst_growth_line(void *growth, json_t *line)
 	return 0; /* lines of other types are from a newer agent */
 }
 
-int vst_growth_commit(struct vst_growth *g, enum vst_commit *ret)
+int vst_growth_commit(struct vst_growth *g, enum vst_commit_result *ret)
 {
 	enum vst_delta_base base;
 

@@ -29,7 +29,7 @@ void vst_growth_begin(struct vst_growth *g);
 /* A line of the reply (a vst_line_fn). 0, -EPROTO if it is not what the contract says. */
 int vst_growth_line(void *growth, json_t *line);
 /* The reply is complete. 0 with *ret, or -EPROTO: it had no snapshot. */
-int vst_growth_commit(struct vst_growth *g, enum vst_commit *ret);
+int vst_growth_commit(struct vst_growth *g, enum vst_commit_result *ret);
 
 /* By how much row->field grew; before NULL: since the row was made. */
 double vst_growth_of(const json_t *row, const json_t *before, const char *field);

@@ -40,7 +40,7 @@ static json_t *times_json(const struct vst_times *t)
 static void print_json(const struct vst_rows *rows, const struct vst_io_delta *d)
 {
 	json_t *o = vst_json_sample(vst_rows_head(rows)->time, vst_rows_interval(rows));
-	const struct vst_io_row *row = d->row;
+	const struct vst_wire_row *row = d->row;
 	const struct vst_who who = { row->container, row->cgroup };
 
 	json_object_set_new(o, "container", json_string(row->container));
@@ -108,7 +108,7 @@ static void add_patterns(struct vst_table *t, json_t *patterns)
 static void add_row(struct vst_table *t, const struct vst_io_delta *d, double interval, struct vst_who_labels *labels)
 {
 	const __u64 *counter = d->counts.counter;
-	const struct vst_io_row *row = d->row;
+	const struct vst_wire_row *row = d->row;
 	const struct vst_who who = { row->container, row->cgroup };
 	char buf[VST_CELL];
 
@@ -177,12 +177,13 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 {
 	const struct vst_rows *rows = s->feeds.rows;
 	const struct vst_io_delta **sorted, *d;
-	size_t n;
+	size_t all, n = 0;
 
-	d = vst_rows_deltas(rows, &n);
-	sorted = vst_alloc(n * sizeof(*sorted));
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = &d[i];
+	d = vst_rows_deltas(rows, &all);
+	sorted = vst_alloc(all * sizeof(*sorted));
+	for (size_t i = 0; i < all; i++)
+		if (vst_sampler_shows(s, d[i].row->container, d[i].row->cgroup))
+			sorted[n++] = &d[i];
 	qsort(sorted, n, sizeof(*sorted), by_bytes);
 	if (ctl->json)
 		for (size_t i = 0; i < n; i++)
@@ -196,7 +197,7 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 int vst_cmd_io(const struct vst_ctl *ctl, int argc, char **argv)
 {
 	const struct vst_sampling what = {
-		.command = "io", .feeds = VST_FEED(IO), .delay = 1, .samples = 1, .show = show
+		.command = "io", .feeds = VST_FEED(IO), .typed = argv[1], .delay = 1, .samples = 1, .show = show
 	};
 
 	return vst_sampling_run(ctl, &what);

@@ -31,29 +31,39 @@ static void print_table(const struct vst_ctl *ctl, const struct vst_listing *lis
 	vst_who_labels_free(labels);
 }
 
+static bool is_shown(const struct vst_wait *w, const void *sampler)
+{
+	return vst_sampler_shows(sampler, w->waiter, w->waiter_cgroup) ||
+	       (*w->holder && vst_sampler_shows(sampler, w->holder, w->holder_cgroup));
+}
+
 static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 {
 	const struct vst_listing *list = arg;
 	struct vst_waits *told = vst_feeds_waits(&s->feeds, list->feed);
 	struct vst_waits *more = list->complete ? vst_feeds_waits(&s->feeds, VST_FEED_WAITS) : NULL;
-	struct vst_waits *all = list->complete ? vst_waits_complete(told, more) : told;
+	struct vst_waits *complete = list->complete ? vst_waits_complete(told, more) : NULL;
+	struct vst_waits *all = vst_waits_group(complete ? complete : told, VST_BY_ALL, is_shown, s);
+
+	vst_waits_by_time(all);
 
 	if (ctl->json)
 		print_json(list, all);
 	else
 		print_table(ctl, list, all);
-	if (all != told)
-		vst_waits_free(all);
+	vst_waits_free(all);
+	vst_waits_free(complete);
 	vst_waits_free(more);
 	vst_waits_free(told);
 	return 0;
 }
 
-int vst_listing_run(const struct vst_ctl *ctl, const struct vst_listing *list)
+int vst_listing_run(const struct vst_ctl *ctl, const struct vst_listing *list, const char *typed)
 {
 	const struct vst_sampling what = {
 		.command = list->command,
 		.feeds = 1U << list->feed | (list->complete ? VST_FEED(WAITS) : 0),
+		.typed = typed,
 		.delay = 1,
 		.samples = 1,
 		.show = show,

@@ -19,5 +19,6 @@ struct vst_listing {
 	const char *nothing; /* what no row means */
 };
 
-int vst_listing_run(const struct vst_ctl *ctl, const struct vst_listing *list);
+/* typed: of which container, as a waiter or a holder; NULL: of all. */
+int vst_listing_run(const struct vst_ctl *ctl, const struct vst_listing *list, const char *typed);
 #endif /* VSTOR_CTL_LISTING_H */

@@ -70,5 +70,5 @@ int vst_cmd_locks(const struct vst_ctl *ctl, int argc, char **argv)
 		.nothing = "nobody waited for a lock",
 	};
 
-	return vst_listing_run(ctl, &list);
+	return vst_listing_run(ctl, &list, argv[1]);
 }

@@ -28,14 +28,14 @@ static const struct command commands[] = {
 	{ "top", vst_cmd_top, "live view: who does what to the disks, and where it waits", vst_top_options,
 	  vst_top_help, 0, NULL },
 	{ "io", vst_cmd_io, "I/O per container, device, kind and size of file, interval by interval", vst_io_options,
-	  NULL, 0, NULL },
+	  NULL, 1, "[CONTAINER]" },
 	{ "explain", vst_cmd_explain, "what a container waits for, and because of whom, in sentences",
 	  vst_explain_options, vst_explain_help, 1, "CONTAINER" },
 	{ "locks", vst_cmd_locks, "who waits for which lock of the kernel's, interval by interval", vst_locks_options,
-	  NULL, 0, NULL },
-	{ "blame", vst_cmd_blame, "who makes whom wait, and at what, interval by interval", vst_blame_options, NULL, 0,
-	  NULL },
-	{ "ps", vst_cmd_ps, "containers that run, and units that do I/O", vst_ps_options, NULL, 0, NULL },
+	  NULL, 1, "[CONTAINER]" },
+	{ "blame", vst_cmd_blame, "who makes whom wait, and at what, interval by interval", vst_blame_options, NULL, 1,
+	  "[CONTAINER]" },
+	{ "ps", vst_cmd_ps, "containers that run, and units that do I/O", vst_ps_options, NULL, 1, "[CONTAINER]" },
 	{ "policy", vst_cmd_policy, "what the policy wants, what was done about it, and why", NULL, vst_policy_help, 2,
 	  "COMMAND [FILE | CONTAINER]" },
 	{ "check", vst_cmd_check, "do the books balance? compares with what the kernel counted", NULL, NULL, 0, NULL },
@@ -275,6 +275,7 @@ static int run(int argc, char **argv)
 	argv += optind;
 	if (argc < 1) {
 		show_help(stderr);
+		vst_error("no command was given");
 		return VST_EXIT_USAGE;
 	}
 	c = find_command(argv[0]);
@@ -284,7 +285,7 @@ static int run(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	if (argc - optind > c->operands)
-		return vst_usage(c->name, "'%s' is too much: it takes %s", argv[optind + c->operands],
+		return vst_usage(c->name, "unexpected argument '%s': it takes %s", argv[optind + c->operands],
 				 c->operand ? c->operand : "options only");
 	if (!*ctl.socket || strlen(ctl.socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return vst_usage(NULL, "--socket '%s' is no path of a socket: it must have 1 to %zu bytes", ctl.socket,

@@ -3,14 +3,14 @@
 #include "phrase.h"
 #include "reasons.h"
 
-#define PARTS_TOLD 3   /* in the sentence: the table has all of them */
+#define PARTS_TOLD 3   /* in the sentence; the table has all of them */
 #define HOLDERS_TOLD 2 /* of each part */
 #define NAMES_TOLD 3
-#define WORTH 0.02	  /* a part that is less is among the others, */
-#define WORTH_NAME 0.1	  /* and a holder with less of a part is not named, */
-#define ALL 0.95	  /* nor is there another one if it has as much */
-#define WORTH_SAYING 0.05 /* of evidence */
-#define WORTH_LOST 0.01	  /* of the waits that were counted */
+#define WORTH 0.02	  /* a smaller part of the waiting is not named */
+#define WORTH_NAME 0.1	  /* a holder with a smaller share of a part is not named */
+#define ALL 0.95	  /* a holder with this share stands for the whole part */
+#define WORTH_SAYING 0.05 /* the smallest share that a remark is made about */
+#define WORTH_LOST 0.01	  /* the smallest share of lost waits that is told */
 #define HARDLY 1.0	  /* milliseconds in a second: nobody is slow because of that */
 
 #define PENDING_TOLD 5
@@ -42,16 +42,18 @@ static struct vst_waits *sorted(const struct vst_waits *all, unsigned int by, vs
 	return w;
 }
 
+/* The old ones first. */
 static void take_pending(struct vst_reasons *r)
 {
 	const struct vst_underway *u = r->from.underway;
 
 	r->pending = vst_alloc((u ? u->n : 0) * sizeof(*r->pending));
-	for (size_t i = 0; u && i < u->n; i++) {
-		if (vst_who_compare(&u->list[i].who, &r->who))
-			continue;
-		r->pending[r->n_pending++] = &u->list[i];
-		r->n_old += u->list[i].open.oldest_us >= VST_OLD_US;
+	for (int old = 1; old >= 0; old--) {
+		for (size_t i = 0; u && i < u->n; i++)
+			if (!vst_who_compare(&u->list[i].who, &r->who) &&
+			    (u->list[i].open.oldest_us >= VST_OLD_US) == (bool)old)
+				r->pending[r->n_pending++] = &u->list[i];
+		r->n_old = old ? r->n_pending : r->n_old;
 	}
 }
 
@@ -65,7 +67,7 @@ struct vst_reasons *vst_reasons_new(const struct vst_reasons_from *from, const s
 	r->interval = all->interval;
 	r->lost = all->lost;
 	for (size_t i = 0; i < all->n; i++)
-		if (strcmp(all->list[i].resource->prefix, "device") != 0) /* those are shared out, and none is lost */
+		if (strcmp(all->list[i].resource->prefix, "device") != 0) /* the agent divides those and loses none */
 			r->waits += all->list[i].waits;
 	r->watched = all->watched;
 	r->parts = sorted(all, VST_BY_RESOURCE, is_waiter, who);
@@ -138,7 +140,7 @@ static const char *holder_of(const struct vst_reasons *r, const struct vst_wait 
 	return unknown && vst_wait_is_of_others(w, NULL) ? "nobody known" : vst_reasons_holder(r, w);
 }
 
-/* Because of whom: of a single one the name, of several the shares of those with the most. */
+/* Who caused a part: the name if it was one, or else the shares of the largest. */
 static void put_causes(FILE *out, const struct vst_reasons *r, const struct vst_wait *part)
 {
 	int told = 0;
@@ -242,7 +244,7 @@ char *vst_reasons_holders(const struct vst_reasons *r)
 {
 	struct vst_text t;
 
-	/* a single part has said it */
+	/* with a single part, the first sentence has said it */
 	if (r->parts->n < 2 || r->parts->list[1].us < WORTH * r->us || rate(r, r->us) < HARDLY)
 		return NULL;
 	vst_text_open(&t);
@@ -287,7 +289,7 @@ char *vst_reasons_caused(const struct vst_reasons *r)
 	return vst_text_close(&t);
 }
 
-/* --- remarks: each says its piece, or nothing --- */
+/* --- remarks: each function writes its remark and returns true, or returns false --- */
 
 static bool say_object(FILE *out, const struct vst_reasons *r)
 {

@@ -19,11 +19,11 @@ struct vst_reasons {
 	struct vst_reasons_from from;
 	struct vst_who who;
 	double interval;
-	double waits, lost; /* of all on this host: counted, and not counted in full */
+	double waits, lost; /* of all containers of this host: counted; not counted in full */
 	bool watched;
 	bool did_io;			    /* some I/O completed; set by the caller */
 	double us;			    /* all of its waiting */
-	const struct vst_pending **pending; /* what it has not got an answer to, the oldest first */
+	const struct vst_pending **pending; /* its requests in flight and waits that go on, the oldest first */
 	size_t n_pending, n_old;	    /* of those, how many are old */
 	struct vst_waits *parts;	    /* by resource, the longest first */
 	struct vst_waits *causes;	    /* by resource and holder, the longest first */
@@ -46,7 +46,7 @@ char *vst_reasons_waits(const struct vst_reasons *r);
 char *vst_reasons_holders(const struct vst_reasons *r);
 char *vst_reasons_caused(const struct vst_reasons *r);
 char *vst_reasons_containing(const struct vst_reasons *r, size_t i);
-/* What has to be known to trust it, the i-th; NULL: no more. The caller frees. */
+/* The i-th remark about how far this can be trusted; NULL: no more. The caller frees. */
 char *vst_reasons_remark(const struct vst_reasons *r, unsigned int i);
 /* A limit that is set on a cgroup of the container: an object of "limits" in /v1/ps. The caller frees. */
 char *vst_reasons_limit(const struct vst_reasons *r, const json_t *limit);

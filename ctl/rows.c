@@ -2,17 +2,17 @@
 #include <errno.h>
 #include "rows.h"
 
-/* All rows are asked for after this many seconds, so that those which are gone for good can be forgotten. */
+/* Ask for all rows after this many seconds, to forget those that no longer exist. */
 #define FULL_EVERY_S 300
 
 struct vst_rows {
-	struct vst_io_row **table; /* by id, chained */
+	struct vst_wire_row **table; /* by id, chained */
 	size_t slots, used;
-	struct vst_io_row **seen; /* in this reply */
+	struct vst_wire_row **seen; /* in this reply */
 	size_t nseen, seen_cap;
 	struct vst_io_delta *deltas;
 	size_t ndeltas, deltas_cap;
-	struct vst_reply_head before, last, now; /* as committed: the one before, the last; of this reply */
+	struct vst_reply_head before, last, now; /* of the last two committed replies, and of this one */
 	bool full, has_head;
 	double full_at, interval;
 	__u64 reply;
@@ -49,7 +49,7 @@ static void counts_clear(struct vst_counts *c)
 	memset(c, 0, sizeof(*c));
 }
 
-static void row_free(struct vst_io_row *row)
+static void row_free(struct vst_wire_row *row)
 {
 	counts_clear(&row->base);
 	counts_clear(&row->now);
@@ -67,7 +67,7 @@ static void forget_deltas(struct vst_rows *r)
 
 static void forget_rows(struct vst_rows *r)
 {
-	struct vst_io_row *row;
+	struct vst_wire_row *row;
 
 	forget_deltas(r);
 	for (size_t i = 0; i < r->slots; i++) {
@@ -110,7 +110,7 @@ static size_t slot_of(__u64 id, size_t slots)
 static void table_double(struct vst_rows *r)
 {
 	size_t slots = r->slots * 2;
-	struct vst_io_row **table = vst_alloc(slots * sizeof(*table)), *row;
+	struct vst_wire_row **table = vst_alloc(slots * sizeof(*table)), *row;
 
 	for (size_t i = 0; i < r->slots; i++) {
 		while ((row = r->table[i])) {
@@ -124,9 +124,9 @@ static void table_double(struct vst_rows *r)
 	r->slots = slots;
 }
 
-static struct vst_io_row *row_get(struct vst_rows *r, __u64 id)
+static struct vst_wire_row *row_get(struct vst_rows *r, __u64 id)
 {
-	struct vst_io_row *row, **slot;
+	struct vst_wire_row *row, **slot;
 
 	for (row = r->table[slot_of(id, r->slots)]; row; row = row->next)
 		if (row->id == id)
@@ -156,7 +156,7 @@ static int take_counts(const json_t *line, struct vst_counts *c)
 	return 0;
 }
 
-/* Whose a row is, and of which device, must be told; other labels an older agent may not have. */
+/* These labels identify a row. An older agent may lack others. */
 static int check_labels(const json_t *line)
 {
 	static const char *const needed[] = { "container", "cgroup", "device" };
@@ -167,7 +167,7 @@ static int check_labels(const json_t *line)
 	return 0;
 }
 
-static void take_labels(const json_t *line, struct vst_io_row *row)
+static void take_labels(const json_t *line, struct vst_wire_row *row)
 {
 	const char *texts[] = {
 #define X(f) vst_wire_text(line, #f),
@@ -200,7 +200,7 @@ static void take_labels(const json_t *line, struct vst_io_row *row)
 static int take_row(struct vst_rows *r, const json_t *line)
 {
 	json_t *patterns = json_object_get(line, "patterns");
-	struct vst_io_row *row;
+	struct vst_wire_row *row;
 	__u64 id, class;
 
 	if (!json_is_integer(json_object_get(line, "row")) || vst_wire_u64(line, "row", &id) ||
@@ -215,7 +215,7 @@ static int take_row(struct vst_rows *r, const json_t *line)
 	row->patterns = json_array_size(patterns) ? json_incref(patterns) : NULL;
 	if (row->reply != r->reply) {
 		row->reply = r->reply;
-		r->seen = vst_grow(r->seen, r->nseen, &r->seen_cap, sizeof(struct vst_io_row *));
+		r->seen = vst_grow(r->seen, r->nseen, &r->seen_cap, sizeof(struct vst_wire_row *));
 		r->seen[r->nseen++] = row;
 	}
 	return 0;
@@ -263,10 +263,10 @@ int vst_rows_line(void *rows, json_t *line)
 		return r->has_head ? -EPROTO : take_head(r, line);
 	if (!strcmp(type, "row"))
 		return r->has_head ? take_row(r, line) : -EPROTO;
-	return 0; /* a newer agent may have more to say */
+	return 0; /* lines of other types are from a newer agent */
 }
 
-static void add_delta(struct vst_rows *r, struct vst_io_row *row)
+static void add_delta(struct vst_rows *r, struct vst_wire_row *row)
 {
 	size_t room = vst_delta_room(&row->now);
 	struct vst_io_delta d = {
@@ -286,16 +286,17 @@ static void add_delta(struct vst_rows *r, struct vst_io_row *row)
 	memset(&row->now, 0, sizeof(row->now));
 }
 
-/* Rows of equal labels are neighbours then, the one that was made last is the first of them. */
+/* Puts rows with equal labels next to each other, the youngest first. */
 static int by_labels(const void *a, const void *b)
 {
-	const struct vst_io_row *x = ((const struct vst_io_delta *)a)->row, *y = ((const struct vst_io_delta *)b)->row;
+	const struct vst_wire_row *x = ((const struct vst_io_delta *)a)->row,
+				  *y = ((const struct vst_io_delta *)b)->row;
 	int d = x->text_len == y->text_len ? memcmp(x->text, y->text, x->text_len) : x->text_len < y->text_len ? -1 : 1;
 
 	return d ? d : x->id > y->id ? -1 : x->id < y->id;
 }
 
-static bool equal_labels(const struct vst_io_row *x, const struct vst_io_row *y)
+static bool equal_labels(const struct vst_wire_row *x, const struct vst_wire_row *y)
 {
 	return x->text_len == y->text_len && !memcmp(x->text, y->text, x->text_len);
 }
@@ -341,10 +342,10 @@ static void merge_deltas(struct vst_rows *r)
 	r->ndeltas = kept;
 }
 
-/* Rows that a complete reply does not have any more will not come back. */
+/* A row that is missing in a complete reply no longer exists. */
 static void forget_unseen(struct vst_rows *r)
 {
-	struct vst_io_row *row, **p;
+	struct vst_wire_row *row, **p;
 
 	for (size_t i = 0; i < r->slots; i++) {
 		for (p = &r->table[i]; (row = *p);) {
@@ -359,7 +360,7 @@ static void forget_unseen(struct vst_rows *r)
 	}
 }
 
-int vst_rows_commit(struct vst_rows *r, enum vst_commit *ret)
+int vst_rows_commit(struct vst_rows *r, enum vst_commit_result *ret)
 {
 	enum vst_delta_base base;
 

@@ -24,7 +24,7 @@
 	X(size)                                                                                                        \
 	X(witness)
 
-struct vst_io_row {
+struct vst_wire_row {
 	__u64 id;
 	char *text; /* all labels, one after the other */
 	size_t text_len;
@@ -37,7 +37,7 @@ struct vst_io_row {
 	struct vst_counts base, now; /* at the last commit; as in this reply */
 	struct vst_open in_flight;   /* as in this reply */
 	__u64 reply;		     /* the last one that had it */
-	struct vst_io_row *next;
+	struct vst_wire_row *next;
 };
 
 /*
@@ -45,7 +45,7 @@ struct vst_io_row {
  * Borrows from rows: valid until the next vst_rows_begin().
  */
 struct vst_io_delta {
-	const struct vst_io_row *row;
+	const struct vst_wire_row *row;
 	struct vst_counts counts; /* the times' max_ns is that of the interval */
 	struct vst_open in_flight;
 	struct vst_bucket *buckets; /* where the histograms of counts are stored */
@@ -61,7 +61,7 @@ struct vst_reply_head {
 
 struct vst_rows;
 
-enum vst_commit {
+enum vst_commit_result {
 	VST_COMMIT_FIRST, /* there was nothing to compare with: the differences are the totals */
 	VST_COMMIT_SAMPLE,
 	VST_COMMIT_RESTARTED, /* another agent than before: everything is forgotten, begin again */
@@ -75,7 +75,7 @@ const char *vst_rows_begin(struct vst_rows *r);
 /* A line of the reply (a vst_line_fn). 0, -EPROTO if it is not what the contract says. */
 int vst_rows_line(void *rows, json_t *line);
 /* The reply is complete. 0 with *ret, or -EPROTO: it had no snapshot. */
-int vst_rows_commit(struct vst_rows *r, enum vst_commit *ret);
+int vst_rows_commit(struct vst_rows *r, enum vst_commit_result *ret);
 
 /* After a commit: the rows that did something or have requests in flight, the reply's head, and the interval in seconds. */
 const struct vst_io_delta *vst_rows_deltas(const struct vst_rows *r, size_t *n);

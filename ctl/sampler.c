@@ -11,14 +11,16 @@
 #define STARTING_RETRY_S 0.05
 
 /*
- * The first feed of a sample has the agent collect, the others may have the same figures: they were collected a moment ago.
+ * The agent collects for the first feed of a sample; the others may use the same figures, collected a moment ago.
  */
 #define SAME_SAMPLE_S 0.1
 
-static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
+static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit_result *ret)
 {
-	bool first = !(s->wanted & ((1U << feed) - 1));
-	const char *path = vst_feeds_begin(&s->feeds, feed, fmax(s->max_age, first ? 0 : SAME_SAMPLE_S));
+	unsigned int before = s->wanted & ((1U << feed) - 1);
+	/* only once for each sample, because the agent collects again to name locks */
+	bool names = !s->live && !(before & ~VST_FEED(IO));
+	const char *path = vst_feeds_begin(&s->feeds, feed, fmax(s->max_age, before ? SAME_SAMPLE_S : 0), names);
 	int rc = vst_client_get(s->client, path, vst_feeds_line, &s->feeds);
 
 	*ret = VST_COMMIT_SAMPLE;
@@ -37,7 +39,7 @@ static bool is_asked(const struct vst_sampler *s, int feed)
 	return s->wanted & ~s->feeds.absent & 1U << feed;
 }
 
-/* What ask() did not say itself. */
+/* Prints the error of a request that ask() has not printed. */
 static int say(struct vst_sampler *s, int rc)
 {
 	if (rc && rc != VST_EXIT_INTERRUPTED && *vst_client_error(s->client))
@@ -54,7 +56,7 @@ static int wait_until(struct vst_sampler *s, double when)
 }
 
 /* The agent was there and is gone: ask until it is back. */
-static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit *ret)
+static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit_result *ret)
 {
 	double until = vst_now() + GONE_S;
 	int rc;
@@ -69,10 +71,10 @@ static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit 
 	return rc;
 }
 
-/* The state to begin from, at once: after it the differences are the totals. */
+/* Asks for the first state; its differences are the totals since the agent started. */
 static int first(struct vst_sampler *s)
 {
-	enum vst_commit what;
+	enum vst_commit_result what;
 	int rc = 0;
 
 	for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
@@ -82,10 +84,10 @@ static int first(struct vst_sampler *s)
 	return rc;
 }
 
-/* One feed's next reply. */
+/* Asks for one feed's next reply. */
 static int advance(struct vst_sampler *s, enum vst_feed feed, bool *told)
 {
-	enum vst_commit what;
+	enum vst_commit_result what;
 	int rc = ask(s, feed, &what);
 
 	if (rc == VST_EXIT_UNREACHABLE)
@@ -167,7 +169,7 @@ static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct
 
 	while (!rc && is_unsupported(s, total) && is_starting(s)) {
 		rc = wait_until(s, vst_now() + STARTING_RETRY_S);
-		vst_feeds_forget(&s->feeds, s->wanted); /* else the next one is a difference */
+		vst_feeds_forget(&s->feeds, s->wanted); /* or else the next reply would be a difference */
 		rc = rc ?: first(s);
 	}
 	if (!rc && is_unsupported(s, total)) {
@@ -200,9 +202,12 @@ int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what)
 		return VST_EXIT_USAGE;
 	if (ctl->opt[VST_OPT_TOTAL] && (ctl->opt['d'] || ctl->opt['n']))
 		return vst_usage(what->command, "--total is one answer at once: it has no -d or -n");
-	s.max_age = what->live ? s.delay / 2 : 0;
+	s.live = what->live;
+	s.max_age = s.live ? s.delay / 2 : 0;
 	vst_signals_catch(false);
 	rc = what->begin ? what->begin(ctl, s.delay, what->arg) : 0;
+	if (!rc && what->typed)
+		rc = vst_whom_ask(ctl, what->typed, &s.whom);
 	if (rc)
 		return rc;
 	s.client = vst_client_new(ctl->socket);
@@ -210,7 +215,15 @@ int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what)
 	rc = sample(ctl, &s, what, samples);
 	vst_client_free(s.client);
 	vst_feeds_close(&s.feeds);
+	vst_whom_clear(&s.whom);
 	return rc;
+}
+
+bool vst_sampler_shows(const struct vst_sampler *s, const char *name, const char *cgroup)
+{
+	const struct vst_who named = { s->whom.name, s->whom.cgroup }, who = { name, cgroup };
+
+	return !named.name || !vst_who_compare(&named, &who);
 }
 
 void vst_sampling_head(double time, double interval, const char *nothing)

@@ -6,6 +6,7 @@
 #include <math.h>
 #include "client.h"
 #include "feeds.h"
+#include "whom.h"
 
 struct vst_sampler {
 	struct vst_client *client;
@@ -13,7 +14,9 @@ struct vst_sampler {
 	unsigned int wanted; /* of the feeds: VST_FEED() */
 	double delay, next;  /* seconds; when, in vst_now() time */
 	double max_age;	     /* of the agent's figures, in seconds */
+	bool live;	     /* see struct vst_sampling */
 	bool told_unwatched;
+	struct vst_whom whom; /* the container that was named; name NULL: all */
 };
 
 /* Shows a sample: the last interval of s->feeds. 0, or an exit code to end with, having said why. */
@@ -23,6 +26,7 @@ typedef int vst_show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg
 struct vst_sampling {
 	const char *command;
 	unsigned int feeds;
+	const char *typed;     /* the name of a container; NULL: all of them */
 	double delay;	       /* -d if it is not given */
 	bool live;	       /* figures may be older by half an interval: it costs the agent less */
 	unsigned long samples; /* -n if it is not given; 0: until interrupted */
@@ -39,13 +43,16 @@ enum { VST_OPT_TOTAL = 31 };
 		{ 'n', "samples", "N", "how many intervals (default 1; 0: until interrupted)" },                       \
 		{ VST_OPT_TOTAL, "total", NULL, "at once, everything since the agent started" }
 
-/* All of it, by the options. Returns an exit code, having said why. */
+/* Runs the command with its options. Returns an exit code, having said why. */
 int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what);
 
-/* The line above a table: when, how long, and what nothing to show means (NULL: there is something). */
+/* Prints the line above a table: time, interval, and why there is no table (NULL: there is one). */
 void vst_sampling_head(double time, double interval, const char *nothing);
 
-/* The moment after *next at this pace; what was missed is left out, the pace is kept. */
+/* True if no container was named on the command line, or if it is this one. */
+bool vst_sampler_shows(const struct vst_sampler *s, const char *name, const char *cgroup);
+
+/* The next moment at this pace. Moments that were missed are skipped, so the pace is kept. */
 static inline double vst_pace(double next, double delay, double now)
 {
 	double missed = floor((now - next) / delay);

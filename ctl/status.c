@@ -215,7 +215,7 @@ static int take(void *arg, json_t *line)
 int vst_cmd_status(const struct vst_ctl *ctl, int argc, char **argv)
 {
 	struct request r = { .ctl = ctl };
-	int rc = vst_get(ctl, "/v1/status", take, &r);
+	int rc = vst_get(ctl, "/v1/status?max_age=0", take, &r);
 
 	if (rc || r.seen)
 		return rc;

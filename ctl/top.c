@@ -137,7 +137,7 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 	struct vst_frame *f;
 
 	if (!ctl->json && vst_cost_wanted(&b->cost, vst_rows_head(s->feeds.rows)) &&
-	    /* an agent that is unwell is told of when rows are asked for */
+	    /* other errors show when rows are asked for the next time */
 	    vst_client_get(s->client, VST_COST_PATH, vst_cost_line, &b->cost) == VST_EXIT_INTERRUPTED)
 		return VST_EXIT_INTERRUPTED;
 	f = new_frame(b->look.view, &s->feeds, &b->cost);
@@ -156,7 +156,7 @@ static void trouble(struct vst_top *top, const char *text)
 	snprintf(top->trouble, sizeof(top->trouble), "%s", text);
 }
 
-/* The next of what is to be asked. */
+/* Starts the next request in to_ask, unless one is under way. */
 static void ask_next(struct vst_top *top)
 {
 	int feed = 0;
@@ -166,8 +166,8 @@ static void ask_next(struct vst_top *top)
 	while (!(top->to_ask & 1U << feed))
 		feed++;
 	top->to_ask &= ~(1U << feed);
-	vst_client_start(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, top->delay / 2), vst_feeds_line,
-			 &top->feeds);
+	vst_client_start(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, top->delay / 2, false),
+			 vst_feeds_line, &top->feeds);
 	top->asked = vst_now();
 }
 
@@ -205,7 +205,7 @@ static void make_frames(struct vst_top *top)
 	}
 }
 
-/* A reply has ended, with an error: what happened. */
+/* True if the last request failed; then the reason is in top->trouble. */
 static bool take_failure(struct vst_top *top)
 {
 	if (!vst_client_result(top->client))
@@ -215,13 +215,13 @@ static bool take_failure(struct vst_top *top)
 	return true;
 }
 
-/* A reply has ended. True: there is a frame. */
+/* Handles the end of a reply. True if there is a new frame. */
 static bool take_reply(struct vst_top *top)
 {
-	enum vst_commit what = VST_COMMIT_SAMPLE;
+	enum vst_commit_result what = VST_COMMIT_SAMPLE;
 
 	top->asked = 0;
-	if (top->asking_cost) { /* if that failed, the next request for rows tells */
+	if (top->asking_cost) { /* if that failed, the next request for rows shows it */
 		top->asking_cost = false;
 		ask_next(top);
 		return false;
@@ -286,14 +286,14 @@ static void loop(struct vst_top *top, unsigned long frames)
 /* The state to begin from. Errors are printed before the terminal is taken over. */
 static int ask_first(struct vst_top *top)
 {
-	enum vst_commit what;
+	enum vst_commit_result what;
 	int rc = 0;
 
 	for (int feed = 0; !rc && feed < VST_FEED__N; feed++) {
 		if (!(top->look.view->feeds & 1U << feed))
 			continue;
-		rc = vst_client_get(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, 0), vst_feeds_line,
-				    &top->feeds);
+		rc = vst_client_get(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, 0, false),
+				    vst_feeds_line, &top->feeds);
 		if (vst_feeds_refused(&top->feeds, rc)) {
 			rc = 0;
 		} else if (rc) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* `top` between its parts: what is known (top.c), how it looks (top_screen.c), what keys do (top_keys.c). */
+/* What the parts of `top` share: state and requests (top.c), drawing (top_screen.c), keys (top_keys.c). */
 #ifndef VSTOR_CTL_TOP_H
 #define VSTOR_CTL_TOP_H
 
@@ -18,14 +18,14 @@ struct vst_top {
 	struct {
 		int sort;
 		bool reverse;
-	} kept[VST_VIEW__N];		       /* as each view was left */
+	} kept[VST_VIEW__N];		       /* how each view was sorted when it was left */
 	double delay;			       /* seconds from frame to frame */
-	struct vst_frame *frames[VST_VIEW__N]; /* NULL: none, of this sample */
+	struct vst_frame *frames[VST_VIEW__N]; /* of the last sample; NULL: none */
 	bool paused;			       /* the frames stay */
 	unsigned int to_ask;		       /* feeds, after the request under way */
 	double asked;			       /* when that one began, vst_now() time; 0: there is none */
 	struct vst_cost cost;
-	bool asking_cost;  /* that is what the request under way is for */
+	bool asking_cost;  /* the request under way is for that */
 	char trouble[512]; /* "": the agent answers */
 	double heard;	   /* when the agent last answered, vst_now() time */
 	enum vst_top_mode mode;
@@ -36,7 +36,7 @@ struct vst_top {
 	bool quit;
 };
 
-/* Show another view; what it needs and was not asked for is, at once. */
+/* Shows another view, and asks at once for the feeds that it needs. */
 void vst_top_view(struct vst_top *top, int view);
 
 /* Take over the terminal. 0, or an exit code having said why. */

@@ -116,7 +116,7 @@ static void key_up(struct vst_top *top)
 
 static void key_down(struct vst_top *top)
 {
-	top->scroll++; /* drawing knows the end */
+	top->scroll++; /* drawing limits it */
 }
 
 static void key_page_up(struct vst_top *top)
@@ -142,7 +142,7 @@ static void key_end(struct vst_top *top)
 static const struct key {
 	int codes[4]; /* as curses has them */
 	void (*press)(struct vst_top *top);
-	const char *help; /* NULL: said by the row before */
+	const char *help; /* NULL: the row above explains it */
 	bool scrolls;	  /* works in help too */
 } keys[] = {
 	{ { 'q', 'Q' }, key_quit, "q              quit", false },
@@ -267,7 +267,7 @@ void vst_screen_keys(struct vst_top *top)
 	int code = getch();
 
 	if (code == ERR)
-		top->quit = true; /* readable, and nothing in it: the terminal is gone */
+		top->quit = true; /* readable but empty: the terminal is gone */
 	for (; code != ERR; code = getch())
 		press(top, code);
 }

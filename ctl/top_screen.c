@@ -125,7 +125,7 @@ static void draw_table(struct vst_top *top, int y)
 	free(lines);
 }
 
-/* Every line of the help in turn; NULL at the end. The caller frees. */
+/* The i-th line of the help; NULL: no more. The caller frees. */
 static char *help_line(const struct vst_top *top, size_t i)
 {
 	const struct vst_view *view = top->look.view;
@@ -194,7 +194,7 @@ static void draw_bottom(const struct vst_top *top)
 	}
 }
 
-/* A sentence over as many lines as it needs, at most 3. Returns the next line. */
+/* Wraps a sentence over at most 3 lines. Returns the number of the line below. */
 static int put_wrapped(int y, const char *text, attr_t attributes)
 {
 	for (int lines = 0; *text && lines < 3; lines++) {

@@ -29,7 +29,7 @@ static size_t take_requests(struct vst_pending *list, const struct vst_io_delta 
 	size_t used = 0, kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct vst_io_row *row = d[i].row;
+		const struct vst_wire_row *row = d[i].row;
 		struct vst_pending p = { .who = { row->container, row->cgroup },
 					 .device = row->device,
 					 .open = d[i].in_flight };
@@ -193,4 +193,19 @@ char *vst_pending_sentence(const struct vst_pending *p, struct vst_who_labels *l
 	if (!brief)
 		fputc('.', t.out);
 	return vst_text_close(&t);
+}
+
+json_t *vst_pending_json(const struct vst_pending *p)
+{
+	const char *kind = p->wait ? p->wait->resource->prefix : "device";
+	json_t *o = json_object();
+
+	json_object_set_new(o, "resource",
+			    json_sprintf("%s%s%s", kind, *kind ? ":" : "", p->wait ? p->wait->name : p->device));
+	vst_json_open(o, p->wait ? "waiting" : "in_flight", p->wait ? "tasks" : "ios", &p->open);
+	if (p->holder.name) {
+		json_object_set_new(o, "holder", json_string(p->holder.name));
+		json_object_set_new(o, "holder_cgroup", json_string(p->holder.cgroup));
+	}
+	return o;
 }

@@ -23,7 +23,7 @@ struct vst_pending {
 };
 
 struct vst_underway {
-	struct vst_pending *list; /* the oldest first */
+	struct vst_pending *list; /* the oldest first; those that contain others at the end */
 	size_t n;
 	struct vst_waits *groups[2]; /* what list borrows from */
 };
@@ -38,5 +38,8 @@ void vst_underway_free(struct vst_underway *u);
  * see them. The caller frees.
  */
 char *vst_pending_sentence(const struct vst_pending *p, struct vst_who_labels *labels, bool brief);
+
+/* {"resource":"device:loop4","in_flight":{...}}, or "waiting" in place of it. New reference. */
+json_t *vst_pending_json(const struct vst_pending *p);
 
 #endif /* VSTOR_CTL_UNDERWAY_H */

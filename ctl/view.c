@@ -91,7 +91,7 @@ static int width_of(const struct vst_column *c, enum vst_units units)
 /* The text of a line in the view's column i, escaped. The caller frees. */
 static char *text_of(const struct vst_view *view, int i, const struct vst_line *line)
 {
-	/* a kind's line does not repeat what is above it */
+	/* the line of a kind does not repeat its container's line */
 	if (line->kind && i && string(&view->columns[i], line) != line->witness)
 		return vst_dup("");
 	if (!i && view->label)
@@ -117,7 +117,7 @@ static int longest_text(const struct vst_view *view, int i, const struct vst_lin
 	return longest;
 }
 
-/* What is left of a terminal's width goes to the names, a column each in turn, until all but the first are twice as wide. */
+/* Gives the rest of the width to the names, one column to each in turn, until all but the first are twice as wide. */
 static void widen(struct vst_layout *ret, const struct vst_view *view, int left)
 {
 	for (bool more = true; more && left > 0;) {
@@ -194,14 +194,25 @@ static bool has(const char *text, const char *part)
 	return text && strcasestr(text, part);
 }
 
+/* Does the filter's text occur in a name that this column is about, or in the cgroup it stands for? */
+static bool column_matches(const struct vst_look *look, const struct vst_column *c, const struct vst_line *line)
+{
+	bool found = has(string(c, line), look->filter);
+
+	if (c->offset == offsetof(struct vst_line, container))
+		found |= has(line->label, look->filter) || has(line->cgroup, look->filter);
+	if (c->offset == offsetof(struct vst_line, holder))
+		found |= has(line->holder_label, look->filter) || has(line->holder_cgroup, look->filter);
+	return found;
+}
+
 static bool matches(const struct vst_look *look, const struct vst_line *line)
 {
-	bool any = !*look->filter || has(line->cgroup, look->filter) || has(line->holder_cgroup, look->filter) ||
-		   has(line->label, look->filter) || has(line->holder_label, look->filter);
+	bool any = !*look->filter;
 
 	for (int i = 0; !any && i < look->view->ncolumns; i++)
 		any = look->view->columns[i].type == VST_COLUMN_NAME &&
-		      strcasestr(string(&look->view->columns[i], line), look->filter);
+		      column_matches(look, &look->view->columns[i], line);
 	return any;
 }
 
@@ -218,7 +229,7 @@ static int compare(const void *a, const void *b, void *arg)
 		d = number(c, x) < number(c, y) ? 1 : number(c, x) > number(c, y) ? -1 : 0;
 	if (d)
 		return look->reverse ? -d : d;
-	/* the same order in every frame, whatever is equal */
+	/* lines that are equal keep their order in every frame */
 	for (int i = 0; !d && i < look->view->ncolumns; i++)
 		if (is_name(&look->view->columns[i]))
 			d = strcmp(string(&look->view->columns[i], x), string(&look->view->columns[i], y));
@@ -298,16 +309,17 @@ char *vst_view_cell(const struct vst_look *look, const struct vst_layout *layout
 	return vst_fit(buf, layout->width[i], true);
 }
 
-/* Marks names that are vstor's own words: "own" is about the line's container, "holder_own" about the other one. */
-static void own_json(json_t *o, const struct vst_view *view, const struct vst_line *line)
+/* Who a name in a column is: its cgroup, and whether the name is a word of vstor's own. */
+static void who_json(json_t *o, const char *prefix, const struct vst_who *who)
 {
-	const struct vst_who who = { line->container, line->cgroup };
-	const struct vst_who holder = { line->holder, line->holder_cgroup };
+	char field[64];
 
-	if (who.name && who.cgroup)
-		vst_who_json(o, "own", &who);
-	if (holder.name && *holder.name && holder.cgroup)
-		vst_who_json(o, "holder_own", &holder);
+	if (!who->name || !*who->name || !who->cgroup)
+		return;
+	snprintf(field, sizeof(field), "%s_cgroup", prefix);
+	vst_json_optional(o, field, who->cgroup);
+	snprintf(field, sizeof(field), "%s_own", prefix);
+	vst_who_json(o, field, who);
 }
 
 json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, const struct vst_line *line)
@@ -316,8 +328,8 @@ json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, co
 
 	json_object_set_new(o, "view", json_string(look->view->name));
 	json_object_set_new(o, "cgroup", json_string(line->cgroup));
-	vst_json_optional(o, "holder_cgroup", line->holder_cgroup ? line->holder_cgroup : "");
-	own_json(o, look->view, line);
+	if (line->container && line->cgroup)
+		vst_who_json(o, "own", &(struct vst_who){ line->container, line->cgroup });
 	for (int i = 0; i < look->view->ncolumns; i++) {
 		const struct vst_column *c = &look->view->columns[i];
 		json_t *v;
@@ -329,6 +341,8 @@ json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, co
 		else
 			v = vst_json_rounded(fmax(number(c, line), 0));
 		json_object_set_new(o, c->json, v);
+		if (c->offset == offsetof(struct vst_line, holder))
+			who_json(o, c->json, &(struct vst_who){ line->holder, line->holder_cgroup });
 	}
 	if (line->kind) {
 		json_object_set_new(o, "kind", json_string(line->kind));
@@ -371,7 +385,7 @@ static void header_agent(FILE *out, const struct vst_frame *f)
 	}
 	vst_format_us(tick, f->tick_us > 0 ? f->tick_us : VST_NO_TIME, VST_UNITS_HUMAN);
 	vst_format_count(lost, f->lost, VST_UNITS_HUMAN);
-	if (f->given_up) { /* first, where the screen is never too narrow for it */
+	if (f->given_up) { /* first, so that it is seen on every screen */
 		char *parts = vst_escape(f->given_up);
 
 		fprintf(out, "not watched: %s  ", parts);

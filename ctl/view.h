@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A view of `top` is a table of columns and where its lines come from. A column is one row of that table: header,
- * sorting, filter, help, --sort and --json follow from it. Pure: samples go in, texts come out.
+ * A view of `top` is a table of columns and a source of lines. Header, sorting, filter, help, --sort and --json all follow
+ * from a column's row in that table. Pure: samples go in, texts come out.
  */
 #ifndef VSTOR_CTL_VIEW_H
 #define VSTOR_CTL_VIEW_H
@@ -11,8 +11,8 @@
 #include "frame.h"
 
 enum vst_column_type {
-	VST_COLUMN_NAME,  /* a text of others that the line is about: the filter looks at it */
-	VST_COLUMN_OTHER, /* one of others beside it. Both take more room where there is some */
+	VST_COLUMN_NAME,  /* a name from outside that the line is about; the filter looks at it */
+	VST_COLUMN_OTHER, /* another name from outside. Both get more room if there is some */
 	VST_COLUMN_TEXT,  /* one of a few words */
 	VST_COLUMN_COUNT,
 	VST_COLUMN_BYTES,
@@ -27,7 +27,7 @@ struct vst_column {
 	enum vst_column_type type;
 	size_t offset; /* in struct vst_line: a double, or a text */
 	int width;     /* with human units; of a name: at least */
-	int priority;  /* the highest go first when the terminal is narrow; 0 never does */
+	int priority;  /* on a narrow terminal the highest are left out first; 0 never is */
 	const char *help;
 };
 
@@ -35,7 +35,7 @@ struct vst_look;
 
 struct vst_view {
 	const char *name, *summary;
-	unsigned int feeds;		  /* that have to be asked for it: VST_FEED() */
+	unsigned int feeds;		  /* the feeds that it needs: VST_FEED() */
 	const struct vst_column *columns; /* the first is a name, and takes most of the room that is left */
 	int ncolumns;
 	const char *sort; /* the title of the column to begin with */
@@ -44,9 +44,9 @@ struct vst_view {
 	/* A line above the table, about one of the frame's totals. */
 	void (*total)(FILE *out, const struct vst_look *look, const struct vst_line *total);
 	const char *totals;  /* what these are */
-	const char *nothing; /* what no line means */
+	const char *nothing; /* what an empty table means */
 	bool details;	     /* lines have children */
-	bool locks;	     /* it tells of locks alone: nothing where they are not watched */
+	bool locks;	     /* it shows only locks, so it is empty if they are not watched */
 };
 
 /* The views, in the order of the key that switches. X(ENUM, name of the variable) */
@@ -89,7 +89,7 @@ struct vst_look {
 	int sort;
 	bool reverse;
 	bool kinds;	  /* with the lines below others, per kind and size */
-	bool quiet;	  /* with the lines that completed nothing: their counters are seldom in sight */
+	bool quiet;	  /* with lines on which nothing completed */
 	char filter[128]; /* "": everything */
 };
 

@@ -53,8 +53,8 @@ static const struct vst_column columns[] = {
 _Static_assert(COLUMNS <= VST_VIEW_COLUMNS, "room in struct vst_layout");
 
 /*
- * What there is where nothing was read or written, NULL if something was: a time without a rate beside it asks for a
- * word, and the columns of flushes and discards are seen on wide terminals only.
+ * The ops of a line without reads and writes; NULL if it has some. Without this word its times would stand beside rates of 0,
+ * because the columns of flushes and discards are shown only on wide terminals.
  */
 static const char *only_of(const double *ops, const double *bytes)
 {

@@ -123,7 +123,7 @@ void vst_waits_by_time(struct vst_waits *w)
 		qsort(w->list, w->n, sizeof(*w->list), by_time);
 }
 
-/* It is the longest of those that were added up so far: itself. */
+/* A wait that is not added up yet: it is itself the longest. */
 static void own_texts(struct vst_wait *w)
 {
 	w->merged = 1;
@@ -155,7 +155,7 @@ static void merge(struct vst_wait *into, struct vst_wait *w)
 	*into = sum;
 }
 
-/* Sort by a key, and make one of those alike. */
+/* Sorts by a key, and merges waits whose keys are equal. */
 static void fold(struct vst_waits *w, unsigned int by)
 {
 	size_t kept = 0;
@@ -251,7 +251,7 @@ double vst_waits_sum(const struct vst_waits *w)
 
 /* --- rows --- */
 
-/* The first of the two that the row has. */
+/* One of two fields: the first that the row has. */
 static const char *either(const json_t *row, const char *field, const char *other)
 {
 	const char *text = json_string_value(json_object_get(row, field));
@@ -286,7 +286,7 @@ static struct vst_wait wait_of(const json_t *row, const json_t *before)
 		.name = vst_wire_text(row, "lock"),
 		.object = vst_wire_text(row, "object"),
 		.type = vst_wire_text(row, "lock_type"),
-		/* not of who is blamed: that is one row, however the name came to be known */
+		/* not of blame: there it is one row, however the name is known */
 		.named_by = wait ? vst_wire_text(row, "named_by") : "",
 		.evidence = vst_wire_text(row, "evidence"),
 		.stack = json_object_get(row, "stack"),

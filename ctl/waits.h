@@ -12,14 +12,14 @@
 /* Something that is waited for; a row of the list in waits.c, by the word before the colon of a "resource". */
 struct vst_resource {
 	const char *prefix; /* "" in the last row, for words that are newer than this program */
-	const char *phrase; /* of a sentence, with the resource's name for %s */
-	const char *behind; /* what a single other one is: "because of" it, if NULL */
+	const char *phrase; /* for a sentence; %s is the resource's name */
+	const char *behind; /* the word between it and a single other holder; NULL: the holder is put in brackets */
 	const char *at;	    /* as phrase, of a wait that goes on: "has waited 3 s ..." */
 	bool member;	    /* its name is that of a structure's member */
 	bool overlaps;	    /* it contains other waits, so it is not to be added to them */
 };
 
-/* Texts are borrowed from the growth, "" if they are not told. Those of /v1/locks have no holder and no evidence. */
+/* Texts are borrowed from the growth; "" if unknown. Rows of /v1/locks and /v1/waits have no holder and no evidence. */
 struct vst_wait {
 	const char *waiter, *waiter_cgroup, *holder, *holder_cgroup;
 	const struct vst_resource *resource;
@@ -31,11 +31,11 @@ struct vst_wait {
 	struct vst_histogram *hist; /* of the waits that ended; NULL: not told */
 	struct vst_open open;	    /* tasks that wait now */
 	size_t merged;		    /* how many were added up */
-	double longest;		    /* of those, the time of the one that has the texts, */
-	double object_us, stack_us; /* and of the ones that have the object, and the stack */
+	double longest;		    /* the time of the longest of them, which has the texts */
+	double object_us, stack_us; /* the times of those that have the object and the stack */
 };
 
-/* What waits can be told apart by; of those alike in a key, the other texts are those of the longest. */
+/* Keys of groups. Texts that are not in the key are those of the longest wait in the group. */
 enum {
 	VST_BY_WAITER = 1,
 	VST_BY_RESOURCE = 2,
@@ -48,27 +48,27 @@ enum {
 struct vst_waits {
 	struct vst_wait *list;
 	size_t n;
-	unsigned int by; /* what they are told apart and sorted by; 0: the longest is first */
+	unsigned int by; /* the key that they are sorted by; 0: the longest is first */
 	double time, interval;
-	double lost;  /* waits that are in no row, or in none that says all, in this interval */
-	bool watched; /* false: locks are not, on this host */
+	double lost;  /* waits of this interval that are in no row, or not in full */
+	bool watched; /* false: locks are not watched on this host */
 };
 
-/* Of the growth's last interval, the longest first; good until its next commit. Never NULL. */
+/* The waits of the last interval, the longest first; valid until the growth's next commit. Never NULL. */
 struct vst_waits *vst_waits_new(const struct vst_growth *g);
 void vst_waits_free(struct vst_waits *w);
 
-/* Those that keep(), all if it is NULL, added up by a key. all has to outlive it: it borrows the texts. */
+/* The waits for which keep() is true (NULL: all), added up by a key. It borrows the texts, so `all` has to outlive it. */
 typedef bool vst_wait_keep(const struct vst_wait *w, const void *arg);
 struct vst_waits *vst_waits_group(const struct vst_waits *all, unsigned int by, vst_wait_keep *keep, const void *arg);
-/* The one of a group that is like w in its key; NULL: there is none. */
+/* The wait of a group whose key equals that of w; NULL: there is none. */
 const struct vst_wait *vst_waits_find(const struct vst_waits *group, const struct vst_wait *w);
-void vst_waits_by_time(struct vst_waits *w); /* from now on */
+void vst_waits_by_time(struct vst_waits *w); /* sorts anew */
 double vst_waits_sum(const struct vst_waits *w);
 
 /*
- * blame, and of waits those for which it has nobody: they are shown as "unattributed"'s. What contains other waits is left
- * out. waits may be NULL. Both have to outlive it.
+ * The waits of blame, and those of `waits` for which blame has no row: their holder is "unattributed". Waits that contain others
+ * are left out. waits may be NULL. Both have to outlive it.
  */
 struct vst_waits *vst_waits_complete(const struct vst_waits *blame, const struct vst_waits *waits);
 
@@ -94,6 +94,6 @@ static inline struct vst_who vst_wait_holder(const struct vst_wait *w)
 bool vst_wait_is_lock(const struct vst_wait *w, const void *unused);
 bool vst_wait_is_of_others(const struct vst_wait *w, const void *unused);
 
-/* What an evidence means, as the end of a sentence; NULL: nothing to be careful about. */
+/* What a kind of evidence means, as the end of a sentence; NULL: it is certain. */
 const char *vst_evidence_remark(const char *evidence);
 #endif /* VSTOR_CTL_WAITS_H */

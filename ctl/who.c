@@ -8,17 +8,19 @@
 
 static const struct {
 	struct vst_who who;
-	const char *meaning;
+	const char *label, *meaning;
 } own[] = {
 	{ { "unattributed", "" },
+	  "[unattributed]",
 	  "[unattributed] is not a container: it is the I/O whose owner vstor cannot tell, such as journals and device "
 	  "flushes." },
-	{ { "kernel", "" }, "[kernel] is not a container: it is the kernel's own threads." },
-	{ { "others", "" }, "[others] is not a container: it is many small holders together." },
+	{ { "kernel", "" }, "[kernel]", "[kernel] is not a container: it is the kernel's own threads." },
+	{ { "others", "" }, "[others]", "[others] is not a container: it is many small holders together." },
 	{ { "overflow", "" },
+	  "[overflow]",
 	  "[overflow] is not a container: it is all cgroups beyond the number that vstor tells apart." },
-	{ { "host", "/" }, "[host] is the root cgroup: what runs outside all units and containers." },
-	{ { "self", "" }, "[self] is the container itself, where its tasks wait for each other." },
+	{ { "host", "/" }, "[host]", "[host] is the root cgroup: what runs outside all units and containers." },
+	{ { "self", "" }, "[self]", "[self] is the container itself, where its tasks wait for each other." },
 };
 #define OWN (sizeof(own) / sizeof(own[0]))
 #define ASKED_FOR (OWN - 1) /* all but self, which is the last one */
@@ -221,6 +223,9 @@ const char *vst_who_labels_find(struct vst_who_labels *l, const struct vst_who *
 
 	if (!l->sorted)
 		make(l);
+	for (size_t i = 0; i < OWN; i++)
+		if (vst_who_is_own(w) && !strcmp(own[i].who.name, w->name))
+			return own[i].label;
 	found = l->n ? bsearch(&key, l->list, l->n, sizeof(*l->list), by_name) : NULL;
 	return found ? found->text : w->name;
 }

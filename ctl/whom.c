@@ -72,13 +72,13 @@ size_t vst_whom_above(const struct vst_known *list, size_t n, const char *path)
 
 /* --- asking --- */
 
-struct known {
+struct candidates {
 	struct vst_known *list;
 	size_t n, cap;
 	struct vst_who_labels *labels;
 };
 
-static void known_add(struct known *k, const struct vst_who *who, const char *id, bool running, double age,
+static void known_add(struct candidates *k, const struct vst_who *who, const char *id, bool running, double age,
 		      json_t *limits)
 {
 	k->list = vst_grow(k->list, k->n, &k->cap, sizeof(*k->list));
@@ -105,7 +105,7 @@ static void known_free(struct vst_known *k)
 	json_decref(k->limits);
 }
 
-static void clear(struct known *k)
+static void clear(struct candidates *k)
 {
 	for (size_t i = 0; i < k->n; i++)
 		known_free(&k->list[i]);
@@ -155,7 +155,7 @@ static int by_who(const void *a, const void *b)
 }
 
 /* A container once, with its label. */
-static void settle(struct known *k)
+static void settle(struct candidates *k)
 {
 	size_t kept = 0;
 
@@ -188,7 +188,7 @@ static void settle(struct known *k)
 }
 
 /* Those found have one name and have all ended: the last of them is meant. n: that is not so. */
-static size_t last_of(const struct known *k, const size_t *found, size_t n)
+static size_t last_of(const struct candidates *k, const size_t *found, size_t n)
 {
 	size_t best = 0;
 
@@ -202,7 +202,7 @@ static size_t last_of(const struct known *k, const size_t *found, size_t n)
 	return best;
 }
 
-static int say_many(const struct known *k, const char *typed, const size_t *found, size_t n)
+static int say_many(const struct candidates *k, const char *typed, const size_t *found, size_t n)
 {
 	char *escaped = vst_escape(typed);
 
@@ -231,15 +231,19 @@ static int say_none(const char *typed)
 	return VST_EXIT_FAILED;
 }
 
-static void take_over(struct known *k, size_t i, struct vst_whom *ret)
+static void take_over(struct candidates *k, size_t i, struct vst_whom *ret)
 {
 	ret->name = vst_dup(k->list[i].name);
 	ret->cgroup = vst_dup(k->list[i].cgroup);
 	ret->limits = json_incref(k->list[i].limits);
+	ret->alike = vst_alloc(k->n * sizeof(*ret->alike));
+	for (size_t other = 0; other < k->n; other++)
+		if (other != i && !strcmp(k->list[other].name, ret->name))
+			ret->alike[ret->n_alike++] = vst_dup(k->list[other].cgroup);
 }
 
 /* 0, an exit code having said why, or -ENOENT: nobody in the list is meant. */
-static int choose(struct known *k, const char *typed, struct vst_whom *ret)
+static int choose(struct candidates *k, const char *typed, struct vst_whom *ret)
 {
 	size_t *found = vst_alloc(k->n * sizeof(*found)), n, at;
 	int rc = 0;
@@ -271,7 +275,7 @@ static char *tidy(const char *typed)
 }
 
 /* All who are in other replies than that of ps. An older agent may not have them all. */
-static void ask_others(const struct vst_ctl *ctl, struct known *k)
+static void ask_others(const struct vst_ctl *ctl, struct candidates *k)
 {
 	static const char *const paths[] = { "/v1/io", "/v1/locks", "/v1/blame", "/v1/waits" };
 	struct vst_client *c = vst_client_new(ctl->socket);
@@ -283,7 +287,7 @@ static void ask_others(const struct vst_ctl *ctl, struct known *k)
 
 int vst_whom_ask(const struct vst_ctl *ctl, const char *typed, struct vst_whom *ret)
 {
-	struct known known = { 0 };
+	struct candidates known = { 0 };
 	int rc = vst_get(ctl, "/v1/ps?max_age=0", take, &known);
 	char *tidied = tidy(typed);
 	struct vst_who own;
@@ -308,4 +312,7 @@ void vst_whom_clear(struct vst_whom *w)
 	free(w->name);
 	free(w->cgroup);
 	json_decref(w->limits);
+	for (size_t i = 0; i < w->n_alike; i++)
+		free(w->alike[i]);
+	free(w->alike);
 }

@@ -8,6 +8,8 @@
 struct vst_whom {
 	char *name, *cgroup;
 	json_t *limits; /* as in /v1/ps; NULL: none that is known */
+	char **alike;	/* cgroups of others with the same name */
+	size_t n_alike;
 };
 
 /* A container that can be meant: a line of /v1/ps, one of vstor's own words, or somebody who waits. */

@@ -354,7 +354,7 @@ static int row_read(struct vst_io_table *t, struct vst_io_row *row, const struct
 	memset(v->counts.counter, 0, sizeof(v->counts.counter));
 	for (time = 0, room = extra; time < VST_TIME__N; room += n[time++]) {
 		memcpy(room, all[time], n[time] * sizeof(*room));
-		v->counts.time[time].hist = (struct vst_sparse){ room, n[time] };
+		v->counts.time[time].hist = (struct vst_sparse){ n[time] ? room : NULL, n[time] };
 		v->counts.time[time].sum_ns = 0; /* the longest time stays */
 	}
 	row_counters(t, row, m, &v->counts);

@@ -58,7 +58,7 @@ struct reply {
 };
 
 struct vst_server {
-	struct vst_feed *feed;
+	struct vst_relay *relay;
 	struct vst_acting *_Atomic acting; /* NULL: the agent starts */
 	struct vst_listener listener;
 	struct MHD_Daemon *daemon;
@@ -284,7 +284,7 @@ static enum MHD_Result answer(struct vst_server *s, struct client *c, const stru
 	enum MHD_Result ret = MHD_YES;
 	bool good;
 
-	snapshot = vst_feed_get(s->feed, &answered);
+	snapshot = vst_relay_get(s->relay, &answered);
 	if (c->ticket)
 		good = answered.n[c->ask] >= c->ticket;
 	else
@@ -296,7 +296,7 @@ static enum MHD_Result answer(struct vst_server *s, struct client *c, const stru
 	} else {
 		if (!c->ticket) {
 			c->ask = wants_names(c, route) ? VST_ASK_NAMED : route->ask;
-			c->ticket = vst_feed_ask(s->feed, c->ask);
+			c->ticket = vst_relay_ask(s->relay, c->ask);
 		}
 		c->state = CLIENT_WAITS;
 		MHD_suspend_connection(c->conn);
@@ -549,7 +549,7 @@ static void resume(struct vst_server *s, bool all)
 	struct vst_tickets answered;
 	struct client *c;
 
-	vst_snapshot_unref(vst_feed_get(s->feed, &answered));
+	vst_snapshot_unref(vst_relay_get(s->relay, &answered));
 	for (c = s->oldest; c; c = c->next) {
 		if (c->state != CLIENT_WAITS || (!all && !c->question && answered.n[c->ask] < c->ticket))
 			continue;
@@ -641,7 +641,7 @@ static int start(struct vst_server *s, int listen_fd)
 	err = err ?: watch(s, MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
 	if (err)
 		return err;
-	vst_feed_wake(s->feed, s->wake_fd);
+	vst_relay_wake(s->relay, s->wake_fd);
 	err = -pthread_create(&s->thread, NULL, serve, s);
 	s->has_thread = !err;
 	return err;
@@ -652,7 +652,7 @@ void vst_server_acting(struct vst_server *s, struct vst_acting *acting)
 	s->acting = acting;
 }
 
-int vst_server_new(const char *path, struct vst_feed *feed, struct vst_server **ret)
+int vst_server_new(const char *path, struct vst_relay *relay, struct vst_server **ret)
 {
 	struct vst_server *s = calloc(1, sizeof(*s));
 	int fd = -1, err;
@@ -660,7 +660,7 @@ int vst_server_new(const char *path, struct vst_feed *feed, struct vst_server **
 	if (!s)
 		return -ENOMEM;
 	s->epoll_fd = s->wake_fd = -1;
-	s->feed = feed;
+	s->relay = relay;
 	err = vst_listener_open(&s->listener, path, &fd);
 	if (!err) {
 		err = start(s, fd);
@@ -687,7 +687,7 @@ void vst_server_free(struct vst_server *s)
 			vst_debug("control socket: %s", strerror(errno));
 		pthread_join(s->thread, NULL);
 	}
-	vst_feed_wake(s->feed, -1);
+	vst_relay_wake(s->relay, -1);
 	cache_drop(s);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);

@@ -176,6 +176,77 @@ silent_clients() { # COUNT
 	until_true answered
 }
 
+@test "an empty path for the socket is a usage error" {
+	run "$VSTORD" --socket ""
+	ends 2 "--socket is empty"
+}
+
+@test "with a low limit of open files it answers all the same" {
+	(ulimit -n 150 && exec "$VSTORD" --socket "$sock" --budget 0 2>"$dir/log" 3>&-) &
+	agent=$!
+	until_true agent_ready_or_gone
+	silent_clients 60
+	ctl status --json | jq -e '.schema == 1' >/dev/null
+}
+
+# What 64 clients do for some seconds, and how long each of 100 other GETs takes meanwhile, in ms: "median p99 MAX".
+client_times() { # KIND
+	python3 "$BATS_TEST_DIRNAME/clients.py" "$sock" "$1" 64 100 3>&-
+}
+
+# Of those the longest that may be: what a client is to wait for is a reply from memory, so tens of ms are the scheduler's.
+within_ms() { # LIMIT TIMES
+	awk -v limit="$1" '{ exit !($2 <= limit) }' <<<"$2"
+}
+
+@test "64 clients that send a byte now and then keep nobody out" {
+	agent_start
+	times=$(client_times drip)
+	echo "# beside 64 dripping clients a GET takes $times ms (median, p99, max)" >&3
+	within_ms 500 "$times"
+	get /v1/status | jq -e '.self.tick_max_us < 500000' >/dev/null
+}
+
+@test "64 clients that poll delay neither a tick nor another client" {
+	agent_start --interval 0.1
+	ticks() { get /v1/status | jq .seq; }
+	before=$(ticks)
+	times=$(client_times poll)
+	after=$(ticks)
+	echo "# beside 64 polling clients a GET takes $times ms (median, p99, max)" >&3
+	within_ms 500 "$times"
+	# it takes 3 s at least: one tick in two would be 15 already
+	[ $((after - before)) -ge 20 ]
+}
+
+@test "64 clients that want everything anew share what is collected" {
+	agent_start
+	seq() { get /v1/status | jq .seq; }
+	before=$(seq)
+	python3 "$BATS_TEST_DIRNAME/clients.py" "$sock" fresh 64 100 >"$dir/times" 3>&-
+	answered=$(sed -n 's/^answered //p' "$dir/times")
+	after=$(seq)
+	echo "# $answered answers of $((after - before)) snapshots" >&3
+	[ "$answered" -ge 64 ]
+	[ $((after - before)) -lt "$answered" ]
+}
+
+@test "a new snapshot is made when one is asked for, and not when an old one is good enough" {
+	agent_start --interval 60
+	seq() { get "$1" | jq -s '.[0].seq'; }
+	first=$(seq /v1/io)
+	[ "$(seq /v1/io)" = "$first" ]
+	[ "$(seq '/v1/io?max_age=60')" = "$first" ]
+	next=$(seq '/v1/io?max_age=0')
+	[ "$next" -gt "$first" ]
+	[ "$(seq /v1/io)" = "$next" ]
+	[ "$(seq '/v1/waits?names=1')" -gt "$next" ]
+	run get '/v1/io?max_age=-1' -w '\n%{http_code}'
+	[ "${lines[1]}" = 400 ]
+	run get '/v1/io?max_age=1s' -w '\n%{http_code}'
+	[ "${lines[1]}" = 400 ]
+}
+
 @test "over its budget it watches no more waits, says so, and counts the I/O all the same" {
 	loop_make 16
 	truncate -s 1M "$dir/shared"

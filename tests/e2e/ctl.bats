@@ -38,7 +38,7 @@ load play
 		unknown_option_'--nope' --nope
 		no_command_'iostat' iostat
 		no_command_'iostat' help iostat
-		'more'_is_too_much check more
+		unexpected_argument_'more' check more
 		needs_a_value io -d
 		takes_no_value io --json=yes
 		'0'_is_not_a_time io -d 0
@@ -57,11 +57,16 @@ load play
 		which_container? explain
 		'x'_is_not_a_time explain mysql -d x
 		at_once:_it_has_no explain mysql --total -d 3
-		'more'_is_too_much explain mysql more
+		unexpected_argument_'more' explain mysql more
+		unexpected_argument_'more' io mysql more
 		none_of_human,_raw,_kib top --units furlongs
 	END
-	run "$VSTORCTL"
-	ends 2 'Commands:'
+	for args in "" --json; do
+		# shellcheck disable=SC2086 # none, or one
+		run "$VSTORCTL" $args
+		ends 2 'Commands:'
+		ends 2 'no command was given'
+	done
 	run "$VSTORCTL" --socket "/$(printf 'x%.0s' {1..200})" ps
 	ends 2 'no path of a socket'
 }
@@ -372,8 +377,8 @@ load play
 	run ctl top -n 1 -d 0.1 --json
 	jq -es 'sort_by(.container) | .[0].queue_p99_us == 0 and .[1].queue_p99_us == 0.512' <<<"$output"
 	run ctl top -n 1 -d 0.1
-	ends 0 '^c0 .* 0 +[0-9.]+us +[0-9.]+us +- +0 +blkcg'
-	ends 0 '^c1 .* <1us +[0-9.]+us +[0-9.]+us +- +0 +blkcg'
+	ends 0 '^c0 .* 0 +[0-9.]+us +[0-9.]+us +- +0 +0 +- +blkcg'
+	ends 0 '^c1 .* <1us +[0-9.]+us +[0-9.]+us +- +0 +0 +- +blkcg'
 }
 
 @test "http_proxy in the environment does not matter" {
@@ -387,7 +392,7 @@ load play
 	terminal 80 24
 	keys "clear; '$VSTORCTL' --socket $sock io -d 0.1" Enter
 	has_lines() { [ "$(screen | grep -c "$1")" -eq "$2" ]; }
-	until_true has_lines '^[a-z]' 5 # a row a line
+	until_true has_lines '^[[a-z]' 5 # a row a line
 	shows '^batch/copy'
 	shows '^CONTAINER +DEVICE +OP +KIND +SIZE +IOS +BYTES +.*LATENCY P99'
 	keys "clear; '$VSTORCTL' --socket $sock io -d 0.1 | cat" Enter

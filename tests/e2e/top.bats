@@ -12,9 +12,9 @@ load play
 	[ "$(grep -c '^batch/copy' <<<"$output")" -eq 2 ]
 	[ "$(sed -n '/^CONTAINER/{n;p;q}' <<<"$output" | cut -c1-10)" = batch/copy ]
 	run ctl top -n 1 -d 0.1 --sort p99
-	[ "$(sed -n '/^CONTAINER/{n;p;q}' <<<"$output" | cut -c1-12)" = unattributed ]
+	[ "$(sed -n '/^CONTAINER/{n;p;q}' <<<"$output" | cut -c1-14)" = "[unattributed]" ]
 	run ctl top -n 1 -d 0.1 --sort CONTAINER --reverse
-	[ "$(sed -n '/^CONTAINER/{n;p;q}' <<<"$output" | cut -c1-12)" = unattributed ]
+	[ "$(sed -n '/^CONTAINER/{n;p;q}' <<<"$output" | cut -c1-14)" = "[unattributed]" ]
 	run ctl top -n 1 -d 0.1 --filter MYSQL -k
 	ends 0 '^  data lt1m'
 	absent grep -q '^batch' <<<"$output"
@@ -59,15 +59,15 @@ asked_since() {
 		ctl top -n 4 -d 0.1 --view "$1" --json >"$dir/out"
 		asked_since
 	}
-	[ "$(asked io)" = '{"/v1/io":5,"/v1/blame":5}' ]
-	[ "$(asked blame)" = '{"/v1/io":5,"/v1/blame":5}' ]
-	[ "$(asked locks)" = '{"/v1/io":5,"/v1/locks":5,"/v1/blame":5}' ]
+	[ "$(asked io)" = '{"/v1/io":5,"/v1/blame":5,"/v1/waits":1}' ]
+	[ "$(asked blame)" = '{"/v1/io":5,"/v1/blame":5,"/v1/waits":1}' ]
+	[ "$(asked locks)" = '{"/v1/io":5,"/v1/locks":5,"/v1/blame":5,"/v1/waits":1}' ]
 }
 
 @test "top: a line without reads and writes says what it has" {
 	play normal
 	run ctl top -n 1 -d 0.1 -k
-	ends 0 '^unattributed \(flush\) +vdb '
+	ends 0 '^.unattributed. \(flush\) +vdb '
 	ends 0 '^  flush '
 	ends 0 '^vdb .* p99 912us \(flush\)$'
 	quit
@@ -150,7 +150,7 @@ asked_again() {
 	until_true shows '^batch/copy'
 	keys '>' r
 	until_true shows 'sort IO/s reversed'
-	until_true shows '^unattributed'
+	until_true shows '^.unattributed.'
 	keys '<' r u
 	until_true shows 'sort B/s +units raw'
 	keys u u p

@@ -335,6 +335,104 @@ static void test_view_layout(void **state)
 	assert_int_equal(total(&l), 80);
 }
 
+/* What has waited for too long is in sight on any terminal, in every view. */
+static void test_view_old(void **state)
+{
+	const struct vst_line young = { .container = "x", .open = 3, .oldest = VST_OLD_US / 2 };
+	const struct vst_line old = { .container = "x", .open = 1, .oldest = 11 * VST_OLD_US };
+	const struct vst_line *lines[] = { &young, &old };
+	struct vst_layout l;
+
+	for (int i = 0; i < VST_VIEW__N; i++) {
+		struct vst_look look = { .view = vst_views[i],
+					 .sort = vst_view_column(vst_views[i], vst_views[i]->sort) };
+		int column = vst_view_column(look.view, "OLDEST");
+		bool shown[2] = { false, false };
+
+		for (size_t n = 1; n <= 2; n++) {
+			vst_view_layout(&l, &look, 80, lines, n);
+			assert_int_equal(total(&l), 80);
+			for (int k = 0; k < l.n; k++)
+				shown[n - 1] |= l.column[k] == column;
+		}
+		assert_false(shown[0]);
+		assert_true(shown[1]);
+	}
+}
+
+static void test_view_in_flight_is_not_quiet(void **state)
+{
+	struct vst_line line = { .container = "x", .cgroup = "/x", .device = "vda", .open = 1, .oldest = 5 };
+	struct vst_frame f = { .lines = &line, .nlines = 1 };
+	struct vst_look look = { .view = &vst_view_io };
+	size_t n;
+
+	free(vst_view_lines(&look, &f, &n));
+	assert_int_equal(n, 1);
+	line.open = 0;
+	free(vst_view_lines(&look, &f, &n));
+	assert_int_equal(n, 0);
+}
+
+/* The label is shown and found, the name is for programs; a filter does not look at who merely blocks. */
+static void test_view_names(void **state)
+{
+	struct vst_line line = { .container = "kernel",
+				 .cgroup = "",
+				 .label = "[kernel]",
+				 .device = "vda",
+				 .holder = "web",
+				 .holder_cgroup = "/w",
+				 .holder_label = "web (w)",
+				 .witness = "none",
+				 .layer = "leaf",
+				 .ios = 1 };
+	struct vst_frame f = { .lines = &line, .nlines = 1 };
+	struct vst_look look = { .view = &vst_view_io };
+	json_t *o = vst_view_json(&look, &f, &line);
+	size_t n;
+
+	assert_string_equal(json_string_value(json_object_get(o, "container")), "kernel");
+	assert_true(json_is_true(json_object_get(o, "own")));
+	assert_string_equal(json_string_value(json_object_get(o, "blocked_by")), "web");
+	assert_string_equal(json_string_value(json_object_get(o, "blocked_by_cgroup")), "/w");
+	assert_null(json_object_get(o, "blocked_by_own"));
+	json_decref(o);
+	names(&line, "[kernel]");
+	strcpy(look.filter, "[ker");
+	free(vst_view_lines(&look, &f, &n));
+	assert_int_equal(n, 1);
+	strcpy(look.filter, "web");
+	free(vst_view_lines(&look, &f, &n));
+	assert_int_equal(n, 0);
+	look.view = &vst_view_blame; /* there a holder is what the line is about */
+	free(vst_view_lines(&look, &f, &n));
+	assert_int_equal(n, 1);
+}
+
+static void asks(struct vst_feeds *f, enum vst_feed feed, double max_age, bool names, const char *want)
+{
+	assert_string_equal(vst_feeds_begin(f, feed, max_age, names), want);
+}
+
+static void test_feeds(void **state)
+{
+	struct vst_feeds f;
+
+	vst_feeds_open(&f);
+	asks(&f, VST_FEED_IO, 0, true, "/v1/io?max_age=0");
+	asks(&f, VST_FEED_BLAME, 0.5, false, "/v1/blame?max_age=0.5");
+	assert_false(vst_feeds_refused(&f, VST_EXIT_UNSUPPORTED));
+	asks(&f, VST_FEED_LOCKS, 0, true, "/v1/locks?max_age=0&names=1");
+	asks(&f, VST_FEED_WAITS, 0.1, false, "/v1/waits?max_age=0.1");
+	assert_false(vst_feeds_refused(&f, 0));
+	assert_false(vst_feeds_refused(&f, VST_EXIT_UNREACHABLE));
+	assert_true(vst_feeds_refused(&f, VST_EXIT_UNSUPPORTED)); /* an older agent: nothing more to wait for */
+	assert_true(f.sampled & VST_FEED(WAITS));
+	assert_null(vst_feeds_waits(&f, VST_FEED_WAITS));
+	vst_feeds_close(&f);
+}
+
 static void test_view_json(void **state)
 {
 	struct vst_look look = { .view = &vst_view_io };
@@ -367,6 +465,8 @@ int main(void)
 		cmocka_unit_test(test_pace),	    cmocka_unit_test(test_view_order),
 		cmocka_unit_test(test_view_layout), cmocka_unit_test(test_view_json),
 		cmocka_unit_test(test_view_only),   cmocka_unit_test(test_view_header),
+		cmocka_unit_test(test_view_old),    cmocka_unit_test(test_view_in_flight_is_not_quiet),
+		cmocka_unit_test(test_view_names),  cmocka_unit_test(test_feeds),
 	};
 
 	if (!setlocale(LC_CTYPE, "C.UTF-8"))

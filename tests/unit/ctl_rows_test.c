@@ -63,9 +63,9 @@ static json_t *row(const struct in *in)
 			 "merges", 0, "errors", 0, "requeues", 0, "latency", times(in), "queue", times(in));
 }
 
-static enum vst_commit commit(struct vst_rows *r)
+static enum vst_commit_result commit(struct vst_rows *r)
 {
-	enum vst_commit what;
+	enum vst_commit_result what;
 
 	assert_int_equal(vst_rows_commit(r, &what), 0);
 	return what;
@@ -368,7 +368,7 @@ static void reject(const char *path, json_t *value)
 static void test_rejects(void **state)
 {
 	struct vst_rows *r = vst_rows_new();
-	enum vst_commit what;
+	enum vst_commit_result what;
 
 	reject("row", json_string("7"));
 	reject("row", NULL);

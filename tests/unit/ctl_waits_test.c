@@ -58,9 +58,9 @@ static void reply(struct vst_growth *g, const char *instance, double uptime, int
 			 0);
 }
 
-static enum vst_commit commit(struct vst_growth *g)
+static enum vst_commit_result commit(struct vst_growth *g)
 {
-	enum vst_commit what;
+	enum vst_commit_result what;
 
 	assert_int_equal(vst_growth_commit(g, &what), 0);
 	return what;
@@ -121,7 +121,7 @@ static void test_growth(void **state)
 static void test_growth_bad(void **state)
 {
 	struct vst_growth *g = vst_growth_new("lock");
-	enum vst_commit what;
+	enum vst_commit_result what;
 
 	vst_growth_begin(g);
 	assert_int_equal(feed(g, lock(1, "a", "x", 1, 1, NULL)), -EPROTO); /* before its snapshot */
@@ -596,7 +596,7 @@ static struct vst_waits *underway_waits(void)
 static struct vst_rows *empty_rows(void)
 {
 	struct vst_rows *rows = vst_rows_new();
-	enum vst_commit what;
+	enum vst_commit_result what;
 	json_t *head = json_pack("{ss,ss,si,sf,sf}", "type", "snapshot", "instance", "x", "seq", 1, "time", 1.0,
 				 "uptime", 1.0);
 

@@ -159,12 +159,32 @@ static void a_row_is_the_sum_of_its_slots(void **state)
 	vst_io_table_free(t);
 }
 
+/* What only failed has no times: its value has to go all the same. */
+static void a_row_without_times(void **state)
+{
+	struct vst_key key = { .owner = 7, .dev = 1 };
+	struct vst_io_row *row;
+	struct vst_io_table *t;
+
+	assert_int_equal(vst_io_table_new(&t), 0);
+	row = row_new(t, 3, &key, &owner);
+	t->slot_first[3] = 5;
+	counters[5].errors = 1;
+	assert_int_equal(row_read(t, row, &maps), 0);
+	assert_int_equal(row->value->counts.counter[VST_COUNTER_errors], 1);
+	for (int i = 0; i < VST_TIME__N; i++)
+		assert_null(row->value->counts.time[i].hist.bucket);
+	memset(counters, 0, sizeof(counters));
+	vst_io_table_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_are_kept_ten_minutes_after_the_end),
 		cmocka_unit_test(bits_are_found_in_their_order),
 		cmocka_unit_test(a_row_is_the_sum_of_its_slots),
+		cmocka_unit_test(a_row_without_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

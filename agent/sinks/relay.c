@@ -6,18 +6,18 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "agent/sinks/feed.h"
+#include "agent/sinks/relay.h"
 
-struct vst_feed {
+struct vst_relay {
 	pthread_mutex_t lock; /* of all below; held for a few instructions only */
 	const struct vst_snapshot *newest;
 	struct vst_tickets asked, answered;
 	int asked_fd, wake_fd;
 };
 
-int vst_feed_new(struct vst_feed **ret)
+int vst_relay_new(struct vst_relay **ret)
 {
-	struct vst_feed *f = calloc(1, sizeof(*f));
+	struct vst_relay *f = calloc(1, sizeof(*f));
 	int err;
 
 	if (!f)
@@ -34,7 +34,7 @@ int vst_feed_new(struct vst_feed **ret)
 	return 0;
 }
 
-void vst_feed_free(struct vst_feed *f)
+void vst_relay_free(struct vst_relay *f)
 {
 	if (!f)
 		return;
@@ -53,7 +53,7 @@ static void notify(int fd)
 		return;
 }
 
-const struct vst_snapshot *vst_feed_get(struct vst_feed *f, struct vst_tickets *ret_answered)
+const struct vst_snapshot *vst_relay_get(struct vst_relay *f, struct vst_tickets *ret_answered)
 {
 	const struct vst_snapshot *s;
 
@@ -64,7 +64,7 @@ const struct vst_snapshot *vst_feed_get(struct vst_feed *f, struct vst_tickets *
 	return s;
 }
 
-__u64 vst_feed_ask(struct vst_feed *f, enum vst_ask ask)
+__u64 vst_relay_ask(struct vst_relay *f, enum vst_ask ask)
 {
 	__u64 ticket;
 
@@ -75,19 +75,19 @@ __u64 vst_feed_ask(struct vst_feed *f, enum vst_ask ask)
 	return ticket;
 }
 
-void vst_feed_wake(struct vst_feed *f, int event_fd)
+void vst_relay_wake(struct vst_relay *f, int event_fd)
 {
 	pthread_mutex_lock(&f->lock);
 	f->wake_fd = event_fd;
 	pthread_mutex_unlock(&f->lock);
 }
 
-int vst_feed_asked_fd(const struct vst_feed *f)
+int vst_relay_asked_fd(const struct vst_relay *f)
 {
 	return f->asked_fd;
 }
 
-void vst_feed_asked(struct vst_feed *f, struct vst_tickets *ret)
+void vst_relay_asked(struct vst_relay *f, struct vst_tickets *ret)
 {
 	uint64_t n;
 
@@ -99,7 +99,7 @@ void vst_feed_asked(struct vst_feed *f, struct vst_tickets *ret)
 	pthread_mutex_unlock(&f->lock);
 }
 
-void vst_feed_publish(struct vst_feed *f, const struct vst_snapshot *s, const struct vst_tickets *answered)
+void vst_relay_publish(struct vst_relay *f, const struct vst_snapshot *s, const struct vst_tickets *answered)
 {
 	const struct vst_snapshot *old;
 	bool wake = false;

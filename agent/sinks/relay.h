@@ -3,8 +3,8 @@
  * Hands the newest snapshot from the loop, which makes it, to the threads of sinks. A sink that needs a newer one asks for it
  * and goes on; the loop decides when it makes one, and one snapshot answers all who have asked until it is begun.
  */
-#ifndef VST_FEED_H
-#define VST_FEED_H
+#ifndef VST_RELAY_H
+#define VST_RELAY_H
 
 #include "agent/snapshot.h"
 
@@ -20,31 +20,31 @@ struct vst_tickets {
 	__u64 n[VST_ASK__N];
 };
 
-struct vst_feed;
+struct vst_relay;
 
-int vst_feed_new(struct vst_feed **ret);
-void vst_feed_free(struct vst_feed *f);
+int vst_relay_new(struct vst_relay **ret);
+void vst_relay_free(struct vst_relay *f);
 
 /* --- sinks, on any thread --- */
 
 /* The newest snapshot, a reference, NULL: there is none yet; and which tickets it answers. */
-const struct vst_snapshot *vst_feed_get(struct vst_feed *f, struct vst_tickets *ret_answered);
+const struct vst_snapshot *vst_relay_get(struct vst_relay *f, struct vst_tickets *ret_answered);
 
 /* Asks for a snapshot; returns the ticket that will be answered. */
-__u64 vst_feed_ask(struct vst_feed *f, enum vst_ask ask);
+__u64 vst_relay_ask(struct vst_relay *f, enum vst_ask ask);
 
 /* The descriptor is written to, as an eventfd, whenever tickets were answered. -1: never. */
-void vst_feed_wake(struct vst_feed *f, int event_fd);
+void vst_relay_wake(struct vst_relay *f, int event_fd);
 
 /* --- the loop --- */
 
 /* Readable: somebody has asked. */
-int vst_feed_asked_fd(const struct vst_feed *f);
+int vst_relay_asked_fd(const struct vst_relay *f);
 
 /* All tickets that were given out: a snapshot that is begun now answers them. The descriptor is not readable any more. */
-void vst_feed_asked(struct vst_feed *f, struct vst_tickets *ret);
+void vst_relay_asked(struct vst_relay *f, struct vst_tickets *ret);
 
 /* Publishes a snapshot, whose reference is stolen; answered: the tickets that it answers. */
-void vst_feed_publish(struct vst_feed *f, const struct vst_snapshot *s, const struct vst_tickets *answered);
+void vst_relay_publish(struct vst_relay *f, const struct vst_snapshot *s, const struct vst_tickets *answered);
 
-#endif /* VST_FEED_H */
+#endif /* VST_RELAY_H */
