@@ -32,6 +32,9 @@ $(B)/%.bpf.o: bpf/%.bpf.c | $(B)
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf >$@.tmp && mv $@.tmp $@
 
+$(B)/skeletons.h: $(BPF_SKEL)
+	printf '#include "%s"\n' $(notdir $^) >$@
+
 # --- user side. What both programs may need is in one archive: the linker takes the members that are used. ---
 SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)))
 AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard agent/*.c agent/*/*.c))
@@ -39,7 +42,7 @@ CTL_OBJ    := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
 
 $(B)/agent/%.o: CFLAGS += $(shell $(PKG_CONFIG) --cflags $(AGENT_PKGS))
 $(B)/ctl/%.o:   CFLAGS += $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS))
-$(AGENT_OBJ): $(BPF_SKEL)
+$(AGENT_OBJ): $(BPF_SKEL) $(B)/skeletons.h
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
@@ -67,7 +70,7 @@ endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 # --- programs that the tests of bpf/ and the e2e tests use ---
-TEST_BIN := $(B)/tests/e2e/actor_drive $(B)/tests/bpf/kind_trace $(B)/tests/bpf/insns $(B)/tests/bpf/lock_load $(B)/tests/bpf/disk_load
+TEST_BIN := $(B)/tests/e2e/actor_drive $(addprefix $(B)/tests/bpf/,kind_trace insns lock_load disk_load fsync_load fsync_rows)
 
 $(B)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -105,6 +108,10 @@ bench: all ## measure cost, side by side with other tools, and print the tables
 	@scripts/deps build bench --install
 	@bench/run $(BENCH)
 
+bench-vm: all ## measure in guests what acting brings; BENCH="-k 6.12 weights" for a part
+	@scripts/deps build test --install
+	@bench/vm/run $(BENCH)
+
 C_FILES  := $(filter-out vmlinux.h,$(shell git ls-files '*.c' '*.h' 2>/dev/null))
 
 check: ## format, warnings of gcc and clang, shellcheck, licence lines
@@ -134,7 +141,7 @@ help: ## show this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all tests run test test-vm bench check man install help clean
+.PHONY: all tests run test test-vm bench bench-vm check man install help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

@@ -121,6 +121,7 @@ struct super_block {
 	struct block_device *s_bdev;
 	struct dentry *s_root;
 	char s_id[32];
+	void *s_fs_info;
 };
 
 struct hlist_node {
@@ -246,6 +247,22 @@ struct btrfs_root {
 struct btrfs_inode {
 	struct btrfs_root *root;
 	struct inode vfs_inode;
+};
+
+struct btrfs_device {
+	struct block_device *bdev;
+};
+
+struct btrfs_fs_devices {
+	struct btrfs_device *latest_dev;
+};
+
+struct btrfs_fs_info {
+	struct btrfs_fs_devices *fs_devices;
+};
+
+struct xfs_inode {
+	struct inode i_vnode;
 };
 
 /* --- locks --- */
@@ -397,6 +414,16 @@ enum special_kfunc_type {
 
 enum rqf_flags {
 	__RQF_FLUSH_SEQ = 1,
+};
+
+/* Of x86-64. */
+struct pt_regs {
+	unsigned long orig_ax;
+};
+
+/* Of <linux/bpf.h>: what a raw tracepoint's program is given. */
+struct bpf_raw_tracepoint_args {
+	__u64 args[0];
 };
 
 /* A large kernel structure of nothing but words, through which any memory can be read as such (compat.bpf.h). */

@@ -8,6 +8,7 @@
 #include "agent/acting/acting.h"
 #include "agent/waits/blame.h"
 #include "agent/io/devices.h"
+#include "agent/waits/fsync.h"
 #include "agent/waits/locks.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
@@ -26,11 +27,13 @@ struct vst_agent {
 	struct vst_blame *blame;
 	struct vst_waits_disk *waits_disk;
 	struct vst_waits_journal *waits_journal;
+	struct vst_fsync *fsync;
 	struct vst_waits_dirty *waits_dirty;
 	struct vst_wait_rows wait_rows;
 	struct vst_collect *collect;
 	struct vst_relay *relay;
 	struct vst_acting *acting;
+	bool fsync; /* is measured, whatever the policy says */
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_budget budget;

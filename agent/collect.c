@@ -75,6 +75,8 @@ static int read_rooms(struct vst_agent *a, double now)
 		err = vst_waits_dirty_collect(a->waits_dirty, a->table, a->probes, a->owners, a->blame, now);
 	if (!err)
 		err = vst_locks_collect(a->locks, a->probes, a->owners, now);
+	if (!err)
+		err = vst_fsync_collect(a->fsync, a->probes, a->owners, &a->devices, now);
 	vst_blame_collect(a->blame, &a->devices);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	return err ?: vst_devices_read(&a->devices);
@@ -270,27 +272,46 @@ static __u64 nearest(__u64 low, __u64 high, __u64 seen)
 	return seen < low ? low : seen > high ? high : seen;
 }
 
-/* The texts stay those of the device's room. */
-static void device_now(const struct vst_io_table *t, const struct vst_device *d, struct vst_snap_device *ret)
+struct book {
+	struct vst_count kernel;
+	struct vst_seen seen;
+};
+
+static struct book book_of(const struct vst_io_table *t, const struct vst_device *d)
 {
 	static const struct vst_seen none;
-	const struct vst_seen *seen = vst_io_table_seen(t, d->dev) ?: &none;
+	struct book b = { .seen = *(vst_io_table_seen(t, d->dev) ?: &none) };
 	struct vst_count low, high;
 
 	vst_device_kernel(d, &low, &high);
+	b.kernel.ios = nearest(low.ios, high.ios, b.seen.seen.ios);
+	b.kernel.bytes = nearest(low.bytes, high.bytes, b.seen.seen.bytes);
+	return b;
+}
+
+/* Where each of VST_DEVICE_COUNTERS is: one that is missing here does not compile. */
+#define DEVICE_kernel_ios b.kernel.ios
+#define DEVICE_kernel_bytes b.kernel.bytes
+#define DEVICE_seen_ios b.seen.seen.ios
+#define DEVICE_seen_bytes b.seen.seen.bytes
+#define DEVICE_attributed_ios b.seen.attributed.ios
+#define DEVICE_attributed_bytes b.seen.attributed.bytes
+
+/* The texts stay those of the device's room. */
+static void device_now(const struct vst_io_table *t, const struct vst_device *d, struct vst_snap_device *ret)
+{
+	const struct book b = book_of(t, d);
+
 	ret->dev = d->dev;
 	ret->layer = d->layer;
 	ret->name = (char *)d->name;
 	ret->present = d->present;
 	ret->accounted = d->accounted;
 	ret->not_judged = (char *)not_judged(d);
-	ret->counter[VST_DEVICE_kernel_ios] = nearest(low.ios, high.ios, seen->seen.ios);
-	ret->counter[VST_DEVICE_kernel_bytes] = nearest(low.bytes, high.bytes, seen->seen.bytes);
-	ret->counter[VST_DEVICE_seen_ios] = seen->seen.ios;
-	ret->counter[VST_DEVICE_seen_bytes] = seen->seen.bytes;
-	ret->counter[VST_DEVICE_attributed_ios] = seen->attributed.ios;
-	ret->counter[VST_DEVICE_attributed_bytes] = seen->attributed.bytes;
-	memcpy(ret->lost, seen->lost, sizeof(ret->lost));
+#define X(side, field, d) ret->counter[VST_DEVICE_##side##_##field] = DEVICE_##side##_##field;
+	VST_DEVICE_COUNTERS(X)
+#undef X
+	memcpy(ret->lost, b.seen.lost, sizeof(ret->lost));
 	ret->in_flight = d->in_flight;
 }
 
@@ -351,7 +372,7 @@ static int put_probes(struct vst_snapshot *s, const struct vst_probes *p)
 		probes[i] = (struct vst_snap_probe){
 			.name = info.name,
 			.tracepoint = info.tracepoint,
-			.group = "",
+			.group = info.group,
 			.state = states[info.state],
 			.why = info.why,
 			.run_ns = info.run_ns,

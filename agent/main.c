@@ -43,6 +43,7 @@ struct options {
 	const char *socket;
 	double interval;
 	double budget;
+	bool fsync;
 	bool verbose;
 	struct vst_acting_opts acting;
 };
@@ -62,6 +63,7 @@ static void print_help(void)
 	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
 	       "      --handover SECONDS  after SIGTERM, keep what was set for so long for the next vstord, 0 to 3600 "
 	       "[0]\n"
+	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
 	       "      --version           show the version\n"
@@ -87,7 +89,7 @@ static int parse_handover(const char *text, unsigned int *ret)
 /* 0, an exit code + 1 to leave at once, with everything said. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_POLICY, OPT_ACT, OPT_STATE, OPT_HANDOVER, OPT_VERSION };
+	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_POLICY, OPT_ACT, OPT_STATE, OPT_HANDOVER, OPT_VERSION };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
@@ -96,6 +98,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "act", no_argument, NULL, OPT_ACT },
 		{ "state", required_argument, NULL, OPT_STATE },
 		{ "handover", required_argument, NULL, OPT_HANDOVER },
+		{ "fsync", no_argument, NULL, OPT_FSYNC },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -142,6 +145,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case OPT_HANDOVER:
 			if (parse_handover(optarg, &o->acting.handover_s))
 				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_FSYNC:
+			o->fsync = true;
 			break;
 		case 'v':
 			o->verbose = true;
@@ -307,8 +313,15 @@ static void act(struct vst_agent *a)
 	vst_snapshot_unref(s);
 }
 
+/* Measuring fsync costs every fsync something, so it is done only while somebody asks for it. */
+static void follow_fsync(struct vst_agent *a)
+{
+	vst_probes_want_fsync(a->probes, a->fsync || vst_acting_wants_fsync(a->acting));
+}
+
 static void on_tick(struct vst_agent *a, unsigned int tick)
 {
+	follow_fsync(a);
 	if (vst_now() - a->swept >= SWEEP_EVERY - a->interval / 2)
 		sweep(a);
 	if (!publish(a))
@@ -317,6 +330,7 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	vst_io_table_reclaim(a->table, a->probes, a->owners, vst_now());
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
 	vst_blame_reclaim(a->blame, vst_now());
+	vst_fsync_reclaim(a->fsync, a->probes, a->owners, vst_now());
 	vst_probes_symbols(a->probes);
 	vst_probes_follow(a->probes);
 	follow_devices(a);
@@ -610,6 +624,7 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_blame_new(&a->wait_rows, &a->blame);
 	err = err ?: vst_waits_disk_new(&a->waits_disk);
 	err = err ?: vst_waits_journal_new(&a->waits_journal);
+	err = err ?: vst_fsync_new(&a->wait_rows, &a->fsync);
 	err = err ?: vst_waits_dirty_new(&a->waits_dirty);
 	err = err ?: vst_collect_new(&a->collect);
 	if (err)
@@ -633,6 +648,7 @@ static void agent_free(struct vst_agent *a)
 	ring_buffer__free(a->events);
 	vst_waits_disk_free(a->waits_disk);
 	vst_waits_journal_free(a->waits_journal);
+	vst_fsync_free(a->fsync);
 	vst_waits_dirty_free(a->waits_dirty);
 	vst_blame_free(a->blame);
 	vst_io_table_free(a->table);
@@ -703,6 +719,8 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
 	if (!err) {
 		vst_server_acting(server, a->acting);
+		a->fsync = o->fsync;
+		follow_fsync(a);
 		err = loop(a, o, signal_fd);
 		notify("STOPPING=1");
 	}

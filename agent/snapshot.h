@@ -135,17 +135,17 @@ struct vst_snap_wait {
 	__u64 oldest_ns;	/* since when the one that waits longest does; 0: none */
 };
 
-/* Counts of a device. X(field, "what it counts") */
+/* Counters of a device: /v1/check shows "SIDE":{"FIELD":N}. X(side, field, "what it counts"); those of a side together */
 #define VST_DEVICE_COUNTERS(X)                                                                                         \
-	X(kernel_ios, "requests (bios, on a stacked device) that the kernel counted")                                  \
-	X(kernel_bytes, "bytes that the kernel counted")                                                               \
-	X(seen_ios, "requests or bios that the probes saw")                                                            \
-	X(seen_bytes, "bytes that the probes saw")                                                                     \
-	X(attributed_ios, "requests or bios that have an owner")                                                       \
-	X(attributed_bytes, "bytes that have an owner")
+	X(kernel, ios, "requests (bios, on a stacked device) that the kernel counted")                                 \
+	X(kernel, bytes, "bytes that the kernel counted")                                                              \
+	X(seen, ios, "requests or bios that the probes saw")                                                           \
+	X(seen, bytes, "bytes that the probes saw")                                                                    \
+	X(attributed, ios, "requests or bios that have an owner")                                                      \
+	X(attributed, bytes, "bytes that have an owner")
 
 enum vst_device_counter {
-#define X(f, d) VST_DEVICE_##f,
+#define X(s, f, d) VST_DEVICE_##s##_##f,
 	VST_DEVICE_COUNTERS(X)
 #undef X
 		VST_DEVICE__N

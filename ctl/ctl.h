@@ -38,13 +38,14 @@ int vst_cmd_ps(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_check(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_status(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_doctor(const struct vst_ctl *ctl, int argc, char **argv);
+int vst_cmd_calibrate(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_locks(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_blame(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_policy(const struct vst_ctl *ctl, int argc, char **argv);
 int vst_cmd_explain(const struct vst_ctl *ctl, int argc, char **argv);
 
 extern const struct vst_option vst_io_options[], vst_top_options[], vst_ps_options[], vst_locks_options[],
-	vst_blame_options[], vst_explain_options[];
+	vst_blame_options[], vst_explain_options[], vst_calibrate_options[];
 void vst_top_help(FILE *out);
 void vst_explain_help(FILE *out);
 void vst_policy_help(FILE *out);

@@ -11,7 +11,7 @@
 #include "format.h"
 #include "table.h"
 
-#define NAME_WIDTH 22
+#define NAME_WIDTH 24
 #define INDENT "      "
 
 struct look {
@@ -27,6 +27,7 @@ struct look {
 /* One line of the report, of a feature or of one of the agent's probes. */
 struct line {
 	const char *name, *group, *detail, *cost, *remedy;
+	const char *probe; /* NULL: none */
 	bool required, harmless;
 	enum vst_feature_state state;
 };
@@ -109,10 +110,10 @@ static void print_text(const struct look *look, const struct line *l)
 
 static void print_json(const struct line *l)
 {
-	json_t *o =
-		json_pack("{s:i,s:s,s:s,s:b,s:s,s:b,s:s,s:s,s:s}", "schema", 1, "feature", l->name, "group", l->group,
-			  "required", l->required, "state", vst_feature_state_name(l->state), "lacking",
-			  is_lacking(l->state, l->harmless), "detail", l->detail, "cost", l->cost, "remedy", l->remedy);
+	json_t *o = json_pack("{s:i,s:s,s:s,s:b,s:s,s:b,s:s,s:s,s:s,s:s*}", "schema", 1, "feature", l->name, "group",
+			      l->group, "required", l->required, "state", vst_feature_state_name(l->state), "lacking",
+			      is_lacking(l->state, l->harmless), "detail", l->detail, "cost", l->cost, "remedy",
+			      l->remedy, "probe", l->probe);
 
 	if (o) /* NULL: a device's name that is not UTF-8 */
 		vst_json_line(o);
@@ -141,6 +142,7 @@ static void print_features(const struct look *look)
 			.detail = r->detail,
 			.cost = r->cost,
 			.remedy = r->remedy,
+			.probe = f->probe,
 			.required = f->required,
 			.harmless = r->harmless,
 			.state = r->state,
@@ -155,25 +157,29 @@ static void print_features(const struct look *look)
 
 /* --- the agent's probes --- */
 
-static const struct vst_feature *tracepoint(const struct look *look, const char *name)
+static const struct vst_feature *row_of(const struct look *look, const char *probe)
 {
-	for (size_t i = 0; i < look->n; i++)
-		if (!strcmp(look->results[i].feature->name, name))
-			return look->results[i].feature;
+	for (size_t i = 0; i < look->n; i++) {
+		const struct vst_feature *f = look->results[i].feature;
+
+		if (f->probe && !strcmp(f->probe, probe))
+			return f;
+	}
 	return NULL;
 }
 
 static void print_probe(const struct look *look, const char *name, const char *at, const char *state, const char *why)
 {
 	bool missing = !strcmp(state, "missing");
-	const struct vst_feature *f = tracepoint(look, at);
+	const struct vst_feature *f = row_of(look, name);
 	char shown[128], detail[1024];
 	const struct line l = {
 		.name = shown,
 		.group = "agent",
 		.detail = detail,
-		.cost = f ? f->cost : "What this probe tells is not known.",
+		.cost = f ? f->cost : "Not known: this vstorctl is older or newer than the agent.",
 		.remedy = "Look for the reason in the log of vstord.",
+		.probe = name,
 		.required = f && f->required,
 		.state = missing ? VST_FEATURE_MISSING : VST_FEATURE_FOUND,
 	};

@@ -41,6 +41,8 @@ static const struct command commands[] = {
 	{ "check", vst_cmd_check, "do the books balance? compares with what the kernel counted", NULL, NULL, 0, NULL },
 	{ "status", vst_cmd_status, "the agent, its probes, and what it costs", NULL, NULL, 0, NULL },
 	{ "doctor", vst_cmd_doctor, "what this kernel offers, and what a missing feature costs", NULL, NULL, 0, NULL },
+	{ "calibrate", vst_cmd_calibrate, "measure a disk, and propose what iocost should know of it",
+	  vst_calibrate_options, NULL, 1, "DEVICE" },
 	{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "[COMMAND]" },
 };
 
@@ -155,7 +157,7 @@ static void show_help(FILE *out)
 	      "  vstorctl [OPTION...] COMMAND [OPTION...]\n\nCommands:\n",
 	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fputs("\nOptions of every command ('vstorctl help COMMAND' lists the others):\n", out);
 	show_options(out, common_options);
 	fputs("\nExit codes: 0 ok, 1 failed or the check does not hold, 2 wrong usage, 3 agent unreachable,\n"

@@ -76,15 +76,15 @@ static bool has_requests(const struct vst_pending *list, size_t n, const struct 
 	return !strcmp(w->resource->prefix, "device") && n && bsearch(&key, list, n, sizeof(*list), by_who_and_device);
 }
 
-static void take_waits(struct vst_underway *u, size_t requests)
+/* Adds the waits of a group, but not those that are in `before` as well, or that the first `requests` of the list tell. */
+static void take_waits(struct vst_underway *u, const struct vst_waits *group, const struct vst_waits *before,
+		       size_t requests)
 {
-	const struct vst_waits *open = u->groups[0], *holders = u->groups[1];
-
-	for (size_t i = 0; i < open->n; i++) {
-		const struct vst_wait *w = &open->list[i], *holder = holders ? vst_waits_find(holders, w) : NULL;
+	for (size_t i = 0; group && i < group->n; i++) {
+		const struct vst_wait *w = &group->list[i], *holder = u->holders ? vst_waits_find(u->holders, w) : NULL;
 		struct vst_pending p = { .who = vst_wait_waiter(w), .wait = w, .open = w->open };
 
-		if (has_requests(u->list, requests, w))
+		if ((before && vst_waits_find(before, w)) || has_requests(u->list, requests, w))
 			continue;
 		if (holder)
 			p.holder = vst_wait_holder(holder);
@@ -105,23 +105,26 @@ static void mark_contained(struct vst_underway *u)
 	}
 }
 
+static struct vst_waits *open_of(const struct vst_waits *w, vst_wait_keep *keep)
+{
+	return w ? vst_waits_group(w, VST_BY_WAITER | VST_BY_RESOURCE, keep, NULL) : NULL;
+}
+
 struct vst_underway *vst_underway_new(const struct vst_rows *rows, const struct vst_waits *waits,
 				      const struct vst_waits *blame)
 {
-	const struct vst_waits *of = waits ? waits : blame;
 	struct vst_underway *u = vst_alloc(sizeof(*u));
 	const struct vst_io_delta *deltas;
 	size_t n;
 
 	deltas = vst_rows_deltas(rows, &n);
-	if (of)
-		u->groups[0] = vst_waits_group(of, VST_BY_WAITER | VST_BY_RESOURCE, is_open, NULL);
-	if (blame)
-		u->groups[1] = vst_waits_group(blame, VST_BY_WAITER | VST_BY_RESOURCE, is_open_and_of_others, NULL);
-	u->list = vst_alloc((n + (of ? u->groups[0]->n : 0)) * sizeof(*u->list));
-	u->n = take_requests(u->list, deltas, n);
-	if (of)
-		take_waits(u, u->n);
+	u->told = open_of(waits, is_open);
+	u->pairs = open_of(blame, is_open);
+	u->holders = open_of(blame, is_open_and_of_others);
+	u->list = vst_alloc((n + (u->told ? u->told->n : 0) + (u->pairs ? u->pairs->n : 0)) * sizeof(*u->list));
+	n = u->n = take_requests(u->list, deltas, n);
+	take_waits(u, u->told, NULL, n);
+	take_waits(u, u->pairs, u->told, n);
 	mark_contained(u);
 	if (u->n)
 		qsort(u->list, u->n, sizeof(*u->list), by_age);
@@ -132,8 +135,9 @@ void vst_underway_free(struct vst_underway *u)
 {
 	if (!u)
 		return;
-	vst_waits_free(u->groups[0]);
-	vst_waits_free(u->groups[1]);
+	vst_waits_free(u->told);
+	vst_waits_free(u->pairs);
+	vst_waits_free(u->holders);
 	free(u->list);
 	free(u);
 }

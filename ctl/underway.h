@@ -25,7 +25,7 @@ struct vst_pending {
 struct vst_underway {
 	struct vst_pending *list; /* the oldest first; those that contain others at the end */
 	size_t n;
-	struct vst_waits *groups[2]; /* what list borrows from */
+	struct vst_waits *told, *pairs, *holders; /* what list borrows from; NULL: none */
 };
 
 /* waits and blame may be NULL. Borrows texts from all of them. Never NULL. */

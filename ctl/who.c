@@ -110,8 +110,7 @@ static int by_name(const void *a, const void *b)
 	return d ? d : strcmp(x->who.cgroup, y->who.cgroup);
 }
 
-/* The first 12 digits of a container's id at the end of a path; NULL: there is none. */
-static const char *id_in(const char *cgroup)
+const char *vst_who_id(const char *cgroup)
 {
 	const char *last = strrchr(cgroup, '/');
 	size_t digits = 0;
@@ -161,7 +160,7 @@ static unsigned int components_of(const struct label *list, size_t n)
  */
 static char *label_text(const struct label *l, bool alone, unsigned int components)
 {
-	const char *name = l->who.name, *cgroup = l->who.cgroup, *id = id_in(cgroup);
+	const char *name = l->who.name, *cgroup = l->who.cgroup, *id = vst_who_id(cgroup);
 	const char *tail = components ? tail_of(cgroup, components) : cgroup;
 	char *text = vst_alloc(strlen(name) + strlen(cgroup) + 8);
 

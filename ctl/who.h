@@ -16,6 +16,9 @@ struct vst_who {
 int vst_who_compare(const struct vst_who *x, const struct vst_who *y);
 bool vst_who_is_own(const struct vst_who *w);
 
+/* Where the id of a container, 64 hex digits, begins in the last component of a path; NULL: there is none. */
+const char *vst_who_id(const char *cgroup);
+
 /* What a word of vstor's own stands for, as a sentence; NULL: it is none, or newer than this program. */
 const char *vst_who_own_meaning(const char *name);
 /* The i-th of them that can be asked for; false: there are no more. */

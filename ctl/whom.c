@@ -16,24 +16,40 @@ static bool ends_word(char c)
 	return !c || strchr("/.-_@:", c);
 }
 
-static enum rank rank_of(const struct vst_known *k, const char *typed)
+/* How much of a text was typed: NOT, PART, or WORD if it begins and ends where words do. */
+static enum rank part_of(const char *text, const char *typed)
 {
 	size_t len = strlen(typed);
 	enum rank best = NOT;
 
-	if (!len)
-		return NOT;
-	if (!strcmp(k->name, typed) || (k->label && !strcmp(k->label, typed)) ||
-	    (*k->cgroup && !strcmp(k->cgroup, typed)) || (len >= ID_MIN && !strncmp(k->id, typed, len)))
-		return WHOLE;
-	for (const char *at = k->name; (at = strcasestr(at, typed)); at++) {
-		bool word = (at == k->name || ends_word(at[-1])) && ends_word(at[len]);
+	for (const char *at = text; (at = strcasestr(at, typed)); at++) {
+		bool word = (at == text || ends_word(at[-1])) && ends_word(at[len]);
 
 		best = word ? WORD : best > PART ? best : PART;
 	}
-	if (best == NOT && *typed != '/' && strstr(k->cgroup, typed))
-		best = PATH;
 	return best;
+}
+
+static bool is_id(const struct vst_known *k, const char *typed)
+{
+	const char *in_path = vst_who_id(k->cgroup);
+	size_t len = strlen(typed);
+
+	return len >= ID_MIN && (!strncmp(k->id, typed, len) || (in_path && !strncmp(in_path, typed, len)));
+}
+
+static enum rank rank_of(const struct vst_known *k, const char *typed)
+{
+	enum rank part;
+
+	if (!*typed)
+		return NOT;
+	if (!strcmp(k->name, typed) || (k->label && !strcmp(k->label, typed)) ||
+	    (*k->cgroup && !strcmp(k->cgroup, typed)) || is_id(k, typed))
+		return WHOLE;
+	part = part_of(k->name, typed);
+	/* in the path only words count: parts of "slice" or "docker" are everywhere */
+	return part == NOT && *typed != '/' && part_of(k->cgroup, typed) == WORD ? PATH : part;
 }
 
 size_t vst_whom_find(const struct vst_known *list, size_t n, const char *typed, size_t *ret)

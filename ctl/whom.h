@@ -23,7 +23,8 @@ struct vst_known {
 
 /*
  * Those of list[0..n) that are meant: by the name or label as a whole, the cgroup's path, or the beginning of the id (6 digits
- * or more); else by a part of the name that ends where a word does; else by any part of it; else by a part of the path.
+ * or more); else by a part of the name that ends where a word does; else by any part of it; else by a word of
+ * the path.
  * Running ones before others. Pure. Returns how many, their places in ret[n].
  */
 size_t vst_whom_find(const struct vst_known *list, size_t n, const char *typed, size_t *ret);

@@ -58,16 +58,16 @@ int vst_features_first_line(FILE *f, char *buf, size_t size)
 /* --- the table --- */
 
 #define ROW(name, group, required, look, arg, cost, remedy)                                                            \
-	{ { name, group, required, cost, remedy }, look, arg, 0, NULL },
-#define PROBE_OF(module, name, args, required, cost)                                                                   \
-	{ { name, "tracepoints", required, cost, "Use a kernel that has it: Debian's 6.1 and later do." },             \
+	{ { name, group, required, cost, remedy, NULL }, look, arg, 0, NULL, NULL, 0 },
+#define PROBE(g, program, tracepoint, args, module, one_of, cost)                                                      \
+	{ { #tracepoint, "tracepoints", VST_NEEDS_##g, cost, "Use a kernel that has it: Debian's 6.1 and later do.",   \
+	    #program },                                                                                                \
 	  vst_look_tracepoint,                                                                                         \
-	  name,                                                                                                        \
+	  #tracepoint,                                                                                                 \
 	  args,                                                                                                        \
-	  module },
-#define PROBE(name, args, required, cost) PROBE_OF(NULL, name, args, required, cost)
-#define JOURNAL(module, name, args)                                                                                    \
-	PROBE_OF(module, name, args, false, "Waits for the journals of ext4 are not shown by vstorctl blame.")
+	  module,                                                                                                      \
+	  one_of,                                                                                                      \
+	  VST_GROUP_##g },
 #define FILESYSTEM(name)                                                                                               \
 	ROW(name, "filesystems", false, vst_look_filesystem, name,                                                     \
 	    "What only its own structures tell is not seen: some of its I/O has kind unknown and no size band.",       \
@@ -101,33 +101,10 @@ static const struct vst_feature_row rows[] = {
 	    "The probes' own cost is not known: it is shown as 0.",
 	    "Run it as root, or give it CAP_SYS_ADMIN.")
 	ROW("fentry", "permission", false, vst_look_fentry, "bpf_fentry_test1",
-	    "Nothing: vstor attaches to tracepoints only.",
+	    "Nothing: what would use it is listed among the tracepoints, with its cost.",
 	    "None is needed.")
 
-	PROBE("block_rq_issue", 1, true, "vstord does not start: it would see no request.")
-	PROBE("block_rq_complete", 3, true, "vstord does not start: it would see no request complete.")
-	PROBE("block_rq_insert", 1, false, "Time in the scheduler's queue is not known: it is shown as 0.")
-	PROBE("block_rq_requeue", 1, false, "Requeues are not counted, and their wait counts as the device's.")
-	PROBE("block_rq_merge", 1, false, "Merges of two requests are not counted.")
-	PROBE("block_bio_backmerge", 1, false, "Merges at a request's end, nearly all of them, are not counted.")
-	PROBE("block_bio_frontmerge", 1, false, "Merges at a request's start are not counted.")
-	PROBE("block_bio_queue", 1, false, "Stacked devices (dm, bcache, md, zram) have no rows.")
-	PROBE("block_bio_complete", 2, false, "Stacked devices (dm, bcache, md, zram) have no rows.")
-	PROBE("writeback_dirty_folio", 2, false,
-	      "A page's memory cgroup is believed: what one container writes into another's pages is the other's.")
-	PROBE("iomap_iter", 3, false,
-	      "xfs: of two containers that write to one folio (up to 2 MiB) before it is written out, one is charged.")
-	PROBE("contention_begin", 2, false, "Waits for locks are not shown: vstorctl locks and blame have nothing to tell.")
-	PROBE("contention_end", 2, false, "Waits for locks are not shown: vstorctl locks and blame have nothing to tell.")
-	PROBE("balance_dirty_pages", 0, false, "Pauses at the limit of dirty pages are not shown by vstorctl blame.")
-	JOURNAL("jbd2", "jbd2_handle_start", 5)
-	JOURNAL("jbd2", "jbd2_handle_stats", 8)
-	JOURNAL("jbd2", "jbd2_start_commit", 2)
-	JOURNAL("jbd2", "jbd2_end_commit", 2)
-	JOURNAL("ext4", "ext4_sync_file_enter", 2)
-	JOURNAL("ext4", "ext4_sync_file_exit", 2)
-	PROBE("cgroup_mkdir", 2, false, "Containers that live for less than a tick may be shown by a number.")
-	PROBE("cgroup_rmdir", 2, false, "That a container has ended is noticed late.")
+	VST_PROBES(PROBE)
 
 	ROW("cgroup-hierarchy", "cgroups", false, vst_look_hierarchy, NULL,
 	    "There are no containers to tell apart: all I/O is the host's.",
@@ -154,6 +131,12 @@ static const struct vst_feature_row rows[] = {
 	    "Write 1 to /sys/block/DEVICE/queue/iostats.")
 };
 /* clang-format on */
+
+size_t vst_features_rows(const struct vst_feature_row **ret)
+{
+	*ret = rows;
+	return N(rows);
+}
 
 size_t vst_features_count(void)
 {

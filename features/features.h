@@ -29,6 +29,7 @@ struct vst_feature {
 	bool required;	    /* without it the agent does not start */
 	const char *cost;   /* of its absence; a sentence */
 	const char *remedy; /* a sentence */
+	const char *probe;  /* of a tracepoint: the program that is attached to it (vstor/probes.h); NULL: no probe */
 };
 
 struct vst_feature_result {
@@ -71,6 +72,9 @@ enum vst_exit vst_features_verdict(const struct vst_feature_result *results, siz
 
 /* The same for an agent that is about to start: looks for what is required and nothing else. */
 enum vst_exit vst_features_require(const struct vst_features_ctx *ctx, char *msg, size_t size);
+
+/* Tries, on this host, whether a program may be attached to a kernel function (fentry and fexit). */
+bool vst_features_can_hook_functions(void);
 
 const char *vst_feature_state_name(enum vst_feature_state state);
 

@@ -262,6 +262,24 @@ enum vst_feature_state vst_look_fentry(const struct vst_features_ctx *ctx, const
 	return attempted(id > 0 ? ctx->try_prog(BPF_TRACE_FENTRY, id) : -ENOENT, res);
 }
 
+static bool functions_can_be_hooked(const struct vst_features_ctx *ctx)
+{
+	int id = btf__find_by_name_kind(ctx->btf, "bpf_fentry_test1", BTF_KIND_FUNC);
+
+	return id > 0 && !ctx->try_prog(BPF_TRACE_FENTRY, id);
+}
+
+bool vst_features_can_hook_functions(void)
+{
+	struct vst_features_ctx ctx;
+	bool can;
+
+	vst_features_open(&ctx);
+	can = ctx.btf && functions_can_be_hooked(&ctx);
+	vst_features_close(&ctx);
+	return can;
+}
+
 /* --- tracepoints --- */
 
 /* Parameters of the type behind btf_trace_NAME: typedef -> pointer -> prototype, whose first is the program's own. */
@@ -274,50 +292,106 @@ static int tracepoint_args(const struct btf *btf, int id)
 	return t && btf_is_func_proto(t) ? (int)btf_vlen(t) - 1 : -1;
 }
 
+static int args_in(const struct btf *btf, const struct vst_feature_row *row, const char *name)
+{
+	bool function = row->args == VST_FUNCTION;
+	int id = btf__find_by_name_kind(btf, function ? row->arg : name, function ? BTF_KIND_FUNC : BTF_KIND_TYPEDEF);
+
+	if (id <= 0)
+		return -1;
+	return function ? 0 : tracepoint_args(btf, id);
+}
+
 /* A module has types of its own. -1: it is not loaded, or has no such tracepoint. */
-static int module_tracepoint_args(const struct vst_features_ctx *ctx, const char *module, const char *name)
+static int module_args(const struct vst_features_ctx *ctx, const struct vst_feature_row *row, const char *name)
 {
 	struct btf *btf;
 	char path[4096];
-	int id, args = -1;
+	int args;
 
-	snprintf(path, sizeof(path), "%s/sys/kernel/btf/%s", ctx->root, module);
+	snprintf(path, sizeof(path), "%s/sys/kernel/btf/%s", ctx->root, row->module);
 	btf = btf__parse_split(path, (struct btf *)ctx->btf);
 	if (!btf)
 		return -1;
-	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
-	if (id > 0)
-		args = tracepoint_args(btf, id);
+	args = args_in(btf, row, name);
 	btf__free(btf);
 	return args;
+}
+
+/* -1: this kernel has no such tracepoint, or has it in a module that is not loaded. */
+static int args_of(const struct vst_features_ctx *ctx, const struct vst_feature_row *row)
+{
+	char name[64];
+	int args;
+
+	if (row->module && !strcmp(row->module, VST_SYSCALLS)) {
+		args = btf__find_by_name_kind(ctx->btf, VST_SYSCALLS_FUNCTION, BTF_KIND_FUNC);
+		return args > 0 ? 0 : -1;
+	}
+	snprintf(name, sizeof(name), "btf_trace_%s", row->arg);
+	args = args_in(ctx->btf, row, name);
+	return args < 0 && row->module ? module_args(ctx, row, name) : args;
+}
+
+static bool has_another(const struct vst_features_ctx *ctx, const struct vst_feature_row *row)
+{
+	const struct vst_feature_row *rows;
+	size_t n = vst_features_rows(&rows);
+
+	for (size_t i = 0; row->one_of && i < n; i++)
+		if (rows[i].one_of && !strcmp(rows[i].one_of, row->one_of) && args_of(ctx, &rows[i]) >= 0)
+			return true;
+	return false;
+}
+
+static bool is_in_unloaded_module(const struct vst_features_ctx *ctx, const struct vst_feature_row *row)
+{
+	return row->module && vst_features_is_on_disk(ctx, row->module) &&
+	       !vst_features_exists(ctx, "/sys/module/%s/initstate", row->module);
+}
+
+/* What vstord watches with the probes of each group. */
+static const char *watched(enum vst_group group)
+{
+	static const char *const names[] = {
+#define X(g, s, when, what, ...) [VST_GROUP_##g] = what,
+		VST_OBJECTS(X)
+#undef X
+	};
+
+	return names[group];
 }
 
 enum vst_feature_state vst_look_tracepoint(const struct vst_features_ctx *ctx, const struct vst_feature_row *row,
 					   struct vst_feature_result *res)
 {
-	char name[64];
-	int id, args;
+	int args;
 
 	if (!ctx->btf)
 		return no_btf(res);
-	snprintf(name, sizeof(name), "btf_trace_%s", row->arg);
-	id = btf__find_by_name_kind(ctx->btf, name, BTF_KIND_TYPEDEF);
-	args = id > 0	     ? tracepoint_args(ctx->btf, id)
-	       : row->module ? module_tracepoint_args(ctx, row->module, name)
-			     : -1;
-	if (args < 0 && row->module && vst_features_is_on_disk(ctx, row->module) &&
-	    !vst_features_exists(ctx, "/sys/module/%s/initstate", row->module)) {
+	args = args_of(ctx, row);
+	if (args < 0 && is_in_unloaded_module(ctx, row)) {
 		vst_feature_say(res, "in a module that is not loaded");
+		return VST_FEATURE_FOUND;
+	}
+	if (args < 0 && has_another(ctx, row)) {
+		vst_feature_say(res, "not needed: this kernel has another tracepoint in its place");
 		return VST_FEATURE_FOUND;
 	}
 	if (args < 0) {
 		vst_feature_say(res, "not in this kernel");
 		return VST_FEATURE_MISSING;
 	}
-	if (row->args && args != (int)row->args) {
-		/* block_rq_issue and its like took (queue, request) before 5.11, a54895fa057c */
-		vst_feature_say(res, "it has %d arguments here, the probe knows %u", args, row->args);
+	if (row->args == VST_FUNCTION && !functions_can_be_hooked(ctx)) {
+		vst_feature_say(res, "functions cannot be hooked here: see fentry");
 		return VST_FEATURE_MISSING;
 	}
+	if (row->args > 0 && args != row->args) {
+		/* block_rq_issue and its like took (queue, request) before 5.11, a54895fa057c */
+		vst_feature_say(res, "it has %d arguments here, the probe knows %d", args, row->args);
+		return VST_FEATURE_MISSING;
+	}
+	vst_feature_say(res, "watches %s%s", watched(row->group),
+			row->feature.required ? "; vstord does not start without it" : "");
 	return VST_FEATURE_FOUND;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "features.h"
+#include "vstor/probes.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -19,9 +20,14 @@ struct vst_feature_row {
 	struct vst_feature feature;
 	vst_look *look;
 	const char *arg;
-	unsigned int args;  /* of a tracepoint; 0: any number */
+	int args;	    /* of a tracepoint; 0: any number; VST_FUNCTION */
 	const char *module; /* in which it may be; NULL: in the kernel alone */
+	const char *one_of; /* see VST_PROBES */
+	enum vst_group group;
 };
+
+/* The whole table. Returns the number of rows. */
+size_t vst_features_rows(const struct vst_feature_row **ret);
 
 /* features_kernel.c */
 vst_look vst_look_version, vst_look_btf, vst_look_cast, vst_look_jit, vst_look_page_size;

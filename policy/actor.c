@@ -319,8 +319,11 @@ static void step_apply(struct vst_act *act, const struct vst_step *step, int64_t
 		return;
 	if (a->equal(&knob, ret->now, step->wanted) && (!e || !*e->foreign)) {
 		ret->state = VST_KNOB_APPLIED;
-		if (e)
+		if (e) { /* for another reason now */
+			copy(e->rule, step->rule, sizeof(e->rule));
+			copy(e->why, step->why, sizeof(e->why));
 			outcome_of(e, VST_KNOB_APPLIED, 0, ret);
+		}
 		vst_explain(ret->text, "it holds that value already: nothing was written");
 		return;
 	}

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +13,7 @@
 #include "lib/cleanup.h"
 #include "policy/actor_client.h"
 #include "policy/actor_msg.h"
+#include "policy/actor_spawn.h"
 
 #define MS 1000LL
 #define S 1000000LL
@@ -30,10 +28,10 @@
 #define RETRY_LOCKED (2 * S)
 #define RETRY_REFUSING (60 * S)
 
-enum { CHILD_FD = 3, REAP_MAX = 4 };
+enum { REAP_MAX = 4 };
 
 struct vst_actor {
-	char program[4096], state_dir[256], cgroup_root[256], sysfs[256];
+	struct vst_actor_place place;
 	struct vst_actor_events events;
 	void *ctx;
 	int fd; /* -1: none */
@@ -59,88 +57,6 @@ static int64_t now_us(void)
 
 /* --- starting --- */
 
-/* An actor that a predecessor left in the state directory. Its socket, or -errno. */
-static int connect_waiting(const struct vst_actor *a)
-{
-	_cleanup_close_ int dir = open(a->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct ucred peer = { 0 };
-	socklen_t len = sizeof(peer);
-
-	if (dir < 0)
-		return -errno;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" VST_ACTOR_SOCKET, dir);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		return -errno;
-	return peer.uid == geteuid() ? TAKE_FD(fd) : -EPERM;
-}
-
-/* The child has stdin, stdout, stderr and its socket; no signal blocked; a session that a terminal's Ctrl-C misses. */
-static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr, int child)
-{
-	sigset_t none, all;
-	int err;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	err = posix_spawn_file_actions_adddup2(actions, child, CHILD_FD);
-	if (!err)
-		err = posix_spawn_file_actions_addclosefrom_np(actions, CHILD_FD + 1);
-	if (!err)
-		err = posix_spawnattr_setsigmask(attr, &none);
-	if (!err)
-		err = posix_spawnattr_setsigdefault(attr, &all);
-	if (!err)
-		err = posix_spawnattr_setflags(attr,
-					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-	return err;
-}
-
-static int spawn(struct vst_actor *a, int child)
-{
-	char *argv[10] = { a->program, "--fd", "3", "--state", a->state_dir };
-	char *const env[] = { getenv("JOURNAL_STREAM") ? "JOURNAL_STREAM=1" : NULL, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int n = 5, err;
-
-	if (*a->cgroup_root) {
-		argv[n++] = "--cgroup-root";
-		argv[n++] = a->cgroup_root;
-	}
-	if (*a->sysfs) {
-		argv[n++] = "--sysfs";
-		argv[n++] = a->sysfs;
-	}
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attr);
-	err = prepare(&actions, &attr, child);
-	if (!err)
-		err = posix_spawn(&a->status.pid, a->program, &actions, &attr, argv, env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	if (err)
-		a->status.pid = 0;
-	return -err;
-}
-
-static int start_new(struct vst_actor *a)
-{
-	_cleanup_close_ int ours = -1, child = -1;
-	int pair[2], err;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
-		return -errno;
-	ours = pair[0];
-	child = pair[1];
-	err = spawn(a, child);
-	return err ? err : TAKE_FD(ours);
-}
-
 static void set_down(struct vst_actor *a, bool was_alive, int64_t now)
 {
 	int64_t max = was_alive ? BACKOFF_MAX : BACKOFF_MAX_SILENT;
@@ -162,11 +78,11 @@ static void launch(struct vst_actor *a, int64_t now)
 	struct vst_actor_msg hello = { .type = VST_MSG_HELLO };
 
 	a->status.pid = 0;
-	a->fd = connect_waiting(a);
+	a->fd = vst_actor_connect(a->place.state_dir);
 	if (a->fd < 0)
-		a->fd = start_new(a);
+		a->fd = vst_actor_spawn(&a->place, &a->status.pid);
 	if (a->fd < 0) {
-		vst_explain(a->status.text, "cannot start %s: %s", a->program, strerror(-a->fd));
+		vst_explain(a->status.text, "cannot start %s: %s", a->place.program, strerror(-a->fd));
 		a->fd = -1;
 		set_down(a, false, now);
 		if (a->events.lost)
@@ -413,27 +329,6 @@ int vst_actor_forget_conflicts(struct vst_actor *a)
 
 /* --- the whole --- */
 
-/* The actor lies beside the program that runs. */
-static int default_program(char *ret, size_t len)
-{
-	ssize_t n = readlink("/proc/self/exe", ret, len - 1);
-	char *slash;
-
-	if (n < 0)
-		return -errno;
-	ret[n] = 0;
-	slash = strrchr(ret, '/');
-	if (!slash || (size_t)(slash - ret) + sizeof("/vstor-actor") > len)
-		return -ENAMETOOLONG;
-	strcpy(slash, "/vstor-actor");
-	return 0;
-}
-
-static int copy_option(char *to, size_t len, const char *from)
-{
-	return from && snprintf(to, len, "%s", from) >= (int)len ? -ENAMETOOLONG : 0;
-}
-
 int vst_actor_start(const struct vst_actor_opts *opts, const struct vst_actor_events *events, void *ctx,
 		    struct vst_actor **ret)
 {
@@ -450,15 +345,7 @@ int vst_actor_start(const struct vst_actor_opts *opts, const struct vst_actor_ev
 	a->queue = malloc(VST_ACTOR_QUEUE_MAX * sizeof(*a->queue)); /* 12 MB, of which only what is used takes memory */
 	err = a->queue ? 0 : -ENOMEM;
 	if (!err)
-		err = opts->program ? copy_option(a->program, sizeof(a->program), opts->program)
-				    : default_program(a->program, sizeof(a->program));
-	if (!err)
-		err = copy_option(a->state_dir, sizeof(a->state_dir),
-				  opts->state_dir ? opts->state_dir : VST_STATE_DIR);
-	if (!err)
-		err = copy_option(a->cgroup_root, sizeof(a->cgroup_root), opts->cgroup_root);
-	if (!err)
-		err = copy_option(a->sysfs, sizeof(a->sysfs), opts->sysfs);
+		err = vst_actor_place_init(&a->place, opts);
 	if (err) {
 		free(a->queue);
 		free(a);

@@ -222,7 +222,7 @@ static bool open_journal(const struct options *o, struct vst_act *act)
 	struct stat st;
 	int err = vst_boot_id(act->roots.proc, boot_id);
 
-	*j = (struct vst_journal){ .dir = -1, .lock = -1, .fd = -1 };
+	*j = (struct vst_journal){ .dir = -1, .fd = -1 };
 	if (o->mode == MODE_REVERT) {
 		if (stat(o->state, &st) && errno == ENOENT)
 			return false;
@@ -273,7 +273,7 @@ static int act_on(const struct options *o, struct vst_act *act, int signals)
 		return 1;
 	if (*act->journal.text)
 		vst_actor_say(act->journal.unusable ? 3 : 4, "%s", act->journal.text);
-	left = vst_actor_undo(act, "left by a vstord and an actor that were both killed");
+	left = vst_actor_undo(act, "left by an actor that was killed");
 	if (o->mode == MODE_SERVE)
 		left = vst_actor_serve(act, o->fd, signals);
 	left += act->journal.unusable && o->mode == MODE_REVERT && act->journal.unusable != -EWOULDBLOCK;

@@ -31,6 +31,7 @@ struct serve {
 	int64_t deadline_us; /* of the successor: CLOCK_MONOTONIC */
 	bool adopted;
 	bool done;
+	bool stuck;	   /* vstord lives, but does not read */
 	unsigned int left; /* knobs that could not be reverted */
 };
 
@@ -110,8 +111,10 @@ static void send_msg(struct serve *s, struct vst_actor_msg *msg)
 	while ((err = vst_actor_msg_send(s->conn, msg)) == -EAGAIN)
 		if (poll(&p, 1, SEND_WAIT_MS) <= 0)
 			break;
-	if (err)
+	if (err) {
+		s->stuck = err == -EAGAIN;
 		drop_conn(s);
+	}
 }
 
 static void send_outcome(void *ctx, const struct vst_outcome *outcome)
@@ -193,11 +196,20 @@ static void stop_listening(struct serve *s)
 	s->listener = -1;
 }
 
-/* The knobs stay. Without any there is nothing to wait for. */
+/*
+ * The knobs stay. Without any there is nothing to wait for. A container runtime kills all that is in the container's
+ * cgroup once its first process has ended, and systemd does so too, unless KillMode= says otherwise.
+ */
 static void hand_over(struct serve *s)
 {
-	int err = listen_for_successor(s);
+	int err = listen_for_successor(s), left = err ? 0 : vst_leave_cgroups(s->act->roots.proc);
 
+	if (left)
+		vst_actor_say(4,
+			      "cannot leave the cgroup of vstord (%s): if all its processes are killed, the knobs stay "
+			      "set until "
+			      "the next vstord starts",
+			      strerror(-left));
 	send_state(s, VST_MSG_HANDOVER, err);
 	if (err) {
 		vst_actor_say(4, "cannot keep the knobs for a successor: %s", strerror(-err));
@@ -288,16 +300,17 @@ static void do_msg(struct serve *s, const struct vst_actor_msg *msg)
 /* One message, or vstord's end. */
 static void read_conn(struct serve *s)
 {
+	static const char gone[] = "vstord ended without a goodbye";
 	struct vst_actor_msg msg;
 	int got = vst_actor_msg_receive(s->conn, &msg);
 
 	if (got == 1) {
 		do_msg(s, &msg);
 		if (s->conn < 0 && s->listener < 0 && !s->done)
-			end(s, "vstord does not read its answers");
+			end(s, s->stuck ? "vstord does not read its answers" : gone);
 	} else if (got != -EAGAIN) {
 		drop_conn(s);
-		end(s, got == -EPROTO ? "vstord sent a malformed message" : "vstord ended without a goodbye");
+		end(s, got == -EPROTO ? "vstord sent a malformed message" : gone);
 	}
 }
 

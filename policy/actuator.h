@@ -21,6 +21,12 @@ struct vst_roots {
 void vst_roots_open(const char *cgroup_root, const char *sysfs, const char *proc, struct vst_roots *ret);
 void vst_roots_close(struct vst_roots *roots);
 
+/*
+ * Moves the process to the root of every cgroup hierarchy: who ends the container or the service that it was started in
+ * does not end it any more. 0 or -errno.
+ */
+int vst_leave_cgroups(int proc);
+
 /* Functions return 0 or -errno and explain an error in text, of VST_TEXT_MAX bytes. */
 struct vst_actuator {
 	const char *name;

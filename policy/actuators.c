@@ -55,45 +55,86 @@ static bool has_io(int cgroup)
 	return false;
 }
 
-/* Opens path if it is a root that fits. "cgroup2" or "cgroup" as the filesystem's type; NULL: find out. */
-static bool try_root(const char *path, const char *type, struct vst_roots *ret)
+/*
+ * Is a directory the root of a whole hierarchy? Only that has no cgroup.events (v2), or a release_agent (v1). The path in
+ * mountinfo does not say: in a container with a cgroup namespace, "/" is the container's own cgroup.
+ */
+static bool is_whole(int dir, bool v2)
 {
-	_cleanup_close_ int fd = open_dir(path);
-	bool v2 = type ? !strcmp(type, "cgroup2") : fd >= 0 && !faccessat(fd, "cgroup.controllers", F_OK, 0);
-
-	if (fd < 0 || (type && v2 && !has_io(fd)))
-		return false;
-	snprintf(ret->cgroup_path, sizeof(ret->cgroup_path), "%s", path);
-	ret->cgroup = TAKE_FD(fd);
-	ret->v2 = v2;
-	return true;
+	return v2 ? faccessat(dir, "cgroup.events", F_OK, 0) != 0 : !faccessat(dir, "release_agent", F_OK, 0);
 }
 
-/* A mount of v2 with io, or of v1 with blkio: a controller is only ever in one of them. */
-static void find_cgroup_root(int proc, struct vst_roots *ret)
+static void use_root(int dir, const char *path, bool v2, struct vst_roots *ret)
+{
+	snprintf(ret->cgroup_path, sizeof(ret->cgroup_path), "%s", path);
+	ret->cgroup = dir;
+	ret->v2 = v2;
+}
+
+struct hierarchy {
+	const char *path;
+	bool v2;
+	int dir;       /* open while f runs */
+	char *options; /* of the mount: v1's controllers are among them */
+};
+
+/* Calls f with each cgroup hierarchy that is mounted whole, until f returns true. */
+static void each_hierarchy(int proc, bool (*f)(void *ctx, struct hierarchy *h), void *ctx)
 {
 	_cleanup_close_ int fd = openat(proc, "self/mountinfo", O_RDONLY | O_CLOEXEC);
-	_cleanup_fclose_ FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+	_cleanup_fclose_ FILE *mounts = fd >= 0 ? fdopen(fd, "r") : NULL;
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0;
+	bool done = false;
 
-	if (!f)
+	if (!mounts)
 		return;
 	TAKE_FD(fd);
-	while (ret->cgroup < 0 && getline(&line, &cap, f) > 0) {
-		char root[256], path[256], type[16], options[256];
+	while (!done && getline(&line, &cap, mounts) > 0) {
+		char path[256], type[16], options[256];
 		const char *rest = strstr(line, " - ");
+		struct hierarchy h = { .path = path, .options = options };
 
-		if (!rest || sscanf(line, "%*s %*s %*s %255s %255s", root, path) != 2 ||
-		    sscanf(rest, " - %15s %*s %255s", type, options) != 2 || strcmp(root, "/"))
+		if (!rest || sscanf(line, "%*s %*s %*s %*s %255s", path) != 1 ||
+		    sscanf(rest, " - %15s %*s %255s", type, options) != 2 || strncmp(type, "cgroup", 6))
 			continue;
-		if (!strcmp(type, "cgroup2"))
-			try_root(path, type, ret);
-		else if (!strcmp(type, "cgroup"))
-			for (char *save, *o = strtok_r(options, ",\n", &save); o; o = strtok_r(NULL, ",\n", &save))
-				if (!strcmp(o, "blkio") && try_root(path, type, ret))
-					break;
+		h.v2 = !strcmp(type, "cgroup2");
+		h.dir = open_dir(path);
+		if (h.dir >= 0 && is_whole(h.dir, h.v2))
+			done = f(ctx, &h);
+		vst_cleanup_close(&h.dir);
 	}
+}
+
+/* v2 with io, or v1 with blkio: a controller is only ever in one of them. */
+static bool use_hierarchy(void *ctx, struct hierarchy *h)
+{
+	bool fits = h->v2 && has_io(h->dir);
+
+	if (!h->v2)
+		for (char *save, *o = strtok_r(h->options, ",\n", &save); o; o = strtok_r(NULL, ",\n", &save))
+			fits |= !strcmp(o, "blkio");
+	if (fits)
+		use_root(TAKE_FD(h->dir), h->path, h->v2, ctx);
+	return fits;
+}
+
+static bool leave_one(void *ctx, struct hierarchy *h)
+{
+	_cleanup_close_ int fd = openat(h->dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	int *err = ctx;
+
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		*err = -errno;
+	return false;
+}
+
+int vst_leave_cgroups(int proc)
+{
+	int err = 0;
+
+	each_hierarchy(proc, leave_one, &err);
+	return err;
 }
 
 void vst_roots_open(const char *cgroup_root, const char *sysfs, const char *proc, struct vst_roots *ret)
@@ -104,10 +145,13 @@ void vst_roots_open(const char *cgroup_root, const char *sysfs, const char *proc
 	ret->proc = open_dir(proc ? proc : "/proc");
 	snprintf(path, sizeof(path), "%s/dev/block", sysfs ? sysfs : "/sys");
 	ret->sysfs_block = open_dir(path);
-	if (cgroup_root)
-		try_root(cgroup_root, NULL, ret);
-	else if (ret->proc >= 0)
-		find_cgroup_root(ret->proc, ret);
+	if (!cgroup_root && ret->proc >= 0)
+		each_hierarchy(ret->proc, use_hierarchy, ret);
+	if (!cgroup_root)
+		return;
+	ret->cgroup = open_dir(cgroup_root);
+	if (ret->cgroup >= 0)
+		use_root(ret->cgroup, cgroup_root, !faccessat(ret->cgroup, "cgroup.controllers", F_OK, 0), ret);
 }
 
 void vst_roots_close(struct vst_roots *roots)

@@ -15,7 +15,6 @@
 
 #define JOURNAL "journal"
 #define JOURNAL_NEW "journal.new"
-#define LOCK "actor.lock"
 
 enum {
 	COMPACT_AT = 256 * 1024,
@@ -45,14 +44,11 @@ static int unusable(struct vst_journal *j, int err, const char *what)
 /* --- opening --- */
 
 /* Only its owner may be able to write into the state directory: the journal says what is written to cgroup files. */
-static int open_state_dir(struct vst_journal *j, const char *path)
+static int check_owner(struct vst_journal *j)
 {
 	struct stat st;
 
-	if (!mkdir(path, 0700))
-		j->made_dir = true;
-	j->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (j->dir < 0 || fstat(j->dir, &st))
+	if (fstat(j->dir, &st))
 		return unusable(j, -errno, "cannot open the state directory");
 	if (st.st_uid == geteuid() && !(st.st_mode & 022))
 		return 0;
@@ -60,39 +56,49 @@ static int open_state_dir(struct vst_journal *j, const char *path)
 	vst_explain(j->text,
 		    "%s: others than user %d can write into this state directory, so its journal cannot be trusted: "
 		    "chown and chmod 0755 it, or choose another with --state",
-		    path, (int)geteuid());
+		    j->path, (int)geteuid());
 	return -EPERM;
 }
 
-/* Is the lock file that we opened still the one in the directory? Its last owner removes it. */
-static bool lock_is_current(const struct vst_journal *j)
+/* Is the directory that we opened still the one at the path? Its last user may have removed it. */
+static bool dir_is_current(const struct vst_journal *j)
 {
 	struct stat ours, there;
 
-	return !fstat(j->lock, &ours) && !fstatat(j->dir, LOCK, &there, AT_SYMLINK_NOFOLLOW) &&
-	       ours.st_ino == there.st_ino;
+	return !fstat(j->dir, &ours) && !stat(j->path, &there) && ours.st_ino == there.st_ino &&
+	       ours.st_dev == there.st_dev;
 }
 
-static int take_lock(struct vst_journal *j, int wait_ms)
+/*
+ * Opens and locks the state directory. The lock is on the directory itself, because a lock file could be removed, and
+ * then two actors would each hold one.
+ */
+static int lock_state_dir(struct vst_journal *j, int wait_ms)
 {
 	const struct timespec pause = { 0, 5 * 1000 * 1000 };
 
 	for (int waited = 0;; waited += 5) {
-		if (j->lock < 0)
-			j->lock = openat(j->dir, LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (j->lock < 0)
-			return unusable(j, -errno, "cannot create the lock file " LOCK);
-		if (!flock(j->lock, LOCK_EX | LOCK_NB)) {
-			if (lock_is_current(j))
-				return 0;
-			close(TAKE_FD(j->lock));
+		if (j->dir < 0 && !mkdir(j->path, 0755)) {
+			j->made_dir = true;
+			chmod(j->path, 0755); /* whatever the umask: vstord's socket for users lies there too */
+		}
+		if (j->dir < 0)
+			j->dir = open(j->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (j->dir < 0)
+			return unusable(j, -errno, "cannot open the state directory");
+		if (!flock(j->dir, LOCK_EX | LOCK_NB)) {
+			if (dir_is_current(j))
+				break;
+			close(TAKE_FD(j->dir));
 		} else if (errno != EWOULDBLOCK && errno != EINTR) {
-			return unusable(j, -errno, "cannot lock " LOCK);
+			return unusable(j, -errno, "cannot lock the state directory");
 		} else if (waited >= wait_ms) {
 			return -EWOULDBLOCK;
 		}
 		nanosleep(&pause, NULL);
 	}
+	j->locked = true;
+	return 0;
 }
 
 /* The whole file in memory. 0 or -errno; *ret_data may be NULL for an empty one. */
@@ -184,12 +190,12 @@ int vst_journal_open(struct vst_journal *j, const char *state_dir, const char *b
 {
 	int err;
 
-	*j = (struct vst_journal){ .dir = -1, .lock = -1, .fd = -1, .compact_at = COMPACT_AT };
+	*j = (struct vst_journal){ .dir = -1, .fd = -1, .compact_at = COMPACT_AT };
 	snprintf(j->path, sizeof(j->path), "%s", state_dir);
 	snprintf(j->boot_id, sizeof(j->boot_id), "%s", boot_id);
-	err = open_state_dir(j, state_dir);
+	err = lock_state_dir(j, lock_wait_ms);
 	if (!err)
-		err = take_lock(j, lock_wait_ms);
+		err = check_owner(j);
 	if (err == -EWOULDBLOCK) {
 		vst_journal_close(j);
 		return err;
@@ -348,16 +354,14 @@ void vst_journal_event(struct vst_journal *j, enum vst_event_type type, const st
 
 void vst_journal_close(struct vst_journal *j)
 {
-	if (j->lock >= 0 && !j->unusable && !j->entries.n) {
+	if (j->locked && !j->unusable && !j->entries.n) {
 		if (j->fd >= 0)
 			unlinkat(j->dir, JOURNAL, 0);
-		unlinkat(j->dir, LOCK, 0);
 		if (j->made_dir)
 			rmdir(j->path); /* fails, as it should, if there is something else in it */
 	}
 	vst_entries_free(&j->entries);
 	vst_cleanup_close(&j->fd);
-	vst_cleanup_close(&j->lock);
 	vst_cleanup_close(&j->dir);
-	*j = (struct vst_journal){ .dir = -1, .lock = -1, .fd = -1 };
+	*j = (struct vst_journal){ .dir = -1, .fd = -1 };
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The journal's file in the state directory: "journal", beside "actor.lock", which at most one process holds. Both are
+ * The journal's file, "journal" in the state directory. At most one process holds the lock on that directory. The file is
  * removed when nothing is left to undo.
  */
 #ifndef VST_POLICY_JOURNAL_H
@@ -10,8 +10,8 @@
 
 struct vst_journal {
 	struct vst_entries entries; /* open knobs; change them only between the calls below */
-	int dir, lock, fd;	    /* -1: not open */
-	bool made_dir;
+	int dir, fd;		    /* -1: not open */
+	bool made_dir, locked;
 	size_t len;	   /* good bytes of the file */
 	size_t compact_at; /* rewrite the file when it is longer */
 	int unusable;	   /* 0, or the -errno with which every write of a knob must be refused */

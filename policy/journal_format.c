@@ -283,8 +283,8 @@ static const char *replay_intent(struct reader *r, struct vst_entries *entries, 
 		*known = e;
 		return NULL;
 	}
-	if (e.slot < entries->next_slot)
-		return "a closed knob is written again";
+	if (e.slot < entries->next_slot || e.slot == UINT32_MAX)
+		return "the numbers of knobs do not ascend";
 	if (entries->n >= VST_KNOBS_MAX)
 		return "there are too many knobs";
 	entries->next_slot = e.slot;

@@ -440,12 +440,18 @@ void vst_resolution_clear(struct vst_resolution *resolution);
  */
 const struct vst_rule *vst_policy_hides(const struct vst_policy *policy, const struct vst_rule *rule);
 
+/* Is it measured for a condition or an objective? What costs something is only measured then. */
+bool vst_policy_uses(const struct vst_policy *policy, enum vst_metric metric);
+
 /* The class of an I/O by the policy's table. A rule's `class` comes before it. */
 unsigned int vst_policy_class(const struct vst_policy *policy, enum vst_kind kind, enum vst_size size);
 
 /* --- blockio classes (goresctrl), and the annotations that choose one --- */
 
-/* The class that the annotations of a container name, or NULL. Container before pod before the bare key. */
+/*
+ * The class that the annotations of a container name, or NULL. Container before pod before the bare key, as goresctrl
+ * does it: an empty value of the first one that is there means no class.
+ */
 const char *vst_blockio_class(const struct vst_label *annotation, size_t n, const char *container);
 /* Is it a class that the policy imports? One that is not is to be counted, and to be ignored. */
 bool vst_policy_has_blockio(const struct vst_policy *policy, const char *class);

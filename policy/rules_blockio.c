@@ -317,8 +317,8 @@ const char *vst_blockio_class(const struct vst_label *annotation, size_t n, cons
 		    (int)sizeof(key))
 			continue;
 		for (size_t j = 0; j < n; j++)
-			if (!strcmp(annotation[j].key, key) && *annotation[j].value)
-				return annotation[j].value;
+			if (!strcmp(annotation[j].key, key))
+				return *annotation[j].value ? annotation[j].value : NULL;
 	}
 	return NULL;
 }

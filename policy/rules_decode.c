@@ -58,7 +58,7 @@ bool vst_decode_scalar(struct vst_parse *p, struct vst_yaml *node, const char *w
 	if (node->type == VST_YAML_SCALAR && node->len)
 		return true;
 	if (node->type == VST_YAML_SCALAR)
-		vst_parse_error(p, node, "%s is empty; write it like %s, or remove the key", what, example);
+		vst_parse_error(p, node, "%s is empty; write it like %s", what, example);
 	else
 		vst_parse_error(p, node, "%s is %s, not a single value; write it like %s", what, type_name(node),
 				example);
@@ -135,28 +135,26 @@ bool vst_decode_map(struct vst_parse *p, struct vst_yaml *node, const struct vst
 bool vst_decode_integer(struct vst_parse *p, struct vst_yaml *node, const char *what, unsigned int min,
 			unsigned int max, unsigned int *ret)
 {
-	char example[16];
+	bool is_number = true;
+	char range[48], example[16];
 	uint64_t n = 0;
 
 	snprintf(example, sizeof(example), "%u", min);
+	snprintf(range, sizeof(range), "a number from %u to %u", min, max);
 	if (!vst_decode_scalar(p, node, what, example))
 		return false;
 	for (size_t i = 0; i < node->len; i++) {
-		if (node->text[i] < '0' || node->text[i] > '9') {
-			vst_parse_error(p, node, "%s is %s, not a whole number; write one from %u to %u", what,
-					VST_QUOTE(node), min, max);
-			return false;
-		}
+		is_number &= node->text[i] >= '0' && node->text[i] <= '9';
 		if (n <= max)
 			n = n * 10 + (node->text[i] - '0');
 	}
-	if (n < min || n > max) {
-		vst_parse_error(p, node, "%s is %s, out of range; write a number from %u to %u", what, VST_QUOTE(node),
-				min, max);
-		return false;
+	if (is_number && n >= min && n <= max) {
+		*ret = n;
+		return true;
 	}
-	*ret = n;
-	return true;
+	vst_parse_error(p, node, "%s is %s, %s; write %s", what, VST_QUOTE(node),
+			is_number ? "out of range" : "not a whole number", min == max ? example : range);
+	return false;
 }
 
 static const char *unit_kind(enum vst_unit unit)

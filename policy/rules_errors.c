@@ -134,6 +134,14 @@ static unsigned int distance(const char *a, size_t n, const char *b, size_t m)
 	return row[n % 3][m];
 }
 
+/* The kernel's name of a knob ends in ours: io.weight, blkio.bfq.weight. */
+static bool is_longer_name(const char *text, size_t len, const char *name)
+{
+	size_t m = strlen(name);
+
+	return len > m + 1 && m >= 3 && !memcmp(text + len - m, name, m) && text[len - m - 1] == '.';
+}
+
 const char *vst_nearest(const char *text, size_t len, vst_name_fn name, unsigned int n, bool *ret_close)
 {
 	const char *best = NULL;
@@ -144,7 +152,7 @@ const char *vst_nearest(const char *text, size_t len, vst_name_fn name, unsigned
 		len = NEAREST_MAX;
 	for (unsigned int i = 0; i < n; i++) {
 		size_t m = strnlen(name(i), NEAREST_MAX);
-		unsigned int d = distance(text, len, name(i), m);
+		unsigned int d = is_longer_name(text, len, name(i)) ? 0 : distance(text, len, name(i), m);
 
 		if (best && d >= least)
 			continue;

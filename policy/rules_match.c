@@ -51,8 +51,8 @@ static const char *match_one(const char *glob, char c, bool is_path)
 }
 
 /*
- * Not fnmatch(): its time can grow exponentially with the number of stars, and a user chooses both names and, in part,
- * globs. Here only the last star is tried again, so the time is bounded by the product of both lengths.
+ * Not fnmatch(): its ranges and ? depend on the locale, so vstord and vstorctl could disagree about a rule. This one
+ * compares bytes. Only the last star is tried again, so the time is bounded by the product of both lengths.
  */
 static bool glob_matches(const char *glob, const char *text, bool is_path)
 {
@@ -303,6 +303,25 @@ const struct vst_rule *vst_policy_hides(const struct vst_policy *policy, const s
 			return later;
 	}
 	return NULL;
+}
+
+static bool rule_uses(const struct vst_rule *rule, enum vst_metric metric)
+{
+	for (size_t i = 0; i < rule->n_when; i++)
+		if (!rule->when[i].is_alarm && rule->when[i].metric == metric)
+			return true;
+	for (unsigned int i = 0; i < VST_OBJECTIVE__N; i++)
+		if (rule->wants & 1U << VST_ATTR_PROTECT && rule->protect_us[i] && vst_objective_metric(i) == metric)
+			return true;
+	return false;
+}
+
+bool vst_policy_uses(const struct vst_policy *policy, enum vst_metric metric)
+{
+	for (size_t i = 0; i < policy->n_rules; i++)
+		if (rule_uses(&policy->rule[i], metric))
+			return true;
+	return false;
 }
 
 unsigned int vst_policy_class(const struct vst_policy *policy, enum vst_kind kind, enum vst_size size)

@@ -97,9 +97,11 @@ static bool check_value(struct vst_parse *p, struct vst_yaml *node, enum vst_mat
 	return false;
 }
 
-static bool parse_glob(struct vst_parse *p, struct vst_yaml *node, enum vst_match_field field, struct vst_glob *ret)
+/* `name` is that of the field, for messages. */
+static bool parse_glob(struct vst_parse *p, struct vst_yaml *node, enum vst_match_field field, const char *name,
+		       struct vst_glob *ret)
 {
-	const char *name = vst_match_field_name(field), *mistake;
+	const char *mistake;
 	size_t len;
 	char *glob;
 
@@ -123,15 +125,16 @@ static bool parse_glob(struct vst_parse *p, struct vst_yaml *node, enum vst_matc
 	return !mistake && check_value(p, node, field, glob);
 }
 
-bool vst_parse_globs(struct vst_parse *p, struct vst_yaml *node, enum vst_match_field field, struct vst_globs *ret)
+static bool parse_globs(struct vst_parse *p, struct vst_yaml *node, enum vst_match_field field, const char *name,
+			struct vst_globs *ret)
 {
 	bool ok = true;
 	struct vst_glob *globs;
 	size_t n = 0;
 
 	if (node->type == VST_YAML_LIST && !node->n) {
-		vst_parse_error(p, node, "%s is an empty list, which would match nothing; remove the key or write %s",
-				vst_match_field_name(field), field_example(field));
+		vst_parse_error(p, node, "%s is an empty list, which would match nothing; remove it, or write %s", name,
+				field_example(field));
 		return false;
 	}
 	globs = vst_parse_alloc(p, node->type == VST_YAML_LIST ? node->n : 1, sizeof(*globs));
@@ -139,18 +142,25 @@ bool vst_parse_globs(struct vst_parse *p, struct vst_yaml *node, enum vst_match_
 		return false;
 	if (node->type == VST_YAML_LIST) {
 		vst_yaml_for_each (item, node)
-			ok &= parse_glob(p, item, field, &globs[n++]);
+			ok &= parse_glob(p, item, field, name, &globs[n++]);
 	} else {
-		ok = parse_glob(p, node, field, &globs[n++]);
+		ok = parse_glob(p, node, field, name, &globs[n++]);
 	}
 	ret->glob = globs;
 	ret->n = n;
 	return ok;
 }
 
+bool vst_parse_globs(struct vst_parse *p, struct vst_yaml *node, enum vst_match_field field, struct vst_globs *ret)
+{
+	return parse_globs(p, node, field, vst_match_field_name(field), ret);
+}
+
 static bool parse_label(struct vst_parse *p, struct vst_yaml *key, const struct vst_rule *rule,
 			struct vst_label_match *ret)
 {
+	char name[128];
+
 	if (!vst_decode_scalar(p, key, "the name of a label", "app"))
 		return false;
 	for (size_t i = 0; i < rule->n_labels; i++) {
@@ -161,8 +171,9 @@ static bool parse_label(struct vst_parse *p, struct vst_yaml *key, const struct 
 		}
 	}
 	ret->key = vst_parse_text(p, key->text, key->len);
+	snprintf(name, sizeof(name), "label %s", VST_QUOTE(key));
 	/* The value of a label is a name like a container's. */
-	return ret->key && vst_parse_globs(p, key->next, VST_MATCH_CONTAINER, &ret->value);
+	return ret->key && parse_globs(p, key->next, VST_MATCH_CONTAINER, name, &ret->value);
 }
 
 static bool parse_labels(struct vst_parse *p, struct vst_yaml *node, struct vst_rule *rule)

@@ -95,7 +95,7 @@ static void check_wants(struct vst_parse *p, struct vst_yaml *node, struct vst_y
 void vst_parse_rule(struct vst_parse *p, struct vst_yaml *node, struct vst_policy *policy, struct vst_rule *rule)
 {
 	struct vst_yaml *key[RULE_KEYS], *value[RULE_KEYS];
-	size_t errors = p->errors->total;
+	size_t errors = p->errors->total + p->skipped;
 
 	rule->file = vst_parse_text(p, p->file, strlen(p->file));
 	rule->line = node->line;
@@ -113,6 +113,6 @@ void vst_parse_rule(struct vst_parse *p, struct vst_yaml *node, struct vst_polic
 		if (value[VST_RULE_KEY__N + i] && vst_parse_attr(p, value[VST_RULE_KEY__N + i], i, rule))
 			rule->wants |= 1U << i;
 	/* Contradictions are looked for only where the parts are right: one mistake, one error. */
-	if (p->errors->total == errors && !p->no_memory)
+	if (p->errors->total + p->skipped == errors && !p->no_memory)
 		check_wants(p, node, key, rule);
 }

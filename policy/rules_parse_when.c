@@ -194,9 +194,9 @@ static bool parse_map(struct vst_parse *p, struct vst_yaml *node, struct vst_con
 					      .example = "{metric: p99_read, above: 5ms, for: 10s}" };
 	struct vst_yaml *key[VST_CONDITION_KEY__N], *value[VST_CONDITION_KEY__N];
 	struct vst_yaml *alarm, *metric, *duration;
-	size_t errors = p->errors->total;
+	size_t errors = p->errors->total + p->skipped;
 
-	if (!vst_decode_map(p, node, &keys, key, value) || p->errors->total != errors)
+	if (!vst_decode_map(p, node, &keys, key, value) || p->errors->total + p->skipped != errors)
 		return false;
 	alarm = value[VST_CONDITION_KEY_ALARM];
 	metric = value[VST_CONDITION_KEY_METRIC];

@@ -18,6 +18,7 @@ struct vst_parse {
 	struct vst_policy_errors *errors;
 	vst_policy_read_fn read;
 	void *read_arg;
+	size_t skipped; /* errors that were not told again */
 	bool no_memory; /* set once; parsing goes on, and fails at the end */
 };
 
@@ -71,7 +72,9 @@ struct vst_yaml *vst_yaml_parse(struct vst_parse *p, const char *text, size_t le
 /* Reports at the node, unless it is a VST_YAML_BAD one. */
 #define vst_parse_error(p, node, ...)                                                                                  \
 	do {                                                                                                           \
-		if ((node)->type != VST_YAML_BAD)                                                                      \
+		if ((node)->type == VST_YAML_BAD)                                                                      \
+			(p)->skipped++;                                                                                \
+		else                                                                                                   \
 			vst_parse_error_at(p, (node)->line, (node)->column, __VA_ARGS__);                              \
 	} while (0)
 

@@ -33,6 +33,8 @@ int vst_acting_new(const struct vst_acting_opts *opts, struct vst_acting **ret);
 void vst_acting_free(struct vst_acting *a);
 
 enum vst_acting_mode vst_acting_get_mode(const struct vst_acting *a);
+/* Has the policy a rule that needs to know how long fsync takes? */
+bool vst_acting_wants_fsync(const struct vst_acting *a);
 
 int vst_acting_fd(const struct vst_acting *a); /* readable: call _run */
 void vst_acting_run(struct vst_acting *a);

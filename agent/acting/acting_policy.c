@@ -174,3 +174,17 @@ void vst_acting_load(struct vst_acting *a, bool force)
 	if (vst_acting_use_text(a, text, len, a->opts.policy, &why))
 		tell_bad(a, why ? why : "out of memory");
 }
+
+bool vst_acting_wants_fsync(const struct vst_acting *a)
+{
+	for (size_t i = 0; a->policy && i < a->policy->policy->n_rules; i++) {
+		const struct vst_rule *rule = &a->policy->policy->rule[i];
+
+		if (rule->wants & 1U << VST_ATTR_PROTECT && rule->protect_us[VST_OBJECTIVE_P99_FSYNC])
+			return true;
+		for (size_t k = 0; k < rule->n_when; k++)
+			if (!rule->when[k].is_alarm && rule->when[k].metric == VST_METRIC_P99_FSYNC)
+				return true;
+	}
+	return false;
+}

@@ -14,24 +14,16 @@
 #include "agent/base/log.h"
 #include "agent/probes/probes_priv.h"
 
-#include "block.skel.h"
-#include "cgroup.skel.h"
-#include "dirty.skel.h"
-#include "journal.skel.h"
-#include "lock.skel.h"
-#include "merge.skel.h"
-#include "pause.skel.h"
-#include "stacked.skel.h"
-#include "xfs.skel.h"
+#include "skeletons.h"
 
 const struct vst_object_row vst_object_table[VST_GROUP__N] = {
-#define X(g, s, when, what, without, off) { VST_WHEN_##when, what, without, off },
+#define X(g, s, when, what, without, off) { #s, VST_WHEN_##when, what, without, off },
 	VST_OBJECTS(X)
 #undef X
 };
 
 const struct vst_probe_row vst_probe_table[VST_PROBE_ID__N] = {
-#define X(g, p, t) { VST_GROUP_##g, #p, #t },
+#define X(g, p, t, args, module, one_of, cost) { VST_GROUP_##g, #p, #t, args, module, one_of },
 	VST_PROBES(X)
 #undef X
 };
@@ -103,44 +95,65 @@ static void *map_memory(const struct bpf_map *map, size_t size)
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
-static struct bpf_program *prog_of(const struct vst_probes *p, enum vst_group group, const char *name)
+int vst_probes_open_group(struct vst_probes *p, enum vst_group group)
 {
-	return bpf_object__find_program_by_name(*p->object[group].skel->obj, name);
+	char name[64];
+
+	switch (group) {
+#define X(g, s, ...)                                                                                                   \
+	case VST_GROUP_##g:                                                                                            \
+		p->s = s##_bpf__open();                                                                                \
+		if (!p->s)                                                                                             \
+			return -errno;                                                                                 \
+		p->object[group].skel = p->s->skeleton;                                                                \
+		break;
+		VST_OBJECTS(X)
+#undef X
+	default:
+		return -EINVAL;
+	}
+	vst_for_each_probe_of (i, group) {
+		snprintf(name, sizeof(name), "vst_%s", vst_probe_table[i].name);
+		p->probe[i].prog = bpf_object__find_program_by_name(*p->object[group].skel->obj, name);
+		if (!p->probe[i].prog)
+			return -errno;
+	}
+	return 0;
 }
 
 static int open_objects(struct vst_probes *p)
 {
-#define X(g, s, ...)                                                                                                   \
-	p->s = s##_bpf__open();                                                                                        \
-	if (!p->s)                                                                                                     \
-		return -errno;                                                                                         \
-	p->object[VST_GROUP_##g].skel = p->s->skeleton;
-	VST_OBJECTS(X)
-#undef X
-#define X(g, name, t) p->probe[VST_PROBE_ID_##name].prog = prog_of(p, VST_GROUP_##g, "vst_" #name);
-	VST_PROBES(X)
-#undef X
+	int err = 0;
+
+	for (int g = 0; g < VST_GROUP__N && !err; g++)
+		err = vst_probes_open_group(p, g);
+	return err;
+}
+
+int vst_probes_share_maps(struct vst_probes *p, enum vst_group group)
+{
+	struct bpf_map *map, *shared;
+	int err;
+
+	bpf_object__for_each_map(map, *p->object[group].skel->obj)
+	{
+		shared = bpf_object__find_map_by_name(p->block->obj, bpf_map__name(map));
+		err = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : 0;
+		if (err)
+			return err;
+	}
 	return 0;
 }
 
 /* The other objects use the first one's maps. */
 static int share_maps(struct vst_probes *p)
 {
-	const struct bpf_object *with = p->block->obj;
-	struct bpf_map *map, *shared;
-	int err;
+	int err = 0;
 
-	for (int g = VST_GROUP_BLOCK + 1; g < VST_GROUP__N; g++) {
-		bpf_object__for_each_map(map, *p->object[g].skel->obj)
-		{
-			shared = bpf_object__find_map_by_name(with, bpf_map__name(map));
-			err = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : 0;
-			if (err)
-				return err;
-		}
-	}
+	for (int g = VST_GROUP_BLOCK + 1; g < VST_GROUP__N && !err; g++)
+		err = vst_probes_share_maps(p, g);
 	/* what is in flight; libbpf names this map after its object */
-	return bpf_map__reuse_fd(p->stacked->maps.bss, bpf_map__fd(p->block->maps.bss));
+	return err ?: bpf_map__reuse_fd(p->stacked->maps.bss, bpf_map__fd(p->block->maps.bss));
 }
 
 /* Says what is not there. */
@@ -148,6 +161,8 @@ static int require(const struct vst_probes *p, enum vst_group group)
 {
 	int err = 0;
 
+	if (group == VST_GROUP_FSYNC) /* each filesystem has its own */
+		return 0;
 	vst_for_each_probe_of (i, group) {
 		if (!p->probe[i].missing)
 			continue;
@@ -157,8 +172,7 @@ static int require(const struct vst_probes *p, enum vst_group group)
 	return err;
 }
 
-/* Once or never. 0 or -errno. */
-static int load(struct vst_probes *p, enum vst_group group)
+int vst_probes_load_group(struct vst_probes *p, enum vst_group group)
 {
 	struct vst_object *o = &p->object[group];
 
@@ -177,9 +191,9 @@ static int load_start(struct vst_probes *p)
 	err = bpf_map__set_max_entries(p->block->maps.vst_memo, p->maps.cpus);
 	err = err ?: bpf_map__set_max_entries(p->block->maps.vst_counters, p->maps.slots);
 	err = err ?: bpf_map__set_max_entries(p->block->maps.vst_hists, p->maps.slots);
-	err = err ?: load(p, VST_GROUP_BLOCK);
+	err = err ?: vst_probes_load_group(p, VST_GROUP_BLOCK);
 	err = err ?: share_maps(p);
-	err = err ?: load(p, VST_GROUP_CGROUP);
+	err = err ?: vst_probes_load_group(p, VST_GROUP_CGROUP);
 	if (err && !vst_probes_find(p))
 		err = require(p, VST_GROUP_BLOCK) ?: require(p, VST_GROUP_CGROUP) ?: err;
 	return err;
@@ -199,7 +213,7 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->lost_fd = bpf_map__fd(p->block->maps.vst_lost);
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
-	m->throttled_fd = -1;
+	m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = -1;
 	m->state->blkio_hier = hiers->blkio;
 	m->state->memory_hier = hiers->memory;
 	m->state->next_row = 1;
@@ -209,12 +223,14 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	return 0;
 }
 
-/* A directory for each file system of a type that is mounted, and one for all of them; sysfs keeps no times. */
-static bool is_mounted(const char *sys)
+bool vst_probes_is_mounted(const char *type)
 {
+	char path[64];
 	struct stat st;
 
-	return !stat(sys, &st) && st.st_nlink > 3;
+	/* a directory for each that is mounted, and one for all of them; sysfs keeps no times */
+	snprintf(path, sizeof(path), "/sys/fs/%s", type);
+	return !stat(path, &st) && st.st_nlink > 3;
 }
 
 /* What is not of the start: is there something to watch? */
@@ -224,9 +240,11 @@ static bool is_wanted(const struct vst_probes *p, enum vst_group group)
 	case VST_GROUP_STACKED:
 		return p->has_stacked;
 	case VST_GROUP_XFS:
-		return is_mounted("/sys/fs/xfs");
+		return vst_probes_is_mounted("xfs");
 	case VST_GROUP_JOURNAL:
-		return is_mounted("/sys/fs/ext4");
+		return vst_probes_is_mounted("ext4");
+	case VST_GROUP_FSYNC: /* probes_fsync.c loads it */
+		return false;
 	default:
 		return true;
 	}
@@ -247,7 +265,7 @@ static void *load_late(void *arg)
 		vst_warn("cannot read the kernel's types: %s", strerror(-err));
 	for (int g = 0; g < VST_GROUP__N; g++)
 		if (wanted[g])
-			load(p, g);
+			vst_probes_load_group(p, g);
 	if (write(p->late_fd, &done, sizeof(done)) < 0)
 		vst_warn("cannot tell that the probes of waits are loaded: %s", strerror(errno));
 	return NULL;
@@ -364,7 +382,7 @@ static int attach(struct vst_probes *p, enum vst_group group)
 		return 0;
 	if (group == VST_GROUP_JOURNAL && !o->loaded && !o->err)
 		o->err = vst_probes_find(p); /* its modules have come since the start */
-	load(p, group);
+	vst_probes_load_group(p, group);
 	if (!o->err && !o->open)
 		o->err = open_object(p, group);
 	o->open = !o->err;
@@ -431,6 +449,7 @@ void vst_probes_follow(struct vst_probes *p)
 
 	if (p->late)
 		return;
+	vst_probes_follow_fsync(p);
 	if (!is_wanted(p, VST_GROUP_JOURNAL))
 		detach(p, VST_GROUP_JOURNAL);
 	else

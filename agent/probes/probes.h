@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kernel side: loads and attaches the probes, and says how they are. One table of them, in probes_priv.h. */
+/* The kernel side: loads and attaches the probes, and says how they are. The table of them is vstor/probes.h. */
 #ifndef VST_PROBES_H
 #define VST_PROBES_H
 
@@ -9,6 +9,7 @@
 #include "agent/probes/lock_maps.h"
 #include "agent/probes/budget.h"
 #include "vstor/abi.h"
+#include "vstor/abi_fsync.h"
 #include "vstor/abi_waits.h"
 
 struct vst_probes;
@@ -30,6 +31,9 @@ struct vst_maps {
 	int journal_waits_fd;
 	int throttled_fd;	  /* -1: not watched */
 	const __u64 *pauses_lost; /* NULL likewise */
+	int fsync_rows_fd;	  /* -1: not measured yet */
+	int fsync_open_fd;
+	const struct vst_fsync_state *fsync_state;
 };
 
 enum vst_probe_state {
@@ -41,6 +45,7 @@ enum vst_probe_state {
 struct vst_probe_info {
 	const char *name;
 	const char *tracepoint;
+	const char *group; /* what it is a part of: the object's name, and what vstorctl doctor calls it */
 	enum vst_probe_state state;
 	const char *why; /* "" if attached */
 	double run_ns;	 /* mean of a run; 0: not known */
@@ -76,6 +81,13 @@ int vst_probes_stacked(struct vst_probes *p, bool on);
 
 /* Attaches the probes of file systems while one of theirs is mounted: they hold its modules. */
 void vst_probes_follow(struct vst_probes *p);
+
+/*
+ * Measures fsync from now on, or no more; vst_probes_follow() keeps it up as filesystems come and go. To switch it off
+ * takes some 0.1 s where an xfs or a btrfs is mounted. 0 or -errno, which has been logged; before vst_probes_late()
+ * always 0, and what fails then is logged later.
+ */
+int vst_probes_want_fsync(struct vst_probes *p, bool want);
 
 /* Counts what has ended without a completion that the probes were shown (loss no_end). Costs less than a millisecond. */
 void vst_probes_sweep(struct vst_probes *p);

@@ -103,6 +103,8 @@ static const char *why_not(const struct vst_probes *p, size_t i, enum vst_probe_
 		return "it is just being loaded";
 	if (o->given_up)
 		return "given up for a time: the probes took more than their budget (vstord --budget)";
+	if (!o->err && vst_probe_table[i].group == VST_GROUP_FSYNC && p->want_fsync)
+		return vst_probes_fsync_why(p, (int)i, ret_state);
 	if (!o->err)
 		return row->off;
 	*ret_state = VST_PROBE_MISSING;
@@ -115,7 +117,9 @@ void vst_probes_info(const struct vst_probes *p, size_t i, struct vst_probe_info
 	const struct vst_probe *probe = &p->probe[i];
 	struct bpf_prog_info info;
 
-	*ret = (struct vst_probe_info){ .name = vst_probe_table[i].name, .tracepoint = vst_probe_table[i].tracepoint };
+	*ret = (struct vst_probe_info){ .name = vst_probe_table[i].name,
+					.tracepoint = vst_probe_table[i].tracepoint,
+					.group = vst_object_table[vst_probe_table[i].group].name };
 	if (!probe->link && p->late) { /* another thread's */
 		ret->why = why_not(p, i, &ret->state);
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The table of the probes and their state: for probes*.c only. */
+/* The state of the probes of vstor/probes.h: for probes*.c only. */
 #ifndef VST_PROBES_PRIV_H
 #define VST_PROBES_PRIV_H
 
@@ -10,80 +10,10 @@
 
 #include "agent/probes/probes.h"
 #include "agent/probes/symbols.h"
-
-enum vst_when {
-	VST_WHEN_START,	 /* before anything is told; the agent does not start without */
-	VST_WHEN_BESIDE, /* by a thread of its own, so that I/O is watched half a second earlier */
-	VST_WHEN_NEEDED, /* when there is something to watch; likewise if that is so at the start */
-};
-
-/*
- * The objects, in the order of loading: the first one's maps are everybody's.
- * X(GROUP, skeleton, when, what it watches, what is not known without it, why it is off)
- */
-#define VST_OBJECTS(X)                                                                                                 \
-	X(BLOCK, block, START, "requests", "", "")                                                                     \
-	X(CGROUP, cgroup, START, "cgroups", "", "")                                                                    \
-	X(MERGE, merge, BESIDE, "merges", "they are shown as 0", "")                                                   \
-	X(DIRTY, dirty, BESIDE, "who makes pages dirty",                                                               \
-	  "writes to a file that several containers write to may be shown as one's", "")                               \
-	X(XFS, xfs, BESIDE, "writes to xfs", "those to a file that several containers write to may be shown as one's", \
-	  "no xfs is mounted")                                                                                         \
-	X(STACKED, stacked, NEEDED, "stacked devices (dm, md, bcache, zram)",                                          \
-	  "their I/O shows on the devices below only", "no stacked device (dm, md, bcache, zram) is in use")           \
-	X(LOCK, lock, BESIDE, "locks", "waits for them are not shown", "")                                             \
-	X(PAUSE, pause, BESIDE, "the limit of dirty pages", "pauses at it are not shown", "")                          \
-	X(JOURNAL, journal, NEEDED, "the journals of ext4", "waits for them are not shown", "no ext4 is mounted")
-
-enum vst_group {
-#define X(g, ...) VST_GROUP_##g,
-	VST_OBJECTS(X)
-#undef X
-		VST_GROUP__N
-};
-
-/*
- * Every program: which object it is in, its tracepoint. Order of attaching: the completion of requests
- * comes last, so that what it sees has been seen at its submission; of waits the end comes first, so that none is begun whose end
- * is not seen.
- * X(group, program, tracepoint)
- */
-#define VST_PROBES(X)                                                                                                  \
-	X(BLOCK, rq_requeue, block_rq_requeue)                                                                         \
-	X(BLOCK, rq_merge, block_rq_merge)                                                                             \
-	X(BLOCK, rq_insert, block_rq_insert)                                                                           \
-	X(BLOCK, rq_issue, block_rq_issue)                                                                             \
-	X(BLOCK, rq_complete, block_rq_complete)                                                                       \
-	X(MERGE, bio_backmerge, block_bio_backmerge)                                                                   \
-	X(MERGE, bio_frontmerge, block_bio_frontmerge)                                                                 \
-	X(MERGE, rq_merge_bio, block_rq_merge)                                                                         \
-	X(STACKED, bio_complete, block_bio_complete)                                                                   \
-	X(STACKED, bio_queue, block_bio_queue)                                                                         \
-	X(CGROUP, cgroup_mkdir, cgroup_mkdir)                                                                          \
-	X(CGROUP, cgroup_rmdir, cgroup_rmdir)                                                                          \
-	X(DIRTY, dirty_folio, writeback_dirty_folio)                                                                   \
-	X(XFS, xfs_write, iomap_iter)                                                                                  \
-	X(LOCK, lock_end, contention_end)                                                                              \
-	X(LOCK, lock_begin, contention_begin)                                                                          \
-	X(PAUSE, dirty_pause, balance_dirty_pages)                                                                     \
-	X(JOURNAL, handle_stats, jbd2_handle_stats)                                                                    \
-	X(JOURNAL, commit_end, jbd2_end_commit)                                                                        \
-	X(JOURNAL, commit_begin, jbd2_start_commit)                                                                    \
-	X(JOURNAL, fsync_end, ext4_sync_file_exit)                                                                     \
-	X(JOURNAL, fsync_begin, ext4_sync_file_enter)                                                                  \
-	X(JOURNAL, handle_start, jbd2_handle_start)                                                                    \
-	X(JOURNAL, handle_begin, ext4_journal_start)                                                                   \
-	X(JOURNAL, handle_begin_inode, ext4_journal_start_inode)                                                       \
-	X(JOURNAL, handle_begin_sb, ext4_journal_start_sb)
-
-enum vst_probe_id {
-#define X(g, p, ...) VST_PROBE_ID_##p,
-	VST_PROBES(X)
-#undef X
-		VST_PROBE_ID__N
-};
+#include "vstor/probes.h"
 
 extern const struct vst_object_row {
+	const char *name;
 	enum vst_when when;
 	const char *what;
 	const char *without;
@@ -94,6 +24,9 @@ extern const struct vst_probe_row {
 	enum vst_group group;
 	const char *name;
 	const char *tracepoint;
+	int args;	    /* of the tracepoint; 0: any number; VST_FUNCTION */
+	const char *module; /* in which it may be; NULL: in the kernel alone */
+	const char *one_of; /* see VST_PROBES */
 } vst_probe_table[VST_PROBE_ID__N];
 
 extern const enum vst_group vst_group_of_part[VST_BUDGET__N];
@@ -111,6 +44,7 @@ struct vst_probe {
 	struct bpf_program *prog;
 	struct bpf_link *link;
 	bool missing;	       /* this kernel does not have the tracepoint */
+	bool failed;	       /* of fsync: it could not be attached, and is not tried again */
 	bool elsewhere;	       /* nor does it need it: it has another one in its place */
 	__u64 run_ns, run_cnt; /* at the beginning of a statistics moment */
 	double mean_ns;
@@ -133,8 +67,28 @@ struct vst_probes {
 	double stats_since;  /* monotonic seconds */
 	bool stats_told;     /* that there are none */
 	time_t shared_since; /* monotonic seconds */
-	nlink_t modules;     /* directories in /sys/module when the symbols were looked up; 0: not yet */
+	bool want_fsync;
+	nlink_t fsync_modules; /* directories in /sys/module when the programs of fsync were loaded */
+	nlink_t modules;       /* directories in /sys/module when the symbols were looked up; 0: not yet */
 };
+
+/* Loads a group, once or never: 0 or -errno. */
+int vst_probes_load_group(struct vst_probes *p, enum vst_group group);
+
+/* Opens a group's object and finds its programs. 0 or -errno. */
+int vst_probes_open_group(struct vst_probes *p, enum vst_group group);
+
+/* The maps of a group's object that the first one has too are the first one's. 0 or -errno. */
+int vst_probes_share_maps(struct vst_probes *p, enum vst_group group);
+
+/* Is a filesystem mounted of that type ("ext4", "xfs", "btrfs")? */
+bool vst_probes_is_mounted(const char *type);
+
+/* Attaches and detaches what measures fsync, by what is wanted and mounted (probes_fsync.c). 0 or -errno, logged. */
+int vst_probes_follow_fsync(struct vst_probes *p);
+
+/* Why a probe of fsync is not attached although fsync is to be measured. */
+const char *vst_probes_fsync_why(const struct vst_probes *p, int i, enum vst_probe_state *ret_state);
 
 #define vst_for_each_probe_of(i, g)                                                                                    \
 	for (int i = 0; i < VST_PROBE_ID__N; i++)                                                                      \

@@ -111,6 +111,7 @@ static void probe(struct vst_out *o, const struct vst_snap_probe *p)
 	vst_out_raw(o, "{");
 	vst_out_kstr(o, "name", p->name);
 	vst_out_kstr(o, "tracepoint", p->tracepoint);
+	vst_out_kstr(o, "group", p->group);
 	vst_out_kstr(o, "state", p->state);
 	vst_out_kstr(o, "why", p->why);
 	vst_out_kdouble(o, "run_ns", p->run_ns, 1);
@@ -233,12 +234,28 @@ void vst_render_io(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
 
 /* --- the books --- */
 
-static void count(struct vst_out *o, const char *key, __u64 ios, __u64 bytes)
+/* "SIDE":{"FIELD":N,...} for each side. */
+static void device_counters(struct vst_out *o, const __u64 *n)
 {
-	vst_out_key(o, key);
-	vst_out_raw(o, "{");
-	vst_out_ku64(o, "ios", ios);
-	vst_out_ku64(o, "bytes", bytes);
+	static const struct {
+		const char *side, *field;
+	} names[] = {
+#define X(s, f, d) { #s, #f },
+		VST_DEVICE_COUNTERS(X)
+#undef X
+	};
+
+	for (int i = 0; i < VST_DEVICE__N; i++) {
+		bool new = !i || strcmp(names[i].side, names[i - 1].side);
+
+		if (new && i)
+			vst_out_raw(o, "}");
+		if (new) {
+			vst_out_key(o, names[i].side);
+			vst_out_raw(o, "{");
+		}
+		vst_out_ku64(o, names[i].field, n[i]);
+	}
 	vst_out_raw(o, "}");
 }
 
@@ -266,9 +283,7 @@ static void book(struct vst_out *o, const struct vst_snapshot *s, const struct v
 	vst_out_kstr(o, "device", d->name);
 	vst_out_kstr(o, "layer", vst_layer_name(d->layer));
 	vst_out_kbool(o, "accounted", d->accounted);
-	count(o, "kernel", n[VST_DEVICE_kernel_ios], n[VST_DEVICE_kernel_bytes]);
-	count(o, "seen", n[VST_DEVICE_seen_ios], n[VST_DEVICE_seen_bytes]);
-	count(o, "attributed", n[VST_DEVICE_attributed_ios], n[VST_DEVICE_attributed_bytes]);
+	device_counters(o, n);
 	vst_out_ku64(o, "in_flight", d->in_flight);
 	lost(o, causes, false);
 	vst_out_kdouble(o, "difference", *d->not_judged ? 0 : diff, 6);

@@ -508,6 +508,7 @@ static void test_whom(void **state)
 	means("job (task_0)", "6");
 	means("job_101", "6"); /* in the path alone */
 	means("/slurm", "");
+	means("lurm", ""); /* no word of a path */
 }
 
 static void test_whom_above(void **state)
@@ -647,6 +648,10 @@ static void test_underway(void **state)
 	says(vst_reasons_waits(r), "idle waited for nothing that vstor watches.");
 	says(vst_reasons_pending(r, 0), NULL);
 	vst_reasons_free(r);
+	vst_underway_free(u);
+	/* told twice, as a wait and as a pair, it is one */
+	u = vst_underway_new(rows, w, w);
+	assert_int_equal(u->n, 5);
 	vst_underway_free(u);
 	vst_rows_free(rows);
 	vst_who_labels_free(labels);

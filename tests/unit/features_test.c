@@ -97,6 +97,10 @@ static struct btf *make_btf(const char *without, const char *odd, int odd_args)
 	for (size_t i = 0; i < N(rows); i++) {
 		if (rows[i].look != vst_look_tracepoint || (without && !strcmp(rows[i].arg, without)))
 			continue;
+		if (rows[i].args == VST_FUNCTION) {
+			assert_true(btf__add_func(btf, rows[i].arg, BTF_FUNC_STATIC, btf__add_func_proto(btf, 0)) > 0);
+			continue;
+		}
 		add_tracepoint(btf, rows[i].arg, odd && !strcmp(rows[i].arg, odd) ? odd_args : (int)rows[i].args);
 	}
 	return btf;
@@ -129,6 +133,7 @@ static int set_up(void **state)
 	assert_int_equal(btf__add_enum_value(h->ctx.own_btf, "KF_bpf_list_push_front", 2), 0);
 	assert_int_equal(btf__add_enum_value(h->ctx.own_btf, "KF_bpf_rdonly_cast", 10), 0);
 	add_function(h->ctx.own_btf, "bpf_fentry_test1");
+	add_function(h->ctx.own_btf, VST_SYSCALLS_FUNCTION);
 	put(h, "/proc/self/status", ROOT_STATUS);
 	put(h, "/proc/self/uid_map", HOST_UID_MAP);
 	put(h, "/proc/self/mountinfo",
@@ -211,7 +216,8 @@ static void test_rows_are_complete(void **state)
 		assert_int_equal(f->remedy[strlen(f->remedy) - 1], '.');
 		assert_non_null(rows[i].look);
 		for (size_t j = 0; j < i; j++)
-			assert_string_not_equal(rows[j].feature.name, f->name);
+			assert_true(strcmp(rows[j].feature.name, f->name) ||
+				    (f->probe && strcmp(rows[j].feature.probe, f->probe)));
 		/* the groups are in one piece each */
 		for (size_t j = 0; i && j < i - 1; j++)
 			if (strcmp(rows[i - 1].feature.group, f->group))
@@ -267,14 +273,71 @@ static void test_missing_counts_before_unknown(void **state)
 	expect_verdict(h, VST_EXIT_UNSUPPORTED, "not supported here: block_rq_issue: not in this kernel. ");
 }
 
+/* What the agent loads at its start is required, and nothing else is: each probe has its row here. */
+static void test_probes_are_rows(void **state)
+{
+	static const struct {
+		const char *probe, *tracepoint;
+		enum vst_group group;
+	} probes[] = {
+#define X(g, p, t, ...) { #p, #t, VST_GROUP_##g },
+		VST_PROBES(X)
+#undef X
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < N(rows); i++) {
+		const struct vst_feature *f = &rows[i].feature;
+
+		if (!f->probe)
+			continue;
+		assert_string_equal(f->probe, probes[n].probe);
+		assert_string_equal(f->name, probes[n].tracepoint);
+		assert_int_equal(f->required,
+				 probes[n].group == VST_GROUP_BLOCK || probes[n].group == VST_GROUP_CGROUP);
+		assert_int_equal(!strncmp(f->cost, "vstord does not start: ", 23), f->required);
+		n++;
+	}
+	assert_int_equal(n, N(probes));
+}
+
+/* Each of the five that doctor once took for optional. */
+static void test_required_tracepoints(void **state)
+{
+	static const char *const names[] = { "block_rq_insert", "block_rq_requeue", "block_rq_merge", "cgroup_mkdir",
+					     "cgroup_rmdir" };
+	struct host *h = *state;
+	char message[128];
+
+	for (size_t i = 0; i < N(names); i++) {
+		host_btf(h, make_btf(names[i], NULL, 0));
+		snprintf(message, sizeof(message),
+			 "not supported here: %s: not in this kernel. vstord does not start: ", names[i]);
+		expect_verdict(h, VST_EXIT_UNSUPPORTED, message);
+	}
+}
+
+/* A kernel has one or two of three. */
+static void test_tracepoints_in_place_of_others(void **state)
+{
+	struct host *h = *state;
+
+	host_btf(h, make_btf("ext4_journal_start", NULL, 0));
+	expect_row(h, "ext4_journal_start", VST_FEATURE_FOUND,
+		   "not needed: this kernel has another tracepoint in its place");
+	expect_row(h, "ext4_journal_start_sb", VST_FEATURE_FOUND, "watches the journals of ext4");
+	host_btf(h, btf__new_empty());
+	expect_row(h, "ext4_journal_start", VST_FEATURE_MISSING, "not in this kernel");
+}
+
 static void test_optional_has_no_say(void **state)
 {
 	struct host *h = *state;
 
 	stats_err = -EPERM;
 	put(h, "/proc/filesystems", "nodev\tsysfs\n");
-	host_btf(h, make_btf("block_rq_requeue", NULL, 0));
-	expect_row(h, "block_rq_requeue", VST_FEATURE_MISSING, "not in this kernel");
+	host_btf(h, make_btf("block_bio_backmerge", NULL, 0));
+	expect_row(h, "block_bio_backmerge", VST_FEATURE_MISSING, "not in this kernel");
 	expect_row(h, "bpf-stats", VST_FEATURE_UNKNOWN, "tried: EPERM");
 	expect_verdict(h, VST_EXIT_OK, "");
 }
@@ -385,7 +448,8 @@ static void test_tracepoint_arguments(void **state)
 
 	host_btf(h, make_btf(NULL, "block_rq_issue", 2));
 	expect_row(h, "block_rq_issue", VST_FEATURE_MISSING, "it has 2 arguments here, the probe knows 1");
-	expect_row(h, "block_rq_insert", VST_FEATURE_FOUND, "");
+	expect_row(h, "block_rq_insert", VST_FEATURE_FOUND, "watches requests; vstord does not start without it");
+	expect_row(h, "contention_end", VST_FEATURE_FOUND, "watches locks");
 	expect_verdict(h, VST_EXIT_UNSUPPORTED, "block_rq_issue: it has 2 arguments here");
 	host_btf(h, btf__new_empty());
 	btf__add_typedef(h->ctx.own_btf, "btf_trace_block_rq_issue", 0);
@@ -637,6 +701,9 @@ int main(void)
 		T(test_good_host),
 		T(test_empty_host),
 		T(test_missing_counts_before_unknown),
+		T(test_probes_are_rows),
+		T(test_required_tracepoints),
+		T(test_tracepoints_in_place_of_others),
 		T(test_optional_has_no_say),
 		T(test_short_message_buffer),
 		T(test_version),

@@ -413,8 +413,8 @@ static void large_files(void **state)
 
 	text = repeat("version: 1\nscope: {namespaces: [", "a%d,", VST_POLICY_MAX_NODES, "]}\n");
 	/*
-	 * Seven nodes come before a0, so a65529 is one too many. Before it are 21 characters of the line, and for each of the
-	 * others two and its digits.
+	 * Seven nodes come before a0, so a65529 is one too many. Before it are 21 characters of the line, and for each
+	 * of the others two and its digits.
 	 */
 	assert_error(text, strlen(text), 2, 21 + 2 * 65529 + 10 + 90 * 2 + 900 * 3 + 9000 * 4 + 55529 * 5 + 1,
 		     "more than 65536 entries");

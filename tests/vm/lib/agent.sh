@@ -7,10 +7,14 @@ AGENT=
 BALANCE=
 
 agent_start() {
+	agent_start_with --interval 1
+}
+
+agent_start_with() { # OPTION...
 	local p
 	for p in vstord vstorctl; do [ -x "$TREE/build/$p" ] || fail "build/$p is not built: make"; done
 	rm -f "$AGENT_LOG" # of a test before
-	"$TREE/build/vstord" --budget 0 2>"$AGENT_LOG" & # all that an emulated machine does takes long
+	"$TREE/build/vstord" --budget 0 "$@" 2>"$AGENT_LOG" & # all that an emulated machine does takes long
 	AGENT=$!
 	defer agent_kill
 	wait_for 120 "vstord to be ready" agent_ready_or_gone

@@ -51,13 +51,16 @@ machine_initrd() { # KERNEL-DIRECTORY OUTPUT
 DISK_ARGS=()
 declare -A DISK_COUNT=([fast]=0 [slow]=0)
 
-machine_disk() { # fast|slow SIZE [IOPS]
-	local serial=$1${DISK_COUNT[$1]}
-	[[ "$2 ${3-1}" =~ ^[1-9][0-9]*[KMG]\ [1-9][0-9]*$ ]] || die 2 "not a disk: '$1 ${3+$3:}$2' (like 512M, 300:1G)"
+machine_disk() { # fast|slow SIZE [IOPS[,MB]]
+	local serial=$1${DISK_COUNT[$1]} throttle=""
+	[[ "$2 ${3-1}" =~ ^[1-9][0-9]*[KMG]\ [1-9][0-9]*(,[1-9][0-9]*)?$ ]] ||
+		die 2 "not a disk: '$1 ${3+$3:}$2' (like 512M, 300:1G; 1000,50:1G is 1000 I/Os and 50 MB a second)"
+	[ -z "${3-}" ] || throttle=",throttling.iops-total=${3%,*}"
+	[[ "${3-}" != *,* ]] || throttle+=",throttling.bps-total=${3#*,}000000"
 	DISK_COUNT[$1]=$((DISK_COUNT[$1] + 1))
 	truncate -s "$2" "$RUN_DIR/$serial"
 	# unsafe: the guest's flushes are requests as on any disk, and wait for nothing here
-	DISK_ARGS+=(-drive "if=none,id=$serial,file=$RUN_DIR/$serial,format=raw,cache=unsafe,aio=threads,discard=unmap${3+,throttling.iops-total=$3}"
+	DISK_ARGS+=(-drive "if=none,id=$serial,file=$RUN_DIR/$serial,format=raw,cache=unsafe,aio=threads,discard=unmap$throttle"
 		-device "virtio-blk-pci,drive=$serial,serial=$serial")
 }
 
@@ -163,7 +166,7 @@ machine_run() {
 	for d in "${disks[@]}"; do
 		case $d in
 		slow:*:*) machine_disk slow "${d##*:}" "$(cut -d: -f2 <<<"$d")" ;;
-		slow:*) die 2 "--slow-disk takes IOPS:SIZE" ;;
+		slow:*) die 2 "--slow-disk takes IOPS:SIZE or IOPS,MB:SIZE" ;;
 		fast:*) machine_disk fast "${d#fast:}" ;;
 		esac
 	done
