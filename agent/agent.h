@@ -33,7 +33,7 @@ struct vst_agent {
 	struct vst_collect *collect;
 	struct vst_relay *relay;
 	struct vst_acting *acting;
-	bool fsync; /* is measured, whatever the policy says */
+	bool always_fsync; /* is measured, whatever the policy says */
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_budget budget;

@@ -316,7 +316,7 @@ static void act(struct vst_agent *a)
 /* Measuring fsync costs every fsync something, so it is done only while somebody asks for it. */
 static void follow_fsync(struct vst_agent *a)
 {
-	vst_probes_want_fsync(a->probes, a->fsync || vst_acting_wants_fsync(a->acting));
+	vst_probes_want_fsync(a->probes, a->always_fsync || vst_acting_wants_fsync(a->acting));
 }
 
 static void on_tick(struct vst_agent *a, unsigned int tick)
@@ -719,7 +719,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
 	if (!err) {
 		vst_server_acting(server, a->acting);
-		a->fsync = o->fsync;
+		a->always_fsync = o->fsync;
 		follow_fsync(a);
 		err = loop(a, o, signal_fd);
 		notify("STOPPING=1");
