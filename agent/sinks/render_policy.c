@@ -157,7 +157,14 @@ static void find_holds(const struct vst_acting_status *p, __u32 container, __u32
 	}
 }
 
-/* The rules about a container on a disk (NULL: on any). only_devices: those alone that name a disk. */
+/* It names this disk, and was decided by something else: that another disk is meant is told once, without a disk. */
+static bool is_about_disk(const struct vst_candidate *c)
+{
+	return c->rule->match[VST_MATCH_DEVICE].n &&
+	       !(c->verdict == VST_VERDICT_MISMATCH && c->field == VST_MATCH_DEVICE);
+}
+
+/* The rules about a container on a disk (NULL: on any); on a disk, those that name one. */
 static void explain_disk(struct vst_out *o, const struct vst_acting_status *p, const struct vst_snap_container *c,
 			 const struct vst_snap_device *disk, bool *holds)
 {
@@ -177,7 +184,7 @@ static void explain_disk(struct vst_out *o, const struct vst_acting_status *p, c
 		if (winner.rule && (!disk || winner.rule->match[VST_MATCH_DEVICE].n))
 			verdict(o, c->display, device, a, &winner);
 		for (size_t i = 0; i < res.attr[a].n_losers; i++)
-			if (!disk || res.attr[a].loser[i].rule->match[VST_MATCH_DEVICE].n)
+			if (!disk || is_about_disk(&res.attr[a].loser[i]))
 				verdict(o, c->display, device, a, &res.attr[a].loser[i]);
 	}
 	vst_resolution_clear(&res);

@@ -17,9 +17,9 @@ setup() {
 
 teardown() {
 	local p
-	for p in $(cat "$cg"/*/cgroup.procs 2>/dev/null); do kill -9 "$p" 2>/dev/null || true; done
+	for p in $(cat "${cg-/nowhere}"/*/cgroup.procs 2>/dev/null); do kill -9 "$p" 2>/dev/null || true; done
+	[ -z "${cg-}" ] || within 10 cgroups_gone
 	agent_teardown
-	until_true cgroups_gone
 }
 
 blkio_root() {
