@@ -200,6 +200,7 @@ static int put_containers(struct vst_collect *c, struct vst_snapshot *s, struct 
 	struct known *k;
 	int err = put_own(c, s, owners, now);
 
+	s->self.containers = 0;
 	for (from = vst_owners_first(owners); from && !err; from = from->hh.next) {
 		if (!from->place)
 			from->place = vst_places_take(&c->places);
@@ -208,6 +209,7 @@ static int put_containers(struct vst_collect *c, struct vst_snapshot *s, struct 
 			return -ENOMEM;
 		}
 		err = put_container(c, s, from, from->place);
+		s->self.containers += from->listed;
 	}
 	if (err)
 		return err;
@@ -421,7 +423,6 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->rows_max = VST_ROWS;
 	self->slots = a->table->n_slots;
 	self->slots_max = vst_probes_maps(a->probes)->slots;
-	self->containers = vst_owners_count(a->owners);
 	self->watch_locks = vst_probes_watch_locks(a->probes);
 	put_lost(s, a);
 }

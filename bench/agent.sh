@@ -47,7 +47,7 @@ start_agent() {
 	run_probe vstord 2>"$TMP/log" &
 	PROBE_PID=$!
 	for ((n = 0; n < 1000; n++)); do
-		if ask /v1/io 2>/dev/null | grep '"type":"row"' >/dev/null; then
+		if ask '/v1/io?max_age=0' 2>/dev/null | grep '"type":"row"' >/dev/null; then
 			FIRST_MS=$(((${EPOCHREALTIME/[.,]/} - from) / 1000))
 			return
 		fi
@@ -57,8 +57,8 @@ start_agent() {
 	complain "vstord does not start; above is what it said"
 }
 
-cpu_ns() { # of the agent
-	cut -d' ' -f1 "/proc/$PROBE_PID/schedstat"
+cpu_ns() { # of all threads of the agent
+	cat "/proc/$PROBE_PID/task"/*/schedstat | awk '{ n += $1 } END { printf "%d\n", n }'
 }
 
 agent_cpu() { # SECONDS; percent of a processor
@@ -71,7 +71,7 @@ agent_cpu() { # SECONDS; percent of a processor
 
 # Containers whose I/Os in the agent's rows are not those that its process did.
 wrong_rows() {
-	ask /v1/io | jq -r 'select(.type == "row") | "\(.cgroup) \(.ios)"' >"$TMP/rows"
+	ask '/v1/io?max_age=0' | jq -r 'select(.type == "row") | "\(.cgroup) \(.ios)"' >"$TMP/rows"
 	awk -v root="$HIERARCHY" '
 		FNR == NR { seen[root $1] += $2; next }
 		seen[$1] != $2 { wrong++ }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vstorctl: what its files share. A command is a file with vst_cmd_NAME() and a row in main.c's table.
+ * vstorctl: what its files share. A command is a file with vst_cmd_NAME() and a row of VST_COMMANDS.
  * Running out of memory ends the program with a message; everything else is returned.
  */
 #ifndef VSTOR_CTL_H
@@ -29,26 +29,38 @@ struct vst_option {
 };
 
 /*
- * argv[0] is the command's name, the rest are operands; options are in ctl->opt.
- * Returns the exit code, having told the user why.
+ * The commands, in the order of the help. A new one is a file ctl/NAME.c with vst_cmd_NAME(), and a row here; its options,
+ * if it has any, are vst_NAME_options[], and further help is printed by vst_NAME_help().
+ * X(name, operands that it takes at most, what an operand is called, options, further help, "what it is for")
  */
-int vst_cmd_io(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_top(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_ps(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_check(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_status(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_doctor(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_calibrate(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_locks(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_blame(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_policy(const struct vst_ctl *ctl, int argc, char **argv);
-int vst_cmd_explain(const struct vst_ctl *ctl, int argc, char **argv);
+#define VST_COMMANDS(X)                                                                                                \
+	X(top, 0, NULL, vst_top_options, vst_top_help, "live view: who does what to the disks, and where it waits")    \
+	X(io, 1, "[CONTAINER]", vst_io_options, NULL,                                                                  \
+	  "I/O per container, device, kind and size of file, interval by interval")                                    \
+	X(explain, 1, "CONTAINER", vst_explain_options, vst_explain_help,                                              \
+	  "what a container waits for, and because of whom, in sentences")                                             \
+	X(locks, 1, "[CONTAINER]", vst_locks_options, NULL,                                                            \
+	  "who waits for which lock of the kernel's, interval by interval")                                            \
+	X(blame, 1, "[CONTAINER]", vst_blame_options, NULL, "who makes whom wait, and at what, interval by interval")  \
+	X(ps, 1, "[CONTAINER]", vst_ps_options, NULL, "containers that run, and units that do I/O")                    \
+	X(policy, 2, "COMMAND [FILE | CONTAINER]", NULL, vst_policy_help,                                              \
+	  "what the policy wants, what was done about it, and why")                                                    \
+	X(check, 0, NULL, NULL, NULL, "do the books balance? compares with what the kernel counted")                   \
+	X(status, 0, NULL, NULL, NULL, "the agent, its probes, and what it costs")                                     \
+	X(doctor, 0, NULL, NULL, NULL, "what this kernel offers, and what a missing feature costs")                    \
+	X(calibrate, 1, "DEVICE", vst_calibrate_options, NULL,                                                         \
+	  "measure a disk, and propose what iocost should know of it")
 
-extern const struct vst_option vst_io_options[], vst_top_options[], vst_ps_options[], vst_locks_options[],
-	vst_blame_options[], vst_explain_options[], vst_calibrate_options[];
-void vst_top_help(FILE *out);
-void vst_explain_help(FILE *out);
-void vst_policy_help(FILE *out);
+/*
+ * argv[0] is the command's name, the rest are operands; options are in ctl->opt. Returns the exit code, having told the
+ * user why. Not every command has options and further help.
+ */
+#define X(name, ...)                                                                                                   \
+	int vst_cmd_##name(const struct vst_ctl *ctl, int argc, char **argv);                                          \
+	extern const struct vst_option vst_##name##_options[];                                                         \
+	void vst_##name##_help(FILE *out);
+VST_COMMANDS(X)
+#undef X
 
 /* --- messages and arguments (main.c, json.c) --- */
 void vst_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

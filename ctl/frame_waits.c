@@ -217,7 +217,7 @@ static void add_alarms(struct vst_frame *f, const struct vst_underway *u, struct
 	char text[80], *sentence;
 
 	for (size_t i = 0; i < u->n && u->list[i].open.oldest_us >= VST_OLD_US; i++) {
-		if (u->list[i].contained)
+		if (u->list[i].contains)
 			continue;
 		if (said == VST_ALARMS - 1) {
 			more++;

@@ -25,25 +25,11 @@ struct command {
 static int cmd_help(const struct vst_ctl *ctl, int argc, char **argv);
 
 static const struct command commands[] = {
-	{ "top", vst_cmd_top, "live view: who does what to the disks, and where it waits", vst_top_options,
-	  vst_top_help, 0, NULL },
-	{ "io", vst_cmd_io, "I/O per container, device, kind and size of file, interval by interval", vst_io_options,
-	  NULL, 1, "[CONTAINER]" },
-	{ "explain", vst_cmd_explain, "what a container waits for, and because of whom, in sentences",
-	  vst_explain_options, vst_explain_help, 1, "CONTAINER" },
-	{ "locks", vst_cmd_locks, "who waits for which lock of the kernel's, interval by interval", vst_locks_options,
-	  NULL, 1, "[CONTAINER]" },
-	{ "blame", vst_cmd_blame, "who makes whom wait, and at what, interval by interval", vst_blame_options, NULL, 1,
-	  "[CONTAINER]" },
-	{ "ps", vst_cmd_ps, "containers that run, and units that do I/O", vst_ps_options, NULL, 1, "[CONTAINER]" },
-	{ "policy", vst_cmd_policy, "what the policy wants, what was done about it, and why", NULL, vst_policy_help, 2,
-	  "COMMAND [FILE | CONTAINER]" },
-	{ "check", vst_cmd_check, "do the books balance? compares with what the kernel counted", NULL, NULL, 0, NULL },
-	{ "status", vst_cmd_status, "the agent, its probes, and what it costs", NULL, NULL, 0, NULL },
-	{ "doctor", vst_cmd_doctor, "what this kernel offers, and what a missing feature costs", NULL, NULL, 0, NULL },
-	{ "calibrate", vst_cmd_calibrate, "measure a disk, and propose what iocost should know of it",
-	  vst_calibrate_options, NULL, 1, "DEVICE" },
-	{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "[COMMAND]" },
+#define X(name, operands, operand, options, more, summary)                                                             \
+	{ #name, vst_cmd_##name, summary, options, more, operands, operand },
+	VST_COMMANDS(X)
+#undef X
+		{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "[COMMAND]" },
 };
 
 enum { OPT_SOCKET = 1, OPT_JSON, OPT_VERSION };

@@ -262,7 +262,7 @@ static void add_waits_now(struct vst_table *t, const json_t *line, const struct 
 	for (size_t i = 0; i < u->n && !any; i++) {
 		const struct vst_pending *p = &u->list[i];
 
-		if (p->contained || p->open.oldest_us < VST_OLD_US || vst_who_compare(&who, &p->who))
+		if (p->contains || p->open.oldest_us < VST_OLD_US || vst_who_compare(&who, &p->who))
 			continue;
 		fprintf(text.out, "%s for ", p->wait ? p->wait->name : p->device);
 		vst_phrase_age(text.out, p->open.oldest_us);

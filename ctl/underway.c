@@ -17,10 +17,12 @@ static int by_age(const void *a, const void *b)
 {
 	const struct vst_pending *x = a, *y = b;
 
+	/* a wait that is contained in another one began later, but it is the reason */
+	if (x->contains != y->contains)
+		return (int)x->contains - (int)y->contains;
 	if (x->open.oldest_us > y->open.oldest_us || x->open.oldest_us < y->open.oldest_us)
 		return x->open.oldest_us > y->open.oldest_us ? -1 : 1;
-	/* of the same age: what is contained in the other is said first, because it is the reason */
-	return x->contained != y->contained ? (int)x->contained - (int)y->contained : vst_who_compare(&x->who, &y->who);
+	return vst_who_compare(&x->who, &y->who);
 }
 
 /* Requests in flight, one for each container and device. Returns how many. */
@@ -92,16 +94,16 @@ static void take_waits(struct vst_underway *u, const struct vst_waits *group, co
 	}
 }
 
-static void mark_contained(struct vst_underway *u)
+static void mark_containing(struct vst_underway *u)
 {
 	for (size_t i = 0; i < u->n; i++) {
 		struct vst_pending *p = &u->list[i];
 
 		if (!p->wait || !p->wait->resource->overlaps)
 			continue;
-		for (size_t k = 0; k < u->n && !p->contained; k++)
-			p->contained = k != i && !vst_who_compare(&p->who, &u->list[k].who) &&
-				       !(u->list[k].wait && u->list[k].wait->resource->overlaps);
+		for (size_t k = 0; k < u->n && !p->contains; k++)
+			p->contains = k != i && !vst_who_compare(&p->who, &u->list[k].who) &&
+				      !(u->list[k].wait && u->list[k].wait->resource->overlaps);
 	}
 }
 
@@ -125,7 +127,7 @@ struct vst_underway *vst_underway_new(const struct vst_rows *rows, const struct 
 	n = u->n = take_requests(u->list, deltas, n);
 	take_waits(u, u->told, NULL, n);
 	take_waits(u, u->pairs, u->told, n);
-	mark_contained(u);
+	mark_containing(u);
 	if (u->n)
 		qsort(u->list, u->n, sizeof(*u->list), by_age);
 	return u;

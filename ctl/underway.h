@@ -19,7 +19,7 @@ struct vst_pending {
 	const struct vst_wait *wait; /* what tasks wait for; NULL: requests are in flight */
 	struct vst_who holder;	     /* who makes these tasks wait; name NULL: not known */
 	struct vst_open open;
-	bool contained; /* it contains another one of the same container: an fsync */
+	bool contains; /* it contains another one of the same container: an fsync */
 };
 
 struct vst_underway {

@@ -304,10 +304,16 @@ static void ask_others(const struct vst_ctl *ctl, struct candidates *k)
 int vst_whom_ask(const struct vst_ctl *ctl, const char *typed, struct vst_whom *ret)
 {
 	struct candidates known = { 0 };
-	int rc = vst_get(ctl, "/v1/ps?max_age=0", take, &known);
-	char *tidied = tidy(typed);
 	struct vst_who own;
+	char *tidied;
+	int rc;
 
+	if (!*typed) {
+		vst_error("the name of the container is empty: 'vstorctl ps --all' lists the names");
+		return VST_EXIT_USAGE;
+	}
+	tidied = tidy(typed);
+	rc = vst_get(ctl, "/v1/ps?max_age=0", take, &known);
 	for (size_t i = 0; vst_who_own(i, &own); i++)
 		known_add(&known, &own, "", true, 0, NULL);
 	if (!rc)

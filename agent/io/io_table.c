@@ -10,8 +10,9 @@
 #include "agent/io/sparse.h"
 #include "agent/io/io_table.h"
 
-#define BATCH 64 /* histograms read at once */
-#define GAP 8	 /* to read so many more for nothing costs less than another system call */
+#define BATCH 64		/* histograms read at once */
+#define GAP 8			/* to read so many more for nothing costs less than another system call */
+#define CELLS_KEPT (128 * 1024) /* bytes */
 
 int vst_io_table_new(struct vst_io_table **ret)
 {
@@ -272,6 +273,17 @@ static int cells_keep(struct vst_io_table *t, __u32 slot, const struct vst_hists
 	return 0;
 }
 
+/* With thousands of rows they are half a megabyte, which the agent needs for some milliseconds a second. */
+static void cells_forget(struct vst_io_table *t)
+{
+	t->n_cells = 0;
+	if (t->cap_cells * sizeof(*t->cells) < CELLS_KEPT)
+		return;
+	free(t->cells);
+	t->cells = NULL;
+	t->cap_cells = 0;
+}
+
 /*
  * Reads the histograms of all slots of the rows that changed, in the order of the slots and not of the rows: so it takes few
  * system calls, also where each row has one of its slots here and another one there.
@@ -452,6 +464,7 @@ int vst_io_table_collect(struct vst_io_table *t, const struct vst_probes *probes
 	err = err ?: read_hists(t, m);
 	for (i = 0; i < t->n_dirty && !err; i++)
 		err = row_read(t, t->dirty[i], m);
+	cells_forget(t);
 	if (!err)
 		err = read_lost(t, m);
 	t->lost[VST_LOSS_NO_EVENT] = m->state->events_lost;

@@ -21,17 +21,23 @@ row() { # CGROUP: "COUNT SUM-NS"
 	"$rows" "$AGENT" | awk -v id="$(stat -c %i "$CGROUPS/$1")" '$1 == "row" && $2 == id { n += $5; ns += $6 } END { printf "%d %.0f\n", n, ns }'
 }
 
+# Each try has to count right; one of three has to have most of the time. Emulated, the way from the call to the probe takes
+# 0.1 ms, and who comes back from a call may wait for a processor.
 agrees() { # FS HOW
-	local n0 ns0 n ns program_n program_ns
-	read -r n0 ns0 <<<"$(row a)"
-	in_cgroup a "$load" "$2" "/mnt/$1/file" 20 2 >/dev/shm/program
-	read -r program_n program_ns _ </dev/shm/program
-	read -r n ns <<<"$(row a)"
-	same "fsyncs by $2 on $1" $((n - n0)) "$program_n"
-	[ "$2" != osync ] || return 0 # the write itself is not a part of it
-	[ $((ns - ns0)) -le "$program_ns" ] || fail "$2 on $1: $((ns - ns0)) ns, and the program saw only $program_ns"
-	# emulated, the way from the call to the probe takes 0.1 ms
-	at_least "per mille of the time of $2 on $1" $(((ns - ns0) * 1000 / program_ns)) 950
+	local n0 ns0 n ns program_n program_ns part try
+	for try in 1 2 3; do
+		read -r n0 ns0 <<<"$(row a)"
+		in_cgroup a "$load" "$2" "/mnt/$1/file" 20 >/dev/shm/program
+		read -r program_n program_ns _ </dev/shm/program
+		read -r n ns <<<"$(row a)"
+		same "fsyncs by $2 on $1" $((n - n0)) "$program_n"
+		[ "$2" != osync ] || return 0 # the write itself is not a part of it
+		[ $((ns - ns0)) -le "$program_ns" ] || fail "$2 on $1: $((ns - ns0)) ns, and the program saw only $program_ns"
+		part=$(((ns - ns0) * 1000 / program_ns))
+		echo "$2 on $1, try $try: $part per mille of the time"
+		[ $part -lt 950 ] || return 0
+	done
+	fail "$2 on $1: $part per mille of the time"
 }
 
 open_for() { # CGROUP NS
