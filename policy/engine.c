@@ -86,6 +86,16 @@ const struct vst_rule *vst_engine_winner(const struct econtainer *c, __u32 dev, 
 	return c->winner[attr];
 }
 
+const struct vst_rule *vst_engine_protection(const struct econtainer *c, __u32 dev)
+{
+	const struct vst_rule *rule = vst_engine_winner(c, dev, VST_ATTR_PROTECT);
+
+	for (unsigned int o = 0; rule && o < VST_OBJECTIVE__N; o++)
+		if (rule->protect_us[o])
+			return rule;
+	return NULL;
+}
+
 /* --- the policy --- */
 
 void vst_engine_set_policy(struct vst_engine *e, const struct vst_policy *policy)

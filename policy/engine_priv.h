@@ -113,6 +113,8 @@ struct vst_engine {
 
 /* The rule that decides about an attribute of a container on a disk (0: on any). */
 const struct vst_rule *vst_engine_winner(const struct econtainer *c, __u32 dev, enum vst_attr attr);
+/* The same of protection; NULL also if the rule that wins says `protect: none`. */
+const struct vst_rule *vst_engine_protection(const struct econtainer *c, __u32 dev);
 const struct edisk *vst_engine_disk(const struct vst_engine *e, __u32 dev);
 /* "db/mysql-0/mysqld", or the cgroup's path. */
 const char *vst_engine_display(const struct vst_snap_container *c);

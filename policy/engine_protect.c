@@ -212,8 +212,7 @@ static int find_people(struct vst_engine *e, struct scene *s)
 	if (!s->victim || !s->bulk)
 		return -ENOMEM;
 	for (struct econtainer *c = e->containers; c; c = c->hh.next) {
-		const struct vst_rule *protect =
-			c->has_protect ? vst_engine_winner(c, s->disk->dev, VST_ATTR_PROTECT) : NULL;
+		const struct vst_rule *protect = c->has_protect ? vst_engine_protection(c, s->disk->dev) : NULL;
 		const struct vst_rule *max = c->has_allowed ? vst_engine_winner(c, s->disk->dev, VST_ATTR_MAX) : NULL;
 
 		if (protect) { /* who is protected is not capped, whatever another rule allows */

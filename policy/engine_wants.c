@@ -381,9 +381,9 @@ static int want_others(struct vst_engine *e, struct econtainer *c, const struct 
 	int err = 0;
 
 	c->wants_threads = false;
-	if (rule)
+	if (rule && rule->ioprio.class != VST_IOPRIO_NONE)
 		err = prioritize(e, c, rule);
-	else if (stream)
+	else if (!rule && stream)
 		err = refuse(e, c, stream, VST_ATTR_IOPRIO,
 			     "vstor does not know which threads do I/O of this kind, pattern or class: match the "
 			     "container instead");
@@ -428,12 +428,12 @@ static void note_features(struct vst_engine *e, struct econtainer *c, const stru
 	const char *blockio = subject->field[VST_MATCH_BLOCKIO];
 
 	c->unknown_blockio = blockio && !vst_policy_has_blockio(e->policy, blockio);
-	c->has_protect = c->winner[VST_ATTR_PROTECT];
+	c->has_protect = vst_engine_protection(c, 0);
 	c->has_allowed = c->winner[VST_ATTR_MAX] && c->winner[VST_ATTR_MAX]->max.allowed;
 	for (size_t i = 0; i < c->n_special; i++) {
 		const struct vst_rule *max = c->special[i].winner[VST_ATTR_MAX];
 
-		c->has_protect = c->has_protect || c->special[i].winner[VST_ATTR_PROTECT];
+		c->has_protect = c->has_protect || vst_engine_protection(c, c->special[i].dev);
 		c->has_allowed = c->has_allowed || (max && max->max.allowed);
 	}
 }

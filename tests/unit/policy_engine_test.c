@@ -226,6 +226,21 @@ static void priorities_of_threads(void **state)
 	assert_int_equal(vst_plan_state(world_wanted(w, "/b", "ioprio", "")), VST_KNOB_REFUSED);
 }
 
+/* What takes back an earlier rule wants nothing, and is no refusal. */
+static void taken_back(void **state)
+{
+	struct world *w = *state;
+
+	*w->host.no_ioprio = 0;
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES
+		     "- {name: x, match: {container: a}, ioprio: idle, cache: keep, max: {write: 1MiB/s}, protect: "
+		     "{p99_read: 1ms}}\n"
+		     "- {name: y, match: {container: a}, ioprio: none, cache: normal, max: none, protect: none}\n");
+	world_tick(w);
+	assert_int_equal(w->plan.n, 0);
+}
+
 static void groups_of_processes_without_a_container(void **state)
 {
 	struct world *w = *state;
@@ -597,6 +612,7 @@ int main(void)
 		TEST(weights_of_bfq),
 		TEST(nothing_to_act_on),
 		TEST(priorities_of_threads),
+		TEST(taken_back),
 		TEST(groups_of_processes_without_a_container),
 		TEST(a_container_goes),
 		TEST(a_new_container_need_not_wait),
