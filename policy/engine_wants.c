@@ -390,7 +390,7 @@ static int want_others(struct vst_engine *e, struct econtainer *c, const struct 
 	rule = c->winner[VST_ATTR_CACHE];
 	if (!rule)
 		rule = stream_rule(e, subject, VST_ATTR_CACHE);
-	if (!err && rule)
+	if (!err && rule && rule->cache != VST_CACHE_NORMAL)
 		err = refuse(
 			e, c, rule, VST_ATTR_CACHE,
 			"vstor has no actuator for caches, so the rule has no effect: remove it, or leave it for a "

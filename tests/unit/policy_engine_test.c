@@ -238,7 +238,7 @@ static void taken_back(void **state)
 		     "{p99_read: 1ms}}\n"
 		     "- {name: y, match: {container: a}, ioprio: none, cache: normal, max: none, protect: none}\n");
 	world_tick(w);
-	assert_int_equal(w->plan.n, 0);
+	assert_null(w->plan.first);
 }
 
 static void groups_of_processes_without_a_container(void **state)
