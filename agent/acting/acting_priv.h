@@ -15,7 +15,7 @@ enum {
 };
 
 #define LIST_EVERY_S 10.0 /* the knobs are read again: that is how a change by somebody else is noticed */
-#define EXPECT_S 0.02	  /* from a cgroup's making until its container is looked at: its runtime writes the name ... */
+#define EXPECT_S 0.01	  /* from a cgroup's making until its container is looked at: its runtime writes the name ... */
 #define EXPECT_AGAIN_S 0.04 /* ... or takes a little longer */
 #define EXPECT_PAUSE_S 0.04 /* between two such looks, however many cgroups are made */
 #define RELOAD_WAIT_S 0.1   /* after a change in the policy's directory: editors and ConfigMaps make several */
