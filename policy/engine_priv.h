@@ -74,7 +74,7 @@ struct edisk {
 };
 
 /* Protection on a disk. */
-struct loop {
+struct protection {
 	__u32 dev;
 	struct vst_cap cap;
 	bool weights;
@@ -92,7 +92,7 @@ struct vst_engine {
 	struct econtainer *containers; /* by id */
 	struct edisk disk[DISKS_MAX];
 	size_t n_disks;
-	struct loop *loop;
+	struct protection *loop;
 	size_t n_loops;
 	struct vst_measured measured;
 	bool *holds; /* scratch: [n_rules] */

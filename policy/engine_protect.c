@@ -45,7 +45,7 @@ struct bulk {
 /* A disk in this pass. */
 struct scene {
 	const struct edisk *disk;
-	struct loop *loop;
+	struct protection *loop;
 	struct victim *victim;
 	size_t n_victims;
 	struct bulk *bulk;
@@ -59,7 +59,7 @@ struct scene {
 
 /* --- state --- */
 
-static void drop_weights(struct vst_engine *e, struct loop *l)
+static void drop_weights(struct vst_engine *e, struct protection *l)
 {
 	for (size_t i = 0; i < l->n_knobs; i++)
 		vst_plan_put(e->plan, l->knob[i]);
@@ -85,9 +85,9 @@ void vst_engine_drop_caps(struct vst_engine *e, struct econtainer *c)
 	c->n_capped = 0;
 }
 
-static struct loop *loop_of(struct vst_engine *e, __u32 dev)
+static struct protection *loop_of(struct vst_engine *e, __u32 dev)
 {
-	struct loop *list;
+	struct protection *list;
 
 	for (size_t i = 0; i < e->n_loops; i++)
 		if (e->loop[i].dev == dev)
@@ -96,7 +96,7 @@ static struct loop *loop_of(struct vst_engine *e, __u32 dev)
 	if (!list)
 		return NULL;
 	e->loop = list;
-	list[e->n_loops] = (struct loop){ .dev = dev };
+	list[e->n_loops] = (struct protection){ .dev = dev };
 	return &list[e->n_loops++];
 }
 
@@ -239,7 +239,7 @@ static int find_people(struct vst_engine *e, struct scene *s)
 
 struct weights {
 	struct vst_engine *e;
-	struct loop *loop;
+	struct protection *loop;
 	const struct vst_rule *rule;
 	const char *attr, *key, *value, *why;
 };
@@ -278,7 +278,7 @@ static const char *weight_attr(const struct vst_engine *e, const struct scene *s
 /* Do weights decide now? Otherwise caps may. */
 static bool follow_weights(struct vst_engine *e, struct scene *s)
 {
-	struct loop *l = s->loop;
+	struct protection *l = s->loop;
 	double ratio = s->worst ? s->worst->ratio : -1;
 
 	if (!weight_attr(e, s) || !s->n_bulk || l->cap.on || e->clock < l->weights_failed_until)
@@ -286,12 +286,12 @@ static bool follow_weights(struct vst_engine *e, struct scene *s)
 	if (!l->weights) {
 		if (ratio <= 1 || s->used < VST_CAP_FLOOR / 4)
 			return false;
-		*l = (struct loop){ .dev = l->dev,
-				    .cap = l->cap,
-				    .weights = true,
-				    .weights_since = e->clock,
-				    .seen = true,
-				    .knob = l->knob };
+		*l = (struct protection){ .dev = l->dev,
+					  .cap = l->cap,
+					  .weights = true,
+					  .weights_since = e->clock,
+					  .seen = true,
+					  .knob = l->knob };
 		return true;
 	}
 	if (ratio >= 0)

@@ -5,7 +5,7 @@ load lib
 
 setup() {
 	agent_setup
-	root=$(blkio_root) || skip "no blkio controller on cgroup v1 here: tests/vm/t/policy.sh has cgroup v2"
+	root=$(blkio_root) || skip "no blkio controller on cgroup v1 here: this test is for hybrid hosts"
 	[ -e "$root/blkio.throttle.write_bps_device" ] || skip "the kernel has no blkio.throttle"
 	loop_make 64
 	dev=$(tr -d ' ' <"/sys/class/block/${loop#/dev/}/dev")
