@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "agent/acting/acting.h"
 #include "agent/waits/blame.h"
 #include "agent/io/devices.h"
 #include "agent/waits/fsync.h"
@@ -32,6 +33,8 @@ struct vst_agent {
 	struct vst_collect *collect;
 	struct vst_relay *relay;
 	struct vst_stuck *stuck;
+	struct vst_acting *acting;
+	bool always_fsync; /* is measured, whatever the policy says */
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_budget budget;

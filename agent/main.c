@@ -21,12 +21,14 @@
 
 #include <bpf/libbpf.h>
 
+#include "agent/acting/acting.h"
 #include "agent/agent.h"
 #include "features/features.h"
 #include "agent/base/log.h"
 #include "agent/collect.h"
 #include "agent/sinks/server.h"
 #include "agent/sinks/stuck.h"
+#include "policy/actor_client.h"
 #include "vstor/cli.h"
 
 #define STATS_EVERY 30	    /* ticks between two moments of run-time statistics */
@@ -47,6 +49,7 @@ struct options {
 	double budget;
 	bool fsync;
 	bool verbose;
+	struct vst_acting_opts acting;
 };
 
 /* --- options --- */
@@ -59,22 +62,46 @@ static void print_help(void)
 	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
 	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
 	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
+	       "      --policy FILE       rules about containers and disks; vstor.policy(5) describes them\n"
+	       "      --act               act on the policy; without it, only plan\n"
+	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
+	       "      --handover SECONDS  after SIGTERM, keep what was set for so long for the next vstord, 0 to 3600 "
+	       "[0]\n"
 	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
 	       "      --version           show the version\n"
 	       "\n"
-	       "Observes only: it changes nothing on the host. Stop it with ^C or SIGTERM; nothing is left behind.\n");
+	       "Without --act it changes nothing on the host. Stop it with ^C or SIGTERM; nothing is left behind. "
+	       "SIGHUP\n"
+	       "reads the policy again.\n");
+}
+
+static int parse_handover(const char *text, unsigned int *ret)
+{
+	char *rest;
+	double v = strtod(text, &rest);
+
+	if (rest == text || *rest || !(v >= 0 && v <= 3600)) {
+		fprintf(stderr, "vstord: --handover '%s' is not a number of seconds from 0 to 3600\n", text);
+		return -EINVAL;
+	}
+	*ret = (unsigned int)v;
+	return 0;
 }
 
 /* 0, an exit code + 1 to leave at once, with everything said. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_VERSION };
+	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_POLICY, OPT_ACT, OPT_STATE, OPT_HANDOVER, OPT_VERSION };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "budget", required_argument, NULL, OPT_BUDGET },
+		{ "policy", required_argument, NULL, OPT_POLICY },
+		{ "act", no_argument, NULL, OPT_ACT },
+		{ "state", required_argument, NULL, OPT_STATE },
+		{ "handover", required_argument, NULL, OPT_HANDOVER },
 		{ "fsync", no_argument, NULL, OPT_FSYNC },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -109,6 +136,19 @@ static int parse_options(int argc, char **argv, struct options *o)
 				fprintf(stderr, "vstord: --budget '%s' is not a percentage from 0 to 100\n", optarg);
 				return VST_EXIT_USAGE + 1;
 			}
+			break;
+		case OPT_POLICY:
+			o->acting.policy = optarg;
+			break;
+		case OPT_ACT:
+			o->acting.act = true;
+			break;
+		case OPT_STATE:
+			o->acting.state_dir = optarg;
+			break;
+		case OPT_HANDOVER:
+			if (parse_handover(optarg, &o->acting.handover_s))
+				return VST_EXIT_USAGE + 1;
 			break;
 		case OPT_FSYNC:
 			o->fsync = true;
@@ -212,10 +252,14 @@ static double asked_pause(const struct vst_agent *a)
 
 static int on_event(void *arg, void *data, size_t size)
 {
+	const struct vst_event_cgroup *event = data;
 	struct vst_agent *a = arg;
 
-	if (size >= sizeof(struct vst_event_cgroup))
-		vst_owners_event(a->owners, data, vst_now());
+	if (size >= sizeof(*event)) {
+		vst_owners_event(a->owners, event, vst_now());
+		if (event->type == VST_EVENT_CGROUP_MKDIR && a->acting)
+			vst_acting_expect(a->acting);
+	}
 	/* whoever makes cgroups faster than this takes their events does not keep the loop for ever */
 	return ++a->events_taken % EVENTS_AT_ONCE ? 0 : -EAGAIN;
 }
@@ -265,14 +309,42 @@ static void keep_budget(struct vst_agent *a, unsigned int tick)
 		vst_info("%s are watched again", vst_budget_part_name(part));
 }
 
+/* For the containers that are new, between two ticks. */
+static const struct vst_snapshot *fresh(void *ctx)
+{
+	struct vst_tickets answered;
+	struct vst_agent *a = ctx;
+
+	return publish(a) ? NULL : vst_relay_get(a->relay, &answered);
+}
+
+/* The engine judges whole intervals, so it sees one snapshot a tick, not those that clients ask for between. */
+static void act(struct vst_agent *a)
+{
+	struct vst_tickets answered;
+	const struct vst_snapshot *s = vst_relay_get(a->relay, &answered);
+
+	if (s)
+		vst_acting_tick(a->acting, s);
+	vst_snapshot_unref(s);
+}
+
+/* Measuring fsync costs every fsync something, so it is done only while somebody asks for it. */
+static void follow_fsync(struct vst_agent *a)
+{
+	vst_probes_want_fsync(a->probes, a->always_fsync || vst_acting_wants_fsync(a->acting));
+}
+
 static void on_tick(struct vst_agent *a, unsigned int tick)
 {
 	double since = vst_now() - a->swept;
 
+	follow_fsync(a);
 	/* sooner if something looks stuck: maybe it has ended, and nobody told us */
 	if (since >= SWEEP_EVERY - a->interval / 2 || (since >= SWEEP_SOON && is_old(a, VST_STUCK_AGE / 2)))
 		sweep(a);
-	publish(a);
+	if (!publish(a))
+		act(a);
 	vst_owners_tick(a->owners, vst_now());
 	vst_io_table_reclaim(a->table, a->probes, a->owners, vst_now());
 	vst_locks_reclaim(a->locks, a->probes, a->owners, vst_now());
@@ -322,6 +394,7 @@ enum source {
 	SOURCE_OWNERS,
 	SOURCE_ASKED,
 	SOURCE_PAUSED,
+	SOURCE_ACTING,
 };
 
 static int add_source(int epoll_fd, int fd, enum source source)
@@ -405,7 +478,7 @@ static void on_late(struct vst_agent *a, const struct options *o)
 	vst_probes_late(a->probes);
 	if (!vst_devices_read(&a->devices)) /* what they count begins with what they say now */
 		follow_devices(a);
-	vst_info("ready: observing, control socket %s", o->socket);
+	vst_info("ready: %s, control socket %s", vst_acting_mode_name(vst_acting_get_mode(a->acting)), o->socket);
 	notify("READY=1");
 }
 
@@ -435,6 +508,7 @@ static int loop_open(struct loop *l, struct vst_agent *a, int signal_fd)
 	err = err ?: add_source(l->epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
 	err = err ?: add_source(l->epoll_fd, vst_lock_naming_fd(vst_locks_naming(a->locks)), SOURCE_NAMES);
 	err = err ?: add_source(l->epoll_fd, vst_owners_fd(a->owners), SOURCE_OWNERS);
+	err = err ?: add_source(l->epoll_fd, vst_acting_fd(a->acting), SOURCE_ACTING);
 	return err ?: add_source(l->epoll_fd, vst_relay_asked_fd(a->relay), SOURCE_ASKED);
 }
 
@@ -462,7 +536,12 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 
 	switch (source) {
 	case SOURCE_SIGNAL:
-		return read(l->signal_fd, &info, sizeof(info)) == sizeof(info);
+		if (read(l->signal_fd, &info, sizeof(info)) != sizeof(info))
+			return 0;
+		if (info.ssi_signo != SIGHUP)
+			return 1;
+		vst_acting_reload(a->acting);
+		return 0;
 	case SOURCE_TICK:
 		if (!expired(l->timer_fd))
 			return 0;
@@ -487,6 +566,9 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 	case SOURCE_PAUSED:
 		if (expired(l->pause_fd))
 			publish(a);
+		return 0;
+	case SOURCE_ACTING:
+		vst_acting_run(a->acting);
 		return 0;
 	case SOURCE_ASKED:
 		return on_asked(a, l->pause_fd);
@@ -637,6 +719,7 @@ static int block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -644,9 +727,12 @@ static int block_signals(void)
 
 static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 {
+	struct vst_acting_opts acting = o->acting;
 	struct vst_server *server = NULL;
 	int err;
 
+	acting.fresh = fresh;
+	acting.ctx = a;
 	err = vst_relay_new(&a->relay);
 	if (err)
 		return err;
@@ -656,15 +742,21 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 		return err;
 	err = start_probes(a);
 	err = err ?: publish(a);
+	err = err ?: vst_acting_new(&acting, &a->acting);
+	if (!err)
+		act(a);
 	vst_self_update(&a->self);
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
 	if (!err) {
-		vst_probes_want_fsync(a->probes, o->fsync);
+		vst_server_acting(server, a->acting);
+		a->always_fsync = o->fsync;
+		follow_fsync(a);
 		err = loop(a, o, signal_fd);
 		notify("STOPPING=1");
 	}
 	vst_server_free(server);
+	vst_acting_free(a->acting);
 	if (!err)
 		vst_info("stopped");
 	return err;

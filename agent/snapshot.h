@@ -18,6 +18,7 @@
 #include <linux/types.h>
 
 #include "lib/counts.h"
+#include "lib/label.h"
 #include "vstor/abi_locks.h"
 #include "vstor/classes.h"
 
@@ -48,11 +49,6 @@ struct vst_limit {
 	char *cgroup;	 /* path */
 	char *attribute; /* "io.max", "blkio.throttle.read_iops_device", ... */
 	char *value;	 /* as the kernel shows it, one line */
-};
-
-/* One key = "value" that a runtime knows of a container: a label or an annotation. */
-struct vst_label {
-	char *key, *value;
 };
 
 struct vst_snap_container {

@@ -302,10 +302,11 @@ void vst_client_free(struct vst_client *c)
 
 void vst_client_start(struct vst_client *c, const char *path, vst_line_fn *line, void *arg)
 {
-	char url[256];
+	char *url = vst_alloc(strlen(path) + 16);
 
-	snprintf(url, sizeof(url), "http://vstor%s", path);
-	curl_easy_setopt(c->easy, CURLOPT_URL, url);
+	sprintf(url, "http://vstor%s", path);
+	curl_easy_setopt(c->easy, CURLOPT_URL, url); /* copied */
+	free(url);
 	c->line = line;
 	c->arg = arg;
 	c->len = 0;
@@ -316,6 +317,13 @@ void vst_client_start(struct vst_client *c, const char *path, vst_line_fn *line,
 	c->heard = vst_now();
 	c->busy = true;
 	curl_multi_add_handle(c->multi, c->easy);
+}
+
+void vst_client_body(struct vst_client *c, const char *body, size_t len)
+{
+	curl_easy_setopt(c->easy, CURLOPT_POST, 1L);
+	curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+	curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, body);
 }
 
 bool vst_client_busy(const struct vst_client *c)
@@ -382,4 +390,31 @@ int vst_get(const struct vst_ctl *ctl, const char *path, vst_line_fn *line, void
 		vst_error("%s", vst_client_error(c));
 	vst_client_free(c);
 	return rc;
+}
+
+int vst_post(const struct vst_ctl *ctl, const char *path, const char *body, size_t len, vst_line_fn *line, void *arg)
+{
+	struct vst_client *c = vst_client_new(ctl->socket);
+	int rc;
+
+	vst_client_body(c, body, len);
+	rc = vst_client_get(c, path, line, arg);
+	if (rc)
+		vst_error("%s", vst_client_error(c));
+	vst_client_free(c);
+	return rc;
+}
+
+char *vst_query(const char *path, const char *key, const char *value)
+{
+	char *escaped = curl_easy_escape(NULL, value, 0), *ret;
+
+	if (!escaped) {
+		vst_error("out of memory");
+		exit(VST_EXIT_FAILED);
+	}
+	ret = vst_alloc(strlen(path) + strlen(key) + strlen(escaped) + 3);
+	sprintf(ret, "%s?%s=%s", path, key, escaped);
+	curl_free(escaped);
+	return ret;
 }

@@ -26,6 +26,8 @@ void vst_client_free(struct vst_client *c);
 
 /* Begin a request; one at a time. */
 void vst_client_start(struct vst_client *c, const char *path, vst_line_fn *line, void *arg);
+/* The next request is a POST of this, which is borrowed until it has ended. */
+void vst_client_body(struct vst_client *c, const char *body, size_t len);
 bool vst_client_busy(const struct vst_client *c);
 /* Drive the request, if any, until something happens. fd -1: none. deadline in vst_now() time. */
 enum vst_woken vst_client_wait(struct vst_client *c, int fd, double deadline);
@@ -37,6 +39,9 @@ const char *vst_client_error(const struct vst_client *c);
 int vst_client_get(struct vst_client *c, const char *path, vst_line_fn *line, void *arg);
 /* The same for commands that ask once: own client, the error is printed. Returns an exit code. */
 int vst_get(const struct vst_ctl *ctl, const char *path, vst_line_fn *line, void *arg);
+int vst_post(const struct vst_ctl *ctl, const char *path, const char *body, size_t len, vst_line_fn *line, void *arg);
+/* "PATH?KEY=value" with the value as an URL wants it. The caller frees. */
+char *vst_query(const char *path, const char *key, const char *value);
 
 /* From now on SIGINT, SIGTERM and SIGHUP (and SIGWINCH, if resize) end vst_client_wait() instead of the program. */
 void vst_signals_catch(bool resize);

@@ -43,6 +43,8 @@ struct vst_option {
 	  "who waits for which lock of the kernel's, interval by interval")                                            \
 	X(blame, 1, "[CONTAINER]", vst_blame_options, NULL, "who makes whom wait, and at what, interval by interval")  \
 	X(ps, 1, "[CONTAINER]", vst_ps_options, NULL, "containers that run, and units that do I/O")                    \
+	X(policy, 2, "COMMAND [FILE | CONTAINER]", NULL, vst_policy_help,                                              \
+	  "what the policy wants, what was done about it, and why")                                                    \
 	X(check, 0, NULL, NULL, NULL, "do the books balance? compares with what the kernel counted")                   \
 	X(status, 0, NULL, NULL, NULL, "the agent, its probes, and what it costs")                                     \
 	X(doctor, 0, NULL, NULL, NULL, "what this kernel offers, and what a missing feature costs")                    \

@@ -40,6 +40,7 @@ static struct vst_line *new_line(struct vst_line **lines, size_t *n, size_t *cap
 		.device_p99 = VST_NO_TIME,
 		.wait = VST_NO_TIME,
 		.oldest = VST_NO_TIME,
+		.since = VST_NO_TIME,
 	};
 	return l;
 }

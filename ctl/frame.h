@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What `top` shows of one sample, in one of its views: I/O per container and device, waits per container and lock, or
- * who makes whom wait. Pure. It copies what it needs.
+ * What `top` shows of one sample, in one of its views: I/O per container and device, waits per container and lock, who
+ * makes whom wait, or what is done about it. Pure. It copies what it needs.
  */
 #ifndef VSTOR_CTL_FRAME_H
 #define VSTOR_CTL_FRAME_H
@@ -16,6 +16,7 @@ struct vst_sample {
 	const struct vst_rows *rows;
 	const struct vst_waits *locks, *blame;
 	const struct vst_underway *underway;
+	const json_t *knobs; /* rows of the policy, by their number */
 };
 
 /* A line of any view; fields that the view does not have are 0 or NULL, times VST_NO_TIME. */
@@ -39,7 +40,10 @@ struct vst_line {
 	double share;			    /* percent: of all that the waiter waited */
 	double parties;			    /* containers that wait */
 	double open, oldest;		    /* requests in flight or tasks that wait; age in us, or VST_NO_TIME */
-	size_t children;		    /* lines per kind and size that follow this one, most bytes first */
+	const char *knob, *old, *new;	    /* of an action: what is or would be changed, from what to what */
+	const char *rule, *why, *state;
+	double since;	 /* microseconds since it was done, or VST_NO_TIME */
+	size_t children; /* lines per kind and size that follow this one, most bytes first */
 };
 
 #define VST_ALARMS 4
@@ -69,6 +73,7 @@ void vst_frame_free(struct vst_frame *f);
 void vst_frame_io(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_locks(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_blame(struct vst_frame *f, const struct vst_sample *s);
+void vst_frame_actions(struct vst_frame *f, const struct vst_sample *s); /* view_actions.c */
 
 /* Call it last: it sets the labels of containers and finds what has waited for too long. */
 void vst_frame_finish(struct vst_frame *f, const struct vst_sample *s);

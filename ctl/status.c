@@ -40,6 +40,28 @@ static void print_agent(const json_t *line, const char *socket)
 	free(kernel);
 }
 
+/* A policy that is not in force, or an actor that cannot act, is told wherever people look. */
+static void print_policy(const json_t *policy)
+{
+	static const char *const fields[] = { "error", "actor_error" };
+	char *file, *why;
+
+	if (!json_is_object(policy))
+		return;
+	file = text(policy, "file");
+	if (*file)
+		printf("  policy    %s%s\n", file,
+		       json_is_true(json_object_get(policy, "act")) ? "" : ", only planned");
+	free(file);
+	for (size_t i = 0; i < 2; i++) {
+		why = text(policy, fields[i]);
+		why[strcspn(why, "\\")] = '\0'; /* the first line: an escaped newline ends it */
+		if (*why)
+			printf("  %s    %s\n", i ? "actor " : "BAD   ", why);
+		free(why);
+	}
+}
+
 static void print_lost(json_t *lost)
 {
 	bool any = false;
@@ -184,6 +206,7 @@ static int take(void *arg, json_t *line)
 		return 0;
 	}
 	print_agent(line, r->ctl->socket);
+	print_policy(json_object_get(line, "policy"));
 	print_self(self, probes);
 	print_probes(probes);
 	return 0;

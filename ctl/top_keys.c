@@ -146,7 +146,10 @@ static const struct key {
 	bool scrolls;	  /* works in help too */
 } keys[] = {
 	{ { 'q', 'Q' }, key_quit, "q              quit", false },
-	{ { '\t', 'v' }, key_view, "Tab, v         the next view: I/O, locks, blame; Shift-Tab the one before", false },
+	{ { '\t', 'v' },
+	  key_view,
+	  "Tab, v         the next view: I/O, locks, blame, actions; Shift-Tab the one before",
+	  false },
 	{ { KEY_BTAB, 'V' }, key_view_back, NULL, false },
 	{ { 'p', ' ' }, key_pause, "p, space       pause and go on", false },
 	{ { 's', '>', KEY_RIGHT }, key_next, "s, >, <        sort by the next, the previous column", false },

@@ -27,7 +27,7 @@ struct vst_frame *vst_view_frame(const struct vst_view *view, const struct vst_f
 	struct vst_underway *underway;
 	struct vst_frame *f;
 
-	for (int i = VST_FEED_IO + 1; i < VST_FEED__N; i++)
+	for (int i = VST_FEED_IO + 1; i < VST_FEED_POLICY; i++)
 		if (view->feeds & 1U << i)
 			got[i] = vst_feeds_waits(feeds, (enum vst_feed)i);
 	if (got[VST_FEED_BLAME])
@@ -36,6 +36,8 @@ struct vst_frame *vst_view_frame(const struct vst_view *view, const struct vst_f
 	s.locks = got[VST_FEED_LOCKS];
 	s.blame = blame;
 	s.underway = underway;
+	if (view->feeds & VST_FEED(POLICY) && !(feeds->absent & VST_FEED(POLICY)))
+		s.knobs = feeds->growth[VST_FEED_POLICY]->now;
 	f = vst_frame_new(&s);
 	view->fill(f, &s);
 	vst_frame_finish(f, &s);

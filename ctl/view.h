@@ -53,7 +53,8 @@ struct vst_view {
 #define VST_VIEWS(X)                                                                                                   \
 	X(IO, vst_view_io)                                                                                             \
 	X(LOCKS, vst_view_locks)                                                                                       \
-	X(BLAME, vst_view_blame)
+	X(BLAME, vst_view_blame)                                                                                       \
+	X(ACTIONS, vst_view_actions)
 
 enum {
 #define X(e, v) VST_VIEW_##e,

@@ -12,7 +12,7 @@
 enum { FORMAT_VERSION = 1 };
 
 /* The longest payload: an intent whose strings are all full. Each string has a length of two bytes before it. */
-_Static_assert(VST_FRAME_HEADER + 64 + 9 * 2 + VST_TARGET_MAX + VST_ATTR_MAX + VST_KEY_MAX + 4 * VST_VALUE_MAX +
+_Static_assert(VST_FRAME_HEADER + 64 + 9 * 2 + VST_TARGET_MAX + VST_ATTR_TEXT_MAX + VST_KEY_MAX + 4 * VST_VALUE_MAX +
 			       VST_RULE_MAX + VST_WHY_MAX <=
 		       VST_FRAME_MAX,
 	       "an intent fits into a frame");

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "include/vstor/classes.h"
+#include "lib/label.h"
 
 /* --- limits of a policy file: whoever may write it cannot exhaust the agent --- */
 #define VST_POLICY_VERSION 1
@@ -200,7 +201,7 @@ enum vst_comparison {
 	X(READ_IOPS, "read_iops", IOPS, "riops")                                                                       \
 	X(WRITE_IOPS, "write_iops", IOPS, "wiops")
 
-enum vst_rule_limit {
+enum vst_max_part {
 #define X(e, k, u, c) VST_LIMIT_##e,
 	VST_LIMITS(X)
 #undef X
@@ -368,17 +369,13 @@ static inline void vst_policy_freep(struct vst_policy **policy)
 
 /* --- matching --- */
 
-struct vst_target_label {
-	const char *key, *value;
-};
-
 /*
  * What a rule is matched against: a container on a device and, where the question is about one stream of its I/O, that
  * stream. NULL: not known, or there is none; a rule that asks for it does not match.
  */
 struct vst_subject {
 	const char *field[VST_MATCH__N];
-	const struct vst_target_label *label;
+	const struct vst_label *label;
 	size_t n_labels;
 	const char *const *device_link; /* other names of the device, as /dev/mapper/data */
 	size_t n_device_links;
@@ -455,7 +452,7 @@ unsigned int vst_policy_class(const struct vst_policy *policy, enum vst_kind kin
  * The class that the annotations of a container name, or NULL. Container before pod before the bare key, as goresctrl
  * does it: an empty value of the first one that is there means no class.
  */
-const char *vst_blockio_class(const struct vst_target_label *annotation, size_t n, const char *container);
+const char *vst_blockio_class(const struct vst_label *annotation, size_t n, const char *container);
 /* Is it a class that the policy imports? One that is not is to be counted, and to be ignored. */
 bool vst_policy_has_blockio(const struct vst_policy *policy, const char *class);
 
@@ -482,7 +479,7 @@ enum vst_unit vst_metric_unit(enum vst_metric metric);
 const char *vst_alarm_name(unsigned int alarm);
 const char *vst_comparison_name(unsigned int cmp);
 const char *vst_limit_name(unsigned int limit);
-enum vst_unit vst_limit_unit(enum vst_rule_limit limit);
+enum vst_unit vst_limit_unit(enum vst_max_part limit);
 const char *vst_objective_name(unsigned int objective);
 enum vst_metric vst_objective_metric(enum vst_objective objective);
 const char *vst_cache_mode_name(unsigned int mode);

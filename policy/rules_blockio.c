@@ -32,7 +32,7 @@ enum item_key {
 
 static const struct {
 	enum item_key key;
-	enum vst_rule_limit limit;
+	enum vst_max_part limit;
 } throttles[] = {
 #define X(e, k, l) { ITEM_##e, VST_LIMIT_##l },
 	THROTTLES(X)
@@ -302,7 +302,7 @@ static const char *const annotations[] = {
 	"blockio.resources.beta.kubernetes.io",
 };
 
-const char *vst_blockio_class(const struct vst_target_label *annotation, size_t n, const char *container)
+const char *vst_blockio_class(const struct vst_label *annotation, size_t n, const char *container)
 {
 	char key[512];
 

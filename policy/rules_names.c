@@ -38,7 +38,7 @@ enum vst_unit vst_metric_unit(enum vst_metric metric)
 	return units[metric];
 }
 
-enum vst_unit vst_limit_unit(enum vst_rule_limit limit)
+enum vst_unit vst_limit_unit(enum vst_max_part limit)
 {
 #define X(e, k, u, c) VST_UNIT_##u,
 	static const enum vst_unit units[] = { VST_LIMITS(X) };

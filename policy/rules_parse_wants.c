@@ -20,7 +20,7 @@ static bool parse_weight(struct vst_parse *p, struct vst_yaml *node, struct vst_
 	return vst_decode_integer(p, node, "weight", WEIGHT_MIN, WEIGHT_MAX, &rule->weight);
 }
 
-static bool parse_limit(struct vst_parse *p, struct vst_yaml *node, enum vst_rule_limit i, struct vst_rule *rule)
+static bool parse_limit(struct vst_parse *p, struct vst_yaml *node, enum vst_max_part i, struct vst_rule *rule)
 {
 	enum vst_unit unit = vst_limit_unit(i);
 	bool bytes = unit == VST_UNIT_BYTES_PER_S;

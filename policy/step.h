@@ -32,7 +32,7 @@
 
 enum {
 	VST_TARGET_MAX = 1024, /* sizes include the final NUL; longer input is refused, never cut */
-	VST_ATTR_MAX = 40,
+	VST_ATTR_TEXT_MAX = 40,
 	VST_KEY_MAX = 32,
 	VST_VALUE_MAX = 256,
 	VST_RULE_MAX = 64,
@@ -57,7 +57,7 @@ struct vst_knob {
 	 */
 	uint64_t target_id;
 	char target[VST_TARGET_MAX]; /* path below the cgroup root, "/" is the root itself; or a thread id */
-	char attr[VST_ATTR_MAX];
+	char attr[VST_ATTR_TEXT_MAX];
 	char key[VST_KEY_MAX];
 };
 

@@ -120,7 +120,23 @@ static void probe(struct vst_out *o, const struct vst_snap_probe *p)
 	vst_out_raw(o, "}");
 }
 
-void vst_render_status(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
+/* A policy that is not in force although somebody wrote it is told wherever people look. */
+static void policy_summary(struct vst_out *o, const struct vst_acting_status *p)
+{
+	if (!*p->file && !*p->error && !p->may_act)
+		return;
+	vst_out_key(o, "policy");
+	vst_out_raw(o, "{");
+	vst_out_kstr(o, "file", p->file);
+	vst_out_kbool(o, "act", p->may_act);
+	vst_out_kstr(o, "error", p->error);
+	vst_out_kstr(o, "actor", p->actor);
+	vst_out_kstr(o, "actor_error", p->actor_text);
+	vst_out_raw(o, "}");
+}
+
+void vst_render_status(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *policy,
+		       const char *argument)
 {
 	vst_render_begin(o, "status");
 	vst_out_kstr(o, "version", VSTOR_VERSION);
@@ -128,7 +144,9 @@ void vst_render_status(struct vst_out *o, const struct vst_snapshot *s, __u64 si
 	vst_out_kstr(o, "kernel", s->kernel);
 	vst_render_moment(o, s);
 	vst_out_kdouble(o, "interval", s->interval, 3);
-	vst_out_kstr(o, "mode", "observe");
+	vst_out_kstr(o, "mode", vst_acting_mode_name(policy ? policy->mode : VST_MODE_OBSERVE));
+	if (policy)
+		policy_summary(o, policy);
 	vst_out_key(o, "probes");
 	vst_out_raw(o, "[");
 	for (size_t i = 0; i < s->n_probes; i++) {

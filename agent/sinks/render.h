@@ -3,14 +3,26 @@
 #ifndef VST_RENDER_H
 #define VST_RENDER_H
 
+#include "agent/acting/acting.h"
 #include "agent/sinks/out.h"
 #include "agent/snapshot.h"
 
 /* since: rows that changed after that snapshot, where there are rows; 0: all. */
 typedef void vst_render(struct vst_out *o, const struct vst_snapshot *s, __u64 since);
 
-vst_render vst_render_status, vst_render_io, vst_render_check, vst_render_ps;
+vst_render vst_render_io, vst_render_check, vst_render_ps;
 vst_render vst_render_locks, vst_render_blame, vst_render_waits;
+
+/*
+ * The same of what is done about the policy. policy: NULL while the agent starts. argument: of the path's own query argument; NULL:
+ * none was given.
+ */
+typedef void vst_render_acting(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *policy,
+			       const char *argument);
+
+vst_render_acting vst_render_status, vst_render_policy, vst_render_policy_log, vst_render_policy_explain;
+/* A line about a reply to POST, and the rows of a plan if it has any. */
+void vst_render_reply(struct vst_out *o, const struct vst_acting_reply *reply);
 
 void vst_render_error(struct vst_out *o, const char *what);
 

@@ -43,7 +43,11 @@ struct client {
 	double since; /* when it connected */
 	bool dropped; /* its connection was shut down */
 	enum vst_ask ask;
-	__u64 ticket; /* that it waits for; 0: none */
+	__u64 ticket;			      /* that it waits for; 0: none */
+	struct vst_acting_question *question; /* the same */
+	const struct post *post;	      /* what the body is for; NULL: there must be none */
+	char *body;
+	size_t body_len, body_cap;
 	struct client *prev, *next;
 };
 
@@ -55,6 +59,7 @@ struct reply {
 
 struct vst_server {
 	struct vst_relay *relay;
+	struct vst_acting *_Atomic acting; /* NULL: the agent starts */
 	struct vst_listener listener;
 	struct MHD_Daemon *daemon;
 	struct client *oldest, *newest;
@@ -76,14 +81,29 @@ static const struct route {
 	bool since; /* is understood */
 	bool names; /* of locks: ?names=1 waits for them */
 	vst_render *render;
+	vst_render_acting *render_acting; /* in place of it */
+	const char *argument;		  /* of render_acting, in the query */
 } routes[] = {
-	{ "/v1/status", VST_ASK_FRESH, false, false, vst_render_status },
-	{ "/v1/io", VST_ASK_FRESH, true, false, vst_render_io },
-	{ "/v1/check", VST_ASK_SWEPT, false, false, vst_render_check },
-	{ "/v1/ps", VST_ASK_FRESH, false, false, vst_render_ps },
-	{ "/v1/locks", VST_ASK_FRESH, false, true, vst_render_locks },
-	{ "/v1/blame", VST_ASK_FRESH, false, true, vst_render_blame },
-	{ "/v1/waits", VST_ASK_FRESH, false, true, vst_render_waits },
+	{ "/v1/status", VST_ASK_FRESH, false, false, NULL, vst_render_status, NULL },
+	{ "/v1/io", VST_ASK_FRESH, true, false, vst_render_io, NULL, NULL },
+	{ "/v1/check", VST_ASK_SWEPT, false, false, vst_render_check, NULL, NULL },
+	{ "/v1/ps", VST_ASK_FRESH, false, false, vst_render_ps, NULL, NULL },
+	{ "/v1/locks", VST_ASK_FRESH, false, true, vst_render_locks, NULL, NULL },
+	{ "/v1/blame", VST_ASK_FRESH, false, true, vst_render_blame, NULL, NULL },
+	{ "/v1/waits", VST_ASK_FRESH, false, true, vst_render_waits, NULL, NULL },
+	{ "/v1/policy", VST_ASK_FRESH, false, false, NULL, vst_render_policy, NULL },
+	{ "/v1/policy/log", VST_ASK_FRESH, false, false, NULL, vst_render_policy_log, NULL },
+	{ "/v1/policy/explain", VST_ASK_FRESH, false, false, NULL, vst_render_policy_explain, "container" },
+};
+
+/* Requests that change something, or whose question is too long for a path. */
+static const struct post {
+	const char *path;
+	enum vst_acting_request what;
+} posts[] = {
+	{ "/v1/policy/apply", VST_ACTING_APPLY },
+	{ "/v1/policy/plan", VST_ACTING_PLAN },
+	{ "/v1/policy/revert", VST_ACTING_REVERT },
 };
 /* clang-format on */
 
@@ -129,7 +149,7 @@ static enum MHD_Result refuse(struct client *c, unsigned int status, const char 
 	if (!response)
 		return MHD_NO;
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, POST");
 	ret = MHD_queue_response(c->conn, status, response);
 	MHD_destroy_response(response);
 	return ret;
@@ -171,11 +191,44 @@ static struct MHD_Response *reply_of(struct vst_server *s, const struct route *r
 	return response;
 }
 
+static const char *argument(struct client *c, const char *key)
+{
+	return MHD_lookup_connection_value(c->conn, MHD_GET_ARGUMENT_KIND, key);
+}
+
+/* What is done about the policy changes without a new snapshot, so this is never kept. */
+static enum MHD_Result reply_acting(struct vst_server *s, struct client *c, const struct route *route,
+				    const struct vst_snapshot *snapshot)
+{
+	struct vst_acting *acting = s->acting;
+	struct vst_acting_status *status = acting ? vst_acting_status(acting) : NULL;
+	struct MHD_Response *response;
+	struct vst_out o = { 0 };
+	enum MHD_Result ret;
+
+	route->render_acting(&o, snapshot, status, route->argument ? argument(c, route->argument) : NULL);
+	vst_acting_status_unref(status);
+	if (o.failed) {
+		vst_out_drop(&o);
+		return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory: the agent could not make the reply");
+	}
+	response = response_of(&o);
+	if (!response)
+		return MHD_NO;
+	c->state = CLIENT_READS;
+	ret = MHD_queue_response(c->conn, MHD_HTTP_OK, response);
+	MHD_destroy_response(response);
+	return ret;
+}
+
 static enum MHD_Result reply(struct vst_server *s, struct client *c, const struct route *route,
 			     const struct vst_snapshot *snapshot, __u64 since)
 {
-	struct MHD_Response *response = reply_of(s, route, snapshot, since);
+	struct MHD_Response *response;
 
+	if (route->render_acting)
+		return reply_acting(s, c, route, snapshot);
+	response = reply_of(s, route, snapshot, since);
 	if (!response)
 		return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory: the agent could not make the reply");
 	c->state = CLIENT_READS;
@@ -183,11 +236,6 @@ static enum MHD_Result reply(struct vst_server *s, struct client *c, const struc
 }
 
 /* --- requests --- */
-
-static const char *argument(struct client *c, const char *key)
-{
-	return MHD_lookup_connection_value(c->conn, MHD_GET_ARGUMENT_KIND, key);
-}
 
 /* The value of ?since=, 0 if there is none. */
 static int since_of(struct client *c, __u64 *ret)
@@ -272,6 +320,107 @@ static enum MHD_Result on_route(struct vst_server *s, struct client *c, const st
 	return answer(s, c, route, since, max_age);
 }
 
+/* --- requests with a body --- */
+
+/* 0, -ENOMEM, or -EFBIG. */
+static int take_body(struct client *c, const char *body, size_t len)
+{
+	char *more;
+
+	if (len > VST_POLICY_MAX_BYTES - c->body_len)
+		return -EFBIG;
+	if (c->body_len + len > c->body_cap) {
+		size_t cap = (c->body_len + len) * 2;
+
+		more = realloc(c->body, cap);
+		if (!more)
+			return -ENOMEM;
+		c->body = more;
+		c->body_cap = cap;
+	}
+	memcpy(c->body + c->body_len, body, len);
+	c->body_len += len;
+	return 0;
+}
+
+static enum MHD_Result reply_answer(struct client *c, const struct vst_acting_reply *reply)
+{
+	unsigned int status = !reply->result		 ? MHD_HTTP_OK
+			      : reply->result == -EINVAL ? MHD_HTTP_BAD_REQUEST
+							 : MHD_HTTP_INTERNAL_SERVER_ERROR;
+	struct MHD_Response *response;
+	struct vst_out o = { 0 };
+	enum MHD_Result ret;
+
+	vst_render_reply(&o, reply);
+	response = response_of(&o);
+	if (!response)
+		return MHD_NO;
+	c->state = CLIENT_READS;
+	ret = MHD_queue_response(c->conn, status, response);
+	MHD_destroy_response(response);
+	return ret;
+}
+
+/* All of the body is there: asks the loop, and waits for its answer without holding up others. */
+static enum MHD_Result on_post(struct vst_server *s, struct client *c)
+{
+	struct vst_acting *acting = s->acting;
+	struct vst_acting_reply reply = { 0 };
+	enum MHD_Result ret;
+
+	if (!acting)
+		return refuse(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is just being started or stopped");
+	if (!c->question) {
+		const char *name = argument(c, "file");
+
+		c->question = vst_acting_ask(acting, c->post->what, name ? name : "the policy that was sent",
+					     c->body ? c->body : "", c->body_len, s->wake_fd);
+		if (!c->question)
+			return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory: nothing was done");
+	}
+	if (!vst_acting_answered(acting, c->question, &reply)) {
+		if (s->stopping)
+			return refuse(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is just being stopped");
+		c->state = CLIENT_WAITS;
+		MHD_suspend_connection(c->conn);
+		return MHD_YES;
+	}
+	c->question = NULL;
+	ret = reply_answer(c, &reply);
+	vst_acting_reply_clear(&reply);
+	return ret;
+}
+
+static enum MHD_Result on_post_part(struct vst_server *s, struct client *c, const char *body, size_t *body_len)
+{
+	int err;
+
+	if (!*body_len)
+		return on_post(s, c);
+	err = take_body(c, body, *body_len);
+	if (err) /* libmicrohttpd takes no reply before the body's end */
+		return MHD_NO;
+	*body_len = 0;
+	return MHD_YES;
+}
+
+/* The head of a POST. */
+static enum MHD_Result on_post_head(struct client *c, const char *url)
+{
+	const char *length = MHD_lookup_connection_value(c->conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	for (size_t i = 0; i < sizeof(posts) / sizeof(posts[0]); i++)
+		if (!strcmp(url, posts[i].path))
+			c->post = &posts[i];
+	if (!c->post)
+		return refuse(c, MHD_HTTP_NOT_FOUND,
+			      "nothing at this path takes POST; docs/control-socket.md lists what does");
+	if (length && strtoull(length, NULL, 10) > VST_POLICY_MAX_BYTES)
+		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "the policy is too long: it may have 1 MiB");
+	return MHD_YES;
+}
+
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const char *url, const char *method,
 				  const char *version, const char *body, size_t *body_len, void **context)
 {
@@ -282,12 +431,14 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
 
 	if (!c) /* there was no memory for it */
 		return MHD_NO;
-	if (strcmp(method, MHD_HTTP_METHOD_GET))
-		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is served here");
-	if (!*context) { /* the head is there, a body may follow: refuse that one when it comes */
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and POST are served here");
+	if (!*context) { /* the head is there, a body may follow: of a GET, refuse it when it comes */
 		*context = c;
-		return MHD_YES;
+		return strcmp(method, MHD_HTTP_METHOD_POST) ? MHD_YES : on_post_head(c, url);
 	}
+	if (c->post)
+		return on_post_part(s, c, body, body_len);
 	if (*body_len) {
 		*body_len = 0;
 		return MHD_NO;
@@ -354,6 +505,9 @@ static void client_add(struct vst_server *s, struct MHD_Connection *conn, void *
 
 static void client_remove(struct vst_server *s, struct client *c)
 {
+	if (c->question)
+		vst_acting_forget(s->acting, c->question);
+	free(c->body);
 	*(c->prev ? &c->prev->next : &s->oldest) = c->next;
 	*(c->next ? &c->next->prev : &s->newest) = c->prev;
 	s->n_clients--;
@@ -397,7 +551,7 @@ static void resume(struct vst_server *s, bool all)
 
 	vst_snapshot_unref(vst_relay_get(s->relay, &answered));
 	for (c = s->oldest; c; c = c->next) {
-		if (c->state != CLIENT_WAITS || (!all && answered.n[c->ask] < c->ticket))
+		if (c->state != CLIENT_WAITS || (!all && !c->question && answered.n[c->ask] < c->ticket))
 			continue;
 		c->state = CLIENT_READS;
 		MHD_resume_connection(c->conn);
@@ -491,6 +645,11 @@ static int start(struct vst_server *s, int listen_fd)
 	err = -pthread_create(&s->thread, NULL, serve, s);
 	s->has_thread = !err;
 	return err;
+}
+
+void vst_server_acting(struct vst_server *s, struct vst_acting *acting)
+{
+	s->acting = acting;
 }
 
 int vst_server_new(const char *path, struct vst_relay *relay, struct vst_server **ret)

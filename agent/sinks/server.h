@@ -6,12 +6,16 @@
 #ifndef VST_SERVER_H
 #define VST_SERVER_H
 
+#include "agent/acting/acting.h"
 #include "agent/sinks/relay.h"
 
 struct vst_server;
 
 /* Listens at path. 0 or -errno, explained on stderr: -EADDRINUSE if another agent serves it. The relay outlives it. */
 int vst_server_new(const char *path, struct vst_relay *relay, struct vst_server **ret);
+
+/* From now on questions about the policy are answered; acting outlives the server. */
+void vst_server_acting(struct vst_server *s, struct vst_acting *acting);
 
 /* Answers who still waits, ends the thread, removes the socket. */
 void vst_server_free(struct vst_server *s);

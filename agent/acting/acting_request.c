@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Requests of other threads: handed to the loop through a list, answered there. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "agent/acting/acting_priv.h"
+#include "lib/cleanup.h"
+
+void vst_acting_reply_clear(struct vst_acting_reply *reply)
+{
+	free(reply->text);
+	vst_acting_status_unref(reply->status);
+	*reply = (struct vst_acting_reply){ 0 };
+}
+
+static void request_free(struct vst_acting_question *r)
+{
+	vst_acting_reply_clear(&r->reply);
+	free(r->name);
+	free(r->text);
+	free(r);
+}
+
+/* --- on the loop --- */
+
+static void say(struct vst_acting_question *r, int result, const char *text)
+{
+	r->reply.result = result;
+	r->reply.text = strdup(text);
+}
+
+static void apply(struct vst_acting *a, struct vst_acting_question *r)
+{
+	_cleanup_free_ char *why = NULL;
+	char text[512];
+	int err = vst_acting_use_text(a, r->text, r->len, r->name, &why);
+
+	if (err) {
+		say(r, err, why ? why : strerror(-err));
+		return;
+	}
+	vst_plan_forget_conflicts(&a->plan);
+	if (a->actor)
+		vst_actor_forget_conflicts(a->actor);
+	vst_acting_pass(a);
+	snprintf(text, sizeof(text), "%.200s is in force, %zu rules%s", r->name,
+		 a->policy ? a->policy->policy->n_rules : 0,
+		 a->opts.act ? "" : ", but only planned: start vstord with --act to act on them");
+	say(r, 0, text);
+}
+
+/* What a policy would do, with an engine and a plan of its own: of rules with conditions only that they are there. */
+static void plan(struct vst_acting *a, struct vst_acting_question *r)
+{
+	_cleanup_free_ char *why = NULL;
+	struct vst_policy *policy = NULL;
+	struct vst_engine *engine = NULL;
+	struct vst_plan plan;
+	char old[VST_VALUE_MAX];
+	int err = vst_acting_parse(r->text, r->len, r->name, &policy, &why);
+
+	if (err) {
+		say(r, err, why ? why : strerror(-err));
+		return;
+	}
+	vst_plan_init(&plan);
+	engine = vst_engine_new();
+	r->reply.status = vst_acting_status_new();
+	if (!engine || !r->reply.status || !a->snapshot) {
+		say(r, a->snapshot ? -ENOMEM : -EAGAIN, a->snapshot ? "out of memory" : "the agent has just started");
+	} else {
+		vst_engine_set_policy(engine, policy);
+		err = vst_engine_run(engine, NULL, a->snapshot, &a->facts.host, &plan);
+		for (struct vst_plan_knob *k = plan.first; k; k = k->next)
+			if (!vst_host_facts_read(&a->facts, k, old))
+				vst_plan_set_old(&plan, k, old);
+		err = err ?: vst_acting_status_fill(r->reply.status, &plan, engine, a->snapshot);
+		say(r, err, err ? strerror(-err) : "planned");
+	}
+	vst_engine_free(engine);
+	vst_plan_clear(&plan);
+	vst_policy_free(policy);
+}
+
+static void revert(struct vst_acting *a, struct vst_acting_question *r)
+{
+	unsigned int n = 0;
+	char text[256];
+
+	for (const struct vst_plan_knob *k = a->plan.first; k; k = k->next)
+		n += k->state == VST_KNOB_APPLIED;
+	vst_acting_use(a, NULL, "");
+	vst_acting_log_text(a, "policy", "reverted on request");
+	vst_acting_pass(a);
+	snprintf(text, sizeof(text),
+		 "%u knobs are being reverted; nothing is wanted until the policy changes or one is applied", n);
+	say(r, 0, text);
+}
+
+static void answer(struct vst_acting *a, struct vst_acting_question *r)
+{
+	switch (r->what) {
+	case VST_ACTING_APPLY:
+		apply(a, r);
+		break;
+	case VST_ACTING_PLAN:
+		plan(a, r);
+		break;
+	default:
+		revert(a, r);
+		break;
+	}
+}
+
+static struct vst_acting_question *take(struct vst_acting *a)
+{
+	struct vst_acting_question *r;
+
+	pthread_mutex_lock(&a->lock);
+	r = a->questions;
+	if (r)
+		a->questions = r->next;
+	pthread_mutex_unlock(&a->lock);
+	return r;
+}
+
+static void finish(struct vst_acting *a, struct vst_acting_question *r)
+{
+	bool forgotten;
+
+	pthread_mutex_lock(&a->lock);
+	r->done = true;
+	forgotten = r->forgotten;
+	if (!forgotten)
+		eventfd_write(r->wake_fd, 1);
+	pthread_mutex_unlock(&a->lock);
+	if (forgotten)
+		request_free(r);
+}
+
+void vst_acting_answer(struct vst_acting *a)
+{
+	struct vst_acting_question *r;
+	eventfd_t n;
+
+	if (eventfd_read(a->request_fd, &n))
+		return; /* nobody asked */
+	while ((r = take(a))) {
+		answer(a, r);
+		vst_acting_publish(a); /* who asks for the status next sees what the answer says */
+		finish(a, r);
+	}
+}
+
+void vst_acting_refuse_all(struct vst_acting *a)
+{
+	struct vst_acting_question *r;
+
+	while ((r = take(a))) {
+		say(r, -ECANCELED, "the agent is stopping");
+		finish(a, r);
+	}
+}
+
+/* --- on another thread --- */
+
+struct vst_acting_question *vst_acting_ask(struct vst_acting *a, enum vst_acting_request what, const char *name,
+					   const char *text, size_t len, int wake_fd)
+{
+	struct vst_acting_question *r = calloc(1, sizeof(*r)), **at;
+
+	if (!r)
+		return NULL;
+	r->name = strdup(name);
+	r->text = malloc(len + 1);
+	if (!r->name || !r->text) {
+		request_free(r);
+		return NULL;
+	}
+	if (len)
+		memcpy(r->text, text, len);
+	r->text[len] = 0;
+	r->len = len;
+	r->what = what;
+	r->wake_fd = wake_fd;
+	pthread_mutex_lock(&a->lock);
+	for (at = &a->questions; *at; at = &(*at)->next)
+		;
+	*at = r;
+	pthread_mutex_unlock(&a->lock);
+	eventfd_write(a->request_fd, 1);
+	return r;
+}
+
+bool vst_acting_answered(struct vst_acting *a, struct vst_acting_question *r, struct vst_acting_reply *ret)
+{
+	bool done;
+
+	pthread_mutex_lock(&a->lock);
+	done = r->done;
+	pthread_mutex_unlock(&a->lock);
+	if (!done)
+		return false;
+	*ret = r->reply;
+	r->reply = (struct vst_acting_reply){ 0 };
+	request_free(r);
+	return true;
+}
+
+void vst_acting_forget(struct vst_acting *a, struct vst_acting_question *r)
+{
+	bool done;
+
+	if (!r)
+		return;
+	pthread_mutex_lock(&a->lock);
+	done = r->done;
+	r->forgotten = true;
+	pthread_mutex_unlock(&a->lock);
+	if (done)
+		request_free(r);
+}

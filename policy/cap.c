@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <math.h>
+#include <string.h>
+
+#include "policy/cap.h"
+
+const char *vst_cap_result_text(enum vst_cap_result result)
+{
+#define X(e, t) t,
+	static const char *const texts[] = { VST_CAP_RESULTS(X) };
+#undef X
+	return (unsigned int)result < VST_CAP_RESULT__N ? texts[result] : "";
+}
+
+/* Since when something is so; 0: it is not. */
+static void follow(double *since, bool is_so, double now)
+{
+	if (!is_so)
+		*since = 0;
+	else if (!*since)
+		*since = now;
+}
+
+static bool lasts(double since, double now, double seconds)
+{
+	return since && now - since >= seconds;
+}
+
+static void step(struct vst_cap *c, const struct vst_cap_sample *s, double value)
+{
+	c->before = c->on ? c->value : 0;
+	c->ratio_before = s->ratio;
+	c->value = fmax(value, VST_CAP_FLOOR);
+	c->on = true;
+	c->stepped = s->now;
+	c->judged = false;
+	c->room_since = c->missed_since = c->slack_since = c->worse_since = 0;
+}
+
+static void release(struct vst_cap *c)
+{
+	if (c->good)
+		c->last = c->good;
+	c->on = false;
+	c->stepped = c->before = 0;
+	c->good = c->bad = 0;
+	c->idle_since = c->slack_since = c->room_since = c->missed_since = c->worse_since = c->stuck_until = 0;
+	c->n_tried = 0;
+	memset(c->tried, 0, sizeof(c->tried));
+}
+
+/* Without a cap. */
+static enum vst_cap_result start(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	if (s->ratio <= 1) {
+		c->missed_since = 0;
+		return VST_CAP_FREE;
+	}
+	if (s->now < c->paused_until)
+		return VST_CAP_PAUSED;
+	if (s->used < VST_CAP_FLOOR / 4)
+		return VST_CAP_ALONE;
+	/* a little is measured twice before anything is done: one slow request is no pattern */
+	if (!c->missed_since && s->ratio < 2) {
+		c->missed_since = s->now;
+		return VST_CAP_WAIT;
+	}
+	c->ratio_free = s->ratio;
+	c->free = s->used;
+	c->good = c->bad = 0;
+	step(c, s, c->last && c->last < s->used ? c->last : s->used * (s->ratio < 4 ? 0.6 : 0.4));
+	return VST_CAP_FIRST;
+}
+
+/* No cap at all, for a time. */
+static void give_up(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	release(c);
+	c->last = 0;
+	c->pause = c->pause ? fmin(c->pause * 2, VST_CAP_PAUSE_MAX_S) : VST_CAP_PAUSE_S;
+	c->paused_until = s->now + c->pause;
+}
+
+/* The last step did harm: back to what was before it, and if that was no cap at all, none for a time. */
+static enum vst_cap_result take_back(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	if (c->before) {
+		c->bad = c->value;
+		c->bad_at = s->now;
+		step(c, s, c->before);
+		c->judged = true;
+		return VST_CAP_HARM;
+	}
+	give_up(c, s);
+	return VST_CAP_HARM;
+}
+
+/* Even the smallest cap misses the objective: the largest of those that came about as close as the best. */
+static enum vst_cap_result settle_for(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	double best = s->ratio, value = c->value;
+
+	for (int i = 0; i < VST_CAP_TRIED; i++)
+		if (c->tried[i].value)
+			best = fmin(best, c->tried[i].ratio);
+	if (best > c->ratio_free * 0.7) {
+		give_up(c, s);
+		return VST_CAP_FUTILE;
+	}
+	for (int i = 0; i < VST_CAP_TRIED; i++)
+		if (c->tried[i].value > value && c->tried[i].ratio <= best * VST_CAP_WORSE)
+			value = c->tried[i].value;
+	c->stuck_until = s->now + VST_CAP_MEMORY_S;
+	c->stuck_ratio = best;
+	step(c, s, value);
+	return VST_CAP_CLOSE;
+}
+
+static enum vst_cap_result lower(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	double factor = s->ratio > 4 ? 0.4 : s->ratio > 2 ? 0.6 : 0.8;
+
+	if (!c->bad || c->value < c->bad) {
+		c->bad = c->value;
+		c->bad_at = s->now;
+	}
+	if (c->good && c->good < c->value * 0.97) {
+		step(c, s, c->good);
+		c->good *= 0.9; /* if it does not hold either, what follows is below it */
+		return VST_CAP_BACK;
+	}
+	c->good = 0;
+	if (c->value <= VST_CAP_FLOOR)
+		return settle_for(c, s);
+	step(c, s, c->value * factor);
+	return VST_CAP_LOWER;
+}
+
+static enum vst_cap_result raise(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	double next;
+
+	c->good = fmax(c->good, c->value);
+	c->stuck_until = 0;
+	if (c->bad && s->now - c->bad_at > VST_CAP_MEMORY_S) {
+		c->bad *= 1.1;
+		c->bad_at = s->now;
+	}
+	next = c->value * (s->ratio < 0.5 ? 1.3 : s->ratio < 0.7 ? 1.12 : 1.05);
+	if (c->bad)
+		next = fmin(next, c->value + (c->bad - c->value) / 2);
+	if (next < c->value * 1.03)
+		return VST_CAP_KEEP;
+	step(c, s, next);
+	return VST_CAP_RAISE;
+}
+
+/* What took longer than the time since the step was submitted before it. */
+static bool is_stale(const struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	double since = s->now - c->stepped;
+
+	return since < VST_CAP_SETTLE_S || (s->latency > since && since < VST_CAP_STALE_S);
+}
+
+/* A step that was to help made the latency worse. */
+static bool did_harm(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	bool lowered = !c->before || c->value < c->before;
+	double factor = s->watched ? VST_CAP_WORSE_WATCHED : VST_CAP_WORSE;
+	double than = c->before ? c->ratio_before : fmax(c->ratio_before, c->ratio_free);
+	bool is_worse = lowered && !c->judged && s->ratio > 1 && s->ratio > than * factor;
+	bool twice = c->worse_since;
+
+	follow(&c->worse_since, is_worse, s->now);
+	return is_worse && twice;
+}
+
+static void remember(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	unsigned int i = c->n_tried++ % VST_CAP_TRIED;
+
+	c->tried[i].value = c->value;
+	c->tried[i].ratio = s->ratio;
+}
+
+/* With a cap whose effect can be seen. */
+static enum vst_cap_result judge(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	bool twice = c->missed_since;
+
+	follow(&c->room_since, s->ratio < VST_CAP_HELD, s->now);
+	follow(&c->missed_since, s->ratio > 1, s->now);
+	if (c->worse_since)
+		return VST_CAP_WAIT; /* for the second sample */
+	if (s->ratio > 1 && !twice && s->ratio < 1.5)
+		return VST_CAP_WAIT;
+	remember(c, s);
+	c->judged = true;
+	if (s->ratio > 1 && s->now < c->stuck_until && s->ratio < c->stuck_ratio * 1.5)
+		return VST_CAP_CLOSE;
+	if (s->ratio > 1)
+		return lower(c, s);
+	if (!c->slack_since && lasts(c->room_since, s->now, 1))
+		return raise(c, s);
+	return VST_CAP_KEEP;
+}
+
+enum vst_cap_result vst_cap_next(struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	if (s->now < c->now || s->now - c->now > 30) { /* the clock jumped, or nobody looked for long */
+		c->idle_since = c->slack_since = c->room_since = c->missed_since = c->worse_since = 0;
+		c->stepped = c->on ? s->now : 0;
+		if (c->paused_until > s->now + c->pause)
+			c->paused_until = s->now + c->pause;
+	}
+	c->now = s->now;
+	follow(&c->idle_since, s->ratio < 0, s->now);
+	if (!c->on)
+		return start(c, s);
+	if (lasts(c->idle_since, s->now, VST_CAP_IDLE_S)) {
+		release(c);
+		return VST_CAP_IDLE;
+	}
+	if (s->ratio < 0)
+		return VST_CAP_WAIT;
+	follow(&c->slack_since, s->ratio <= 1 && s->used < c->value * 0.7, s->now);
+	if (lasts(c->slack_since, s->now, VST_CAP_SLACK_S)) {
+		release(c);
+		return VST_CAP_SLACK;
+	}
+	if (is_stale(c, s))
+		return VST_CAP_WAIT;
+	if (did_harm(c, s))
+		return take_back(c, s);
+	return judge(c, s);
+}

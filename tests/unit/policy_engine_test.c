@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* LINK: policy/engine*.c policy/cap.c policy/plan.c policy/measure.c policy/step.c policy/arena.c policy/rules*.c agent/snapshot.c lib/delta*.c -lyaml -lm */
+#include "tests/unit/policy_world.h"
+
+#define RULES "version: 1\nrules:\n"
+
+static int setup(void **state)
+{
+	struct world *w = malloc(sizeof(*w));
+
+	world_init(w);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world_clear(*state);
+	free(*state);
+	return 0;
+}
+
+/* --- rules without conditions --- */
+
+static void a_limit(void **state)
+{
+	struct world *w = *state;
+	struct vst_plan_knob *k;
+
+	world_container(w, "/bulk.slice/a.service", "", "", "a.service");
+	world_container(w, "/db.slice/b.service", "", "", "b.service");
+	world_policy(w, RULES "- {name: slow, match: {cgroup: /bulk.slice}, max: {write: 1MiB/s, read_iops: 50/s}}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "/bulk.slice/a.service", "io.max", "8:0 wbps"), "1048576");
+	assert_string_equal(world_value(w, "/bulk.slice/a.service", "io.max", "8:0 riops"), "50");
+	assert_null(world_value(w, "/bulk.slice/a.service", "io.max", "8:16 wbps")); /* never used */
+	assert_null(world_value(w, "/db.slice/b.service", "io.max", "8:0 wbps"));
+	assert_int_equal(w->writes, 2);
+	k = world_wanted(w, "/bulk.slice/a.service", "io.max", "8:0 wbps");
+	assert_string_equal(k->rule, "slow");
+	assert_non_null(strstr(k->why, "slow"));
+	assert_non_null(strstr(k->why, "a.service"));
+	for (int i = 0; i < 5; i++)
+		world_tick(w);
+	assert_int_equal(w->writes, 2);
+}
+
+static void a_limit_on_v1(void **state)
+{
+	struct world *w = *state;
+
+	w->host.v2 = false;
+	world_container(w, "/bulk/a", "", "", "a");
+	world_policy(w,
+		     RULES "- {name: slow, match: {cgroup: /bulk}, max: {read: 1MiB/s, write: 2MiB/s, read_iops: 7/s, "
+			   "write_iops: 8/s}}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.read_bps_device", "8:0"), "1048576");
+	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.write_bps_device", "8:0"), "2097152");
+	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.read_iops_device", "8:0"), "7");
+	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.write_iops_device", "8:0"), "8");
+}
+
+static void the_last_rule_wins(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "prod", "p", "db");
+	world_container(w, "/b", "prod", "q", "web");
+	world_container(w, "/c", "prod", "r", "free");
+	world_policy(w, RULES "- {name: all, match: {namespace: prod}, max: {write: 1MiB/s, read: 1MiB/s}}\n"
+			      "- {name: db, match: {container: db}, max: {write: 2MiB/s}}\n"
+			      "- {name: none, match: {container: free}, max: none}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "/a", "io.max", "8:0 wbps"), "2097152");
+	assert_null(world_value(w, "/a", "io.max", "8:0 rbps")); /* all of `max` is one attribute */
+	assert_string_equal(world_value(w, "/b", "io.max", "8:0 wbps"), "1048576");
+	assert_null(world_value(w, "/c", "io.max", "8:0 wbps"));
+	/* the rule is gone: the limit of the one below it comes back */
+	world_policy(w, RULES "- {name: all, match: {namespace: prod}, max: {write: 1MiB/s, read: 1MiB/s}}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "/a", "io.max", "8:0 wbps"), "1048576");
+	/* all rules are gone */
+	world_policy(w, RULES "- {name: x, match: {namespace: nobody}, weight: 1}\n");
+	world_tick(w);
+	assert_null(world_value(w, "/a", "io.max", "8:0 wbps"));
+	assert_null(world_value(w, "/b", "io.max", "8:0 rbps"));
+}
+
+static void outside_the_scope(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "prod", "p", "db");
+	world_container(w, "/b", "dev", "p", "db");
+	world_policy(w,
+		     "version: 1\nscope: {namespaces: [dev]}\nrules:\n- {name: x, match: {container: db}, max: {write: "
+		     "1MiB/s}}\n");
+	world_tick(w);
+	assert_null(world_value(w, "/a", "io.max", "8:0 wbps"));
+	assert_non_null(world_value(w, "/b", "io.max", "8:0 wbps"));
+}
+
+static void a_disk_of_its_own(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: all, match: {container: a}, max: {write: 1MiB/s}}\n"
+			      "- {name: b, match: {container: a, device: sdb}, max: {write: 2MiB/s}}\n"
+			      "- {name: dm, match: {container: a, device: dm-0}, max: {write: 3MiB/s}}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "/a", "io.max", "8:0 wbps"), "1048576");
+	assert_string_equal(world_value(w, "/a", "io.max", "8:16 wbps"), "2097152"); /* named, so it need not be used */
+	assert_int_equal(vst_plan_state(world_wanted(w, "/a", "io.max", "dm-0 wbps")), VST_KNOB_REFUSED);
+	assert_non_null(strstr(vst_plan_text(world_wanted(w, "/a", "io.max", "dm-0 wbps")), "disks below"));
+	assert_int_equal(w->writes, 2);
+}
+
+#define POD "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod12.slice"
+
+static void weights_at_each_level(void **state)
+{
+	struct world *w = *state;
+
+	*w->host.no_iocost = 0;
+	*w->disk[0].no_iocost = 0;
+	world_container(w, POD "/cri-containerd-1.scope", "prod", "web-0", "nginx");
+	world_container(w, "/db.slice/pg.service", "", "", "pg.service");
+	world_container(w, "/kubepods.slice", "", "", "kubepods.slice");
+	world_policy(w, RULES "- {name: pods, match: {namespace: prod}, weight: 50}\n"
+			      "- {name: named, match: {cgroup: /db.slice}, weight: 800}\n"
+			      "- {name: qos, match: {cgroup: /kubepods.slice}, weight: 10000}\n"
+			      "- {name: pods again, match: {namespace: prod}, weight: 60}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, POD "/cri-containerd-1.scope", "io.weight", "default"), "60");
+	assert_string_equal(world_value(w, POD, "io.weight", "default"), "60");
+	assert_string_equal(world_value(w, "/db.slice/pg.service", "io.weight", "default"), "800");
+	assert_string_equal(world_value(w, "/db.slice", "io.weight", "default"), "800");
+	assert_null(world_value(w, "/kubepods.slice", "io.weight", "default"));
+	assert_null(world_value(w, "/kubepods.slice/kubepods-burstable.slice", "io.weight", "default"));
+	assert_null(world_wanted(w, "/db.slice", "io.bfq.weight", "default"));
+	/* a rule about one container leaves the pod alone */
+	world_policy(w, RULES "- {name: one, match: {namespace: prod, container: nginx}, weight: 70}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, POD "/cri-containerd-1.scope", "io.weight", "default"), "70");
+	assert_null(world_value(w, POD, "io.weight", "default"));
+	assert_null(world_value(w, "/db.slice", "io.weight", "default"));
+}
+
+static void weights_of_bfq(void **state)
+{
+	struct world *w = *state;
+
+	*w->host.no_bfq = 0;
+	*w->disk[0].no_bfq = 0;
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: heavy, match: {container: a}, weight: 5000}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "/a", "io.bfq.weight", "default"), "1000");
+	assert_non_null(strstr(world_wanted(w, "/a", "io.bfq.weight", "default")->why, "1000"));
+	assert_null(world_wanted(w, "/a", "io.weight", "default"));
+	/* the scheduler is changed: the host says so, and the weight is refused with the reason */
+	strcpy(w->host.no_bfq, "its scheduler is not bfq");
+	w->host.generation++;
+	world_tick(w);
+	assert_null(world_value(w, "/a", "io.bfq.weight", "default"));
+	assert_int_equal(vst_plan_state(world_wanted(w, "/a", "io.weight", "default")), VST_KNOB_REFUSED);
+	assert_non_null(strstr(vst_plan_text(world_wanted(w, "/a", "io.weight", "default")), "scheduler is not bfq"));
+	w->host.v2 = false;
+	*w->host.no_bfq = 0;
+	w->host.generation++;
+	world_tick(w);
+	assert_string_equal(world_value(w, "/a", "blkio.bfq.weight", "default"), "1000");
+}
+
+static void nothing_to_act_on(void **state)
+{
+	struct world *w = *state;
+
+	strcpy(w->host.no_cgroup, "no cgroup mount");
+	world_container(w, "/a", "", "", "a");
+	world_policy(w,
+		     RULES "- {name: x, match: {container: a}, weight: 50, max: {write: 1MiB/s}, cache: keep, ioprio: "
+			   "idle}\n");
+	world_tick(w);
+	assert_int_equal(w->writes, 0);
+	assert_string_equal(vst_plan_text(world_wanted(w, "/a", "io.weight", "default")), "no cgroup mount");
+	assert_string_equal(vst_plan_text(world_wanted(w, "/a", "io.max", "8:0 wbps")), "no cgroup mount");
+	assert_string_equal(vst_plan_text(world_wanted(w, "/a", "ioprio", "")), "no scheduler");
+	assert_non_null(strstr(vst_plan_text(world_wanted(w, "/a", "cache", "")), "no actuator"));
+	assert_int_equal(vst_plan_state(world_wanted(w, "/a", "cache", "")), VST_KNOB_REFUSED);
+}
+
+static void count_threads(void *arg, __u32 id, const char *cgroup)
+{
+	__u32 *ret = arg;
+
+	*ret = id;
+	assert_string_equal(cgroup, "/a");
+}
+
+static void priorities_of_threads(void **state)
+{
+	struct world *w = *state;
+	static const __u32 tids[] = { 12, 13 };
+	struct vst_host_threads threads = { .tid = tids, .n = 2 };
+	__u32 asked = 0;
+
+	*w->host.no_ioprio = 0;
+	world_container(w, "/a", "", "", "a");
+	world_container(w, "/b", "", "", "b");
+	world_policy(w, RULES "- {name: idle, match: {container: a}, ioprio: idle}\n"
+			      "- {name: copies, match: {container: b, pattern: copy}, ioprio: idle}\n");
+	world_tick(w);
+	vst_engine_wants_threads(w->engine, count_threads, &asked);
+	threads.container = asked;
+	w->host.threads = &threads;
+	w->host.n_threads = 1;
+	world_tick(w);
+	assert_string_equal(world_value(w, "12", "ioprio", ""), "idle");
+	assert_string_equal(world_value(w, "13", "ioprio", ""), "idle");
+	threads.n = 1;
+	world_tick(w);
+	assert_null(world_value(w, "13", "ioprio", ""));
+	assert_int_equal(vst_plan_state(world_wanted(w, "/b", "ioprio", "")), VST_KNOB_REFUSED);
+}
+
+/* What takes back an earlier rule wants nothing, and is no refusal. */
+static void taken_back(void **state)
+{
+	struct world *w = *state;
+
+	*w->host.no_ioprio = 0;
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES
+		     "- {name: x, match: {container: a}, ioprio: idle, cache: keep, max: {write: 1MiB/s}, protect: "
+		     "{p99_read: 1ms}}\n"
+		     "- {name: y, match: {container: a}, ioprio: none, cache: normal, max: none, protect: none}\n");
+	world_tick(w);
+	assert_null(w->plan.first);
+}
+
+static void groups_of_processes_without_a_container(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/test", "", "", "test"), b = world_container(w, "/slice", "", "", "slice");
+
+	w->container[a].directory = w->container[b].directory = true;
+	world_container(w, "/slice/x.service", "", "", "x.service");
+	world_policy(w, RULES "- {name: x, match: {cgroup: [/test, /slice]}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	assert_non_null(world_value(w, "/test", "io.max", "8:0 wbps"));
+	assert_null(world_value(w, "/slice", "io.max", "8:0 wbps")); /* there is a container in it */
+	assert_non_null(world_value(w, "/slice/x.service", "io.max", "8:0 wbps"));
+}
+
+/* --- containers that come and go --- */
+
+static void a_container_goes(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a");
+	struct vst_outcome outcome = { .state = VST_KNOB_REVERTED, .result = -ENOENT };
+	struct vst_plan_knob *k;
+	struct vst_step step;
+
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 1MiB/s}}\n");
+	world_plan(w);
+	k = vst_plan_next_step(&w->plan, NULL, w->time, &step);
+	vst_plan_sent(&w->plan, k, step.id, w->time);
+	world_remove(w, a); /* while the step is under way */
+	world_plan(w);
+	assert_null(vst_plan_next_step(&w->plan, NULL, w->time, &step));
+	outcome.id = step.id;
+	outcome.knob = step.knob;
+	assert_non_null(vst_plan_outcome(&w->plan, &outcome, w->time));
+	world_plan(w);
+	assert_null(vst_plan_next_step(&w->plan, NULL, w->time, &step));
+	assert_int_equal(w->plan.n, 0);
+	assert_int_equal(w->plan.in_flight, 0);
+	/* another one of the same name */
+	world_container(w, "/a", "", "", "a");
+	world_tick(w);
+	assert_non_null(world_value(w, "/a", "io.max", "8:0 wbps"));
+}
+
+/* Between two passes: the rules without conditions count at once, and nothing is written twice. */
+static void a_new_container_need_not_wait(void **state)
+{
+	struct world *w = *state;
+	__u32 a;
+
+	world_container(w, "/old", "", "", "old");
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 1MiB/s}}\n"
+			      "- {name: y, match: {container: late}, max: {read: 1MiB/s}}\n");
+	world_tick(w);
+	a = world_container(w, "/a", "", "", "a");
+	world_snapshot(w, 0.05);
+	assert_int_equal(vst_engine_notice(w->engine, w->now, &w->host, &w->plan, w->time), 0);
+	world_act(w);
+	assert_non_null(world_value(w, "/a", "io.max", "8:0 wbps"));
+	/* it gets its name only now */
+	w->container[a].name = "late";
+	w->container[a].fresh = true;
+	world_snapshot(w, 0.05);
+	assert_int_equal(vst_engine_notice(w->engine, w->now, &w->host, &w->plan, w->time), 0);
+	world_act(w);
+	assert_non_null(world_value(w, "/a", "io.max", "8:0 rbps"));
+	world_tick(w);
+	assert_null(world_value(w, "/a", "io.max", "8:0 wbps"));
+	assert_non_null(world_value(w, "/a", "io.max", "8:0 rbps"));
+	for (int k = 0; k < 5; k++)
+		world_tick(w);
+	assert_int_equal(w->writes, 3);
+	world_remove(w, a);
+	world_tick(w);
+	assert_null(world_wanted(w, "/a", "io.max", "8:0 rbps"));
+}
+
+/* --- conflicts, refusals, an actor that dies --- */
+
+static void conflict(struct world *w, unsigned int n)
+{
+	struct vst_plan_knob *k = world_wanted(w, "/a", "io.max", "8:0 wbps");
+	struct vst_outcome o = { .state = VST_KNOB_CONFLICT, .result = -EBUSY, .conflicts = n };
+
+	vst_knob_init(&o.knob, k->actuator, k->target, 0, k->attr, k->key);
+	strcpy(o.now, "777");
+	vst_plan_adopt(&w->plan, &o, w->time);
+	k->retry_at = w->time + VST_PLAN_CONFLICT_S;
+}
+
+static void the_administrator_wins(void **state)
+{
+	struct world *w = *state;
+	int writes;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	writes = w->writes;
+	conflict(w, 1);
+	for (int i = 0; i < VST_PLAN_CONFLICT_S - 1; i++)
+		world_tick(w);
+	assert_int_equal(w->writes, writes);
+	world_tick(w);
+	world_tick(w);
+	assert_int_equal(w->writes, writes + 1); /* asked again: the actor knows whether it may */
+	conflict(w, VST_CONFLICTS_MAX);
+	for (int i = 0; i < 400; i++)
+		world_tick(w);
+	assert_int_equal(w->writes, writes + 1);
+	vst_plan_forget_conflicts(&w->plan);
+	world_tick(w);
+	assert_int_equal(w->writes, writes + 2);
+}
+
+static void refusals_are_retried_ever_more_seldom(void **state)
+{
+	struct world *w = *state;
+	struct vst_outcome o = { .state = VST_KNOB_REFUSED, .result = -EROFS };
+	struct vst_plan_knob *k;
+	struct vst_step step;
+	int n = 0;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 1MiB/s}}\n");
+	for (int i = 0; i < 600; i++) {
+		world_plan(w);
+		k = vst_plan_next_step(&w->plan, NULL, w->time, &step);
+		if (!k)
+			continue;
+		n++;
+		vst_plan_sent(&w->plan, k, step.id, w->time);
+		o.id = step.id;
+		o.knob = step.knob;
+		strcpy(o.text, "the journal cannot be written");
+		vst_plan_outcome(&w->plan, &o, w->time);
+		assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
+		assert_string_equal(vst_plan_text(k), "the journal cannot be written");
+	}
+	assert_true(n >= 6 && n <= 9);
+}
+
+static void the_actor_dies(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	vst_plan_lost(&w->plan);
+	strcpy(w->knob[0].value, "max"); /* the next actor reverts what the journal has */
+	assert_int_equal(vst_plan_state(w->plan.first), VST_KNOB_PLANNED);
+	world_tick(w);
+	assert_string_equal(world_value(w, "/a", "io.max", "8:0 wbps"), "1048576");
+}
+
+/* --- conditions --- */
+
+static void read_slowly(struct world *w, __u32 c, double us)
+{
+	world_io(w, c, DISK_A, VST_OP_READ, 100, 409600, us);
+	world_tick(w);
+}
+
+static bool is_limited(struct world *w)
+{
+	return world_value(w, "/a", "io.max", "8:0 wbps");
+}
+
+#define SLOW                                                                                                           \
+	RULES "- {name: slow, match: {container: a}, when: [{metric: p99_read, above: 5ms, for: 5s}], max: {write: "   \
+	      "1MiB/s}}\n"
+
+static void a_condition_has_to_last(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a");
+
+	world_policy(w, SLOW);
+	world_tick(w);
+	for (int i = 0; i < 4; i++)
+		read_slowly(w, a, 10000);
+	assert_false(is_limited(w));
+	read_slowly(w, a, 1000);
+	for (int i = 0; i < 4; i++)
+		read_slowly(w, a, 10000);
+	assert_false(is_limited(w)); /* it began anew */
+	read_slowly(w, a, 10000);
+	assert_true(is_limited(w));
+	assert_non_null(strstr(world_find(w, "/a", "io.max", "8:0 wbps")->why, "p99_read"));
+}
+
+/* It ends below the limit's margin, for as long, and not before it has held for a while. */
+static void a_condition_has_two_edges(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a");
+
+	world_policy(w, SLOW);
+	world_tick(w);
+	for (int i = 0; i < 5; i++)
+		read_slowly(w, a, 10000);
+	assert_true(is_limited(w));
+	for (int i = 0; i < 30; i++)
+		read_slowly(w, a, 4500); /* below 5 ms, above 4 */
+	assert_true(is_limited(w));
+	for (int i = 0; i < 4; i++)
+		read_slowly(w, a, 3000);
+	assert_true(is_limited(w));
+	read_slowly(w, a, 3000);
+	assert_false(is_limited(w));
+	/* at once again, and at once over: it holds for 10 s all the same */
+	for (int i = 0; i < 5; i++)
+		read_slowly(w, a, 10000);
+	assert_true(is_limited(w));
+	for (int i = 0; i < 9; i++)
+		read_slowly(w, a, 100);
+	assert_true(is_limited(w));
+	read_slowly(w, a, 100);
+	assert_false(is_limited(w));
+}
+
+static void nothing_measured_is_not_slow(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a");
+
+	world_policy(w, RULES
+		     "- {name: fast, match: {container: a}, when: [{metric: p99_read, below: 5ms, for: 2s}], max: "
+		     "{write: 1MiB/s}}\n");
+	for (int i = 0; i < 10; i++)
+		world_tick(w);
+	assert_false(is_limited(w));
+	for (int i = 0; i < 3; i++)
+		read_slowly(w, a, 100);
+	assert_true(is_limited(w));
+}
+
+static void all_conditions_have_to_hold(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a"), b = world_container(w, "/b", "", "", "b");
+
+	world_policy(w, RULES
+		     "- {name: x, match: {container: a}, when: [{metric: blamed, above: 200ms/s, for: 2s}, {metric: "
+		     "write, above: 1MiB/s}], max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	for (int i = 0; i < 5; i++) {
+		world_blame(w, b, a, VST_WAIT_DEVICE, 300000);
+		world_tick(w);
+	}
+	assert_false(is_limited(w));
+	for (int i = 0; i < 2; i++) {
+		world_blame(w, b, a, VST_WAIT_DEVICE, 300000);
+		world_io(w, a, DISK_A, VST_OP_WRITE, 10, 4 << 20, 100);
+		world_tick(w);
+	}
+	assert_true(is_limited(w));
+}
+
+static void a_condition_on_a_disk(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a");
+
+	world_policy(w, RULES
+		     "- {name: x, match: {container: a, device: sda}, when: [{metric: device_queue, above: 8, for: "
+		     "2s}], max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	for (int i = 0; i < 3; i++) {
+		world_io(w, a, DISK_A, VST_OP_READ, 100, 409600, 50000); /* 100 of 50 ms in a second: 5 in flight */
+		world_tick(w);
+	}
+	assert_false(is_limited(w));
+	for (int i = 0; i < 3; i++) {
+		world_io(w, a, DISK_A, VST_OP_READ, 200, 819200, 50000);
+		world_tick(w);
+	}
+	assert_true(is_limited(w));
+}
+
+static void the_clock_jumps(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a");
+
+	world_policy(w, SLOW);
+	world_tick(w);
+	for (int i = 0; i < 4; i++)
+		read_slowly(w, a, 10000);
+	w->time += 3600; /* asleep */
+	read_slowly(w, a, 10000);
+	assert_false(is_limited(w));
+	for (int i = 0; i < 5; i++)
+		read_slowly(w, a, 10000);
+	assert_true(is_limited(w));
+	w->time -= 100; /* backwards: what is set stays */
+	read_slowly(w, a, 10000);
+	assert_true(is_limited(w));
+	for (int i = 0; i < 4; i++)
+		read_slowly(w, a, 100);
+	assert_true(is_limited(w));
+}
+
+static void a_reload_keeps_conditions(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a");
+
+	world_policy(w, SLOW);
+	world_tick(w);
+	for (int i = 0; i < 5; i++)
+		read_slowly(w, a, 10000);
+	assert_true(is_limited(w));
+	world_policy(w, RULES
+		     "- {name: another, match: {container: z}, weight: 5}\n"
+		     "- {name: slow, match: {container: a}, when: [{metric: p99_read, above: 5ms, for: 5s}], max: "
+		     "{write: 1MiB/s}}\n");
+	read_slowly(w, a, 10000);
+	assert_true(is_limited(w));
+	assert_int_equal(w->writes, 1);
+	/* another condition is another rule */
+	world_policy(w, RULES
+		     "- {name: slow, match: {container: a}, when: [{metric: p99_read, above: 6ms, for: 5s}], max: "
+		     "{write: 1MiB/s}}\n");
+	read_slowly(w, a, 10000);
+	assert_false(is_limited(w));
+}
+
+/* Nobody else's engine has run before: what the actor kept for a successor is not written again. */
+static void a_successor_writes_nothing(void **state)
+{
+	struct world *w = *state, next;
+	__u32 a = world_container(w, "/a", "", "", "a");
+	struct vst_outcome o = { .state = VST_KNOB_APPLIED };
+
+	world_policy(w, SLOW);
+	world_tick(w);
+	for (int i = 0; i < 5; i++)
+		read_slowly(w, a, 10000);
+	assert_true(is_limited(w));
+	world_init(&next);
+	world_container(&next, "/a", "", "", "a");
+	world_policy(&next, SLOW);
+	vst_knob_init(&o.knob, VST_ACTUATOR_CGROUP_IO, "/a", 0, "io.max", "8:0 wbps");
+	strcpy(o.written, "1048576");
+	strcpy(o.rule, "slow");
+	vst_plan_adopt(&next.plan, &o, next.time);
+	for (int i = 0; i < 3; i++)
+		world_tick(&next);
+	assert_int_equal(next.writes, 0);
+	for (int i = 0; i < 20; i++)
+		world_tick(&next);
+	assert_int_equal(next.writes, 1); /* it does not hold any more */
+	world_clear(&next);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_limit),
+		TEST(a_limit_on_v1),
+		TEST(the_last_rule_wins),
+		TEST(outside_the_scope),
+		TEST(a_disk_of_its_own),
+		TEST(weights_at_each_level),
+		TEST(weights_of_bfq),
+		TEST(nothing_to_act_on),
+		TEST(priorities_of_threads),
+		TEST(taken_back),
+		TEST(groups_of_processes_without_a_container),
+		TEST(a_container_goes),
+		TEST(a_new_container_need_not_wait),
+		TEST(the_administrator_wins),
+		TEST(refusals_are_retried_ever_more_seldom),
+		TEST(the_actor_dies),
+		TEST(a_condition_has_to_last),
+		TEST(a_condition_has_two_edges),
+		TEST(nothing_measured_is_not_slow),
+		TEST(all_conditions_have_to_hold),
+		TEST(a_condition_on_a_disk),
+		TEST(the_clock_jumps),
+		TEST(a_reload_keeps_conditions),
+		TEST(a_successor_writes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
