@@ -545,7 +545,7 @@ int vst_io_table_in_flight(struct vst_io_table *t, const struct vst_probes *prob
 			   __u64 now_ns)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
-	struct vst_underway *u = &t->underway;
+	struct vst_in_flight_look *u = &t->underway;
 	double now = (double)now_ns / 1e9;
 	struct vst_io_row *row;
 	int err;

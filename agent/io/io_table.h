@@ -12,7 +12,7 @@
 
 #include "agent/base/places.h"
 #include "agent/io/devices.h"
-#include "agent/io/underway.h"
+#include "agent/io/in_flight.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
 #include "agent/snapshot.h"
@@ -59,8 +59,8 @@ struct vst_io_table {
 	unsigned int n_dirty;
 	struct vst_io_row **busy; /* [VST_ROWS], those that had something in flight at the last look */
 	unsigned int n_busy;
-	struct vst_underway underway; /* that look */
-	struct vst_io_row **at;	      /* by .place */
+	struct vst_in_flight_look underway; /* that look */
+	struct vst_io_row **at;		    /* by .place */
 	__u32 n_at;
 	struct vst_places places;
 	struct vst_seen *seen;

@@ -12,7 +12,7 @@
 #define KNOWN 1024 /* rows that are remembered; of more nothing is told */
 
 /* A row that was old. */
-struct known {
+struct told_row {
 	__u8 list; /* enum vst_snap_list */
 	__u32 id;
 	__u64 since_ns;
@@ -22,7 +22,7 @@ struct known {
 };
 
 struct vst_stuck {
-	struct known *known;
+	struct told_row *known;
 	size_t n, cap;
 	double minute; /* when it began */
 	unsigned int lines, left_out;
@@ -131,9 +131,9 @@ static bool may_tell(struct vst_stuck *st, double now)
 	return false;
 }
 
-static struct known *known_of(struct vst_stuck *st, __u8 list, __u32 id)
+static struct told_row *known_of(struct vst_stuck *st, __u8 list, __u32 id)
 {
-	struct known *k;
+	struct told_row *k;
 	size_t cap;
 
 	for (size_t i = 0; i < st->n; i++)
@@ -150,7 +150,7 @@ static struct known *known_of(struct vst_stuck *st, __u8 list, __u32 id)
 		st->cap = cap;
 	}
 	k = &st->known[st->n++];
-	*k = (struct known){ .list = list, .id = id };
+	*k = (struct told_row){ .list = list, .id = id };
 	return k;
 }
 
@@ -159,7 +159,7 @@ static void look_one(struct vst_stuck *st, const struct vst_snapshot *s, enum vs
 {
 	double age = s->time - (double)since_ns / 1e9;
 	unsigned int times = vst_stuck_times(age);
-	struct known *k = times ? known_of(st, list, id) : NULL;
+	struct told_row *k = times ? known_of(st, list, id) : NULL;
 
 	if (!k)
 		return;
@@ -183,7 +183,7 @@ static void forget_ended(struct vst_stuck *st, double now)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < st->n; i++) {
-		struct known *k = &st->known[i];
+		struct told_row *k = &st->known[i];
 
 		if (!k->seen) {
 			if (may_tell(st, now))

@@ -392,7 +392,7 @@ static void test_rejects(void **state)
 
 static struct vst_frame *frame_of(const struct vst_rows *r)
 {
-	struct vst_underway *underway = vst_underway_new(r, NULL, NULL);
+	struct vst_in_flight_look *underway = vst_underway_new(r, NULL, NULL);
 	const struct vst_sample sample = { .rows = r, .underway = underway };
 	struct vst_frame *f = vst_frame_new(&sample);
 

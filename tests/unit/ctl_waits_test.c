@@ -621,7 +621,7 @@ static void test_underway(void **state)
 	struct vst_waits *w = underway_waits();
 	struct vst_who_labels *labels = labels_of(w);
 	struct vst_rows *rows = empty_rows();
-	struct vst_underway *u = vst_underway_new(rows, NULL, w);
+	struct vst_in_flight_look *u = vst_underway_new(rows, NULL, w);
 	struct vst_reasons_from from = { .blame = w, .underway = u, .labels = labels };
 	struct vst_reasons *r = vst_reasons_new(&from, &x);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/io/underway.c agent/io/sparse.c agent/snapshot.c agent/base/places.c -lbpf -lm */
+/* LINK: agent/io/in_flight.c agent/io/sparse.c agent/snapshot.c agent/base/places.c -lbpf -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

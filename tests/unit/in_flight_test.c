@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/io/underway.c */
+/* LINK: agent/io/in_flight.c */
 /* What is in flight, read from a table that the test writes as the probes do. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,13 +8,13 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "agent/io/underway.h"
+#include "agent/io/in_flight.h"
 
 #define NOW 10000000000ULL
 #define MS 1000000ULL
 
 static __u64 table[VST_INFLIGHT_WORDS];
-static struct vst_underway u;
+static struct vst_in_flight_look u;
 
 static struct vst_inflight *in(__u32 at)
 {

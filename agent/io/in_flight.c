@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <string.h>
 
-#include "agent/io/underway.h"
+#include "agent/io/in_flight.h"
 
-static struct vst_in_flight *row_of(struct vst_underway *u, __u32 number)
+static struct vst_in_flight *row_of(struct vst_in_flight_look *u, __u32 number)
 {
 	struct vst_in_flight *row = &u->row[number];
 
@@ -12,7 +12,7 @@ static struct vst_in_flight *row_of(struct vst_underway *u, __u32 number)
 	return row;
 }
 
-static void row_add(struct vst_underway *u, __u32 number, __u64 begin_ns, __u64 now_ns)
+static void row_add(struct vst_in_flight_look *u, __u32 number, __u64 begin_ns, __u64 now_ns)
 {
 	__u64 age = begin_ns < now_ns ? now_ns - begin_ns : 0;
 	struct vst_in_flight *row;
@@ -33,7 +33,7 @@ static void row_add(struct vst_underway *u, __u32 number, __u64 begin_ns, __u64 
 }
 
 /* A request that waits in a queue has no row before somebody decides it, see vst_held() in bpf/block.bpf.c. */
-static void held_add(struct vst_underway *u, const struct vst_inflight_more *more, __u64 now_ns)
+static void held_add(struct vst_in_flight_look *u, const struct vst_inflight_more *more, __u64 now_ns)
 {
 	__u32 row = VST_HELD_ROW(more->held, more->queued_ns);
 
@@ -46,8 +46,8 @@ static void held_add(struct vst_underway *u, const struct vst_inflight_more *mor
 	}
 }
 
-void vst_underway_place(struct vst_underway *u, const struct vst_inflight *in, const struct vst_inflight_more *more,
-			__u64 now_ns)
+void vst_underway_place(struct vst_in_flight_look *u, const struct vst_inflight *in,
+			const struct vst_inflight_more *more, __u64 now_ns)
 {
 	__u64 what = __atomic_load_n(&in->what, __ATOMIC_ACQUIRE), when;
 	struct vst_inflight_more copy = { 0 };
@@ -70,15 +70,15 @@ void vst_underway_place(struct vst_underway *u, const struct vst_inflight *in, c
 			row_of(u, copy.row[i]);
 }
 
-static void block_scan(struct vst_underway *u, const struct vst_inflight *in, const struct vst_inflight_more *more,
-		       __u64 now_ns)
+static void block_scan(struct vst_in_flight_look *u, const struct vst_inflight *in,
+		       const struct vst_inflight_more *more, __u64 now_ns)
 {
 	for (__u32 i = 0; i < VST_INFLIGHT_BLOCK; i++)
 		if (IN_STATE(in[i].what))
 			vst_underway_place(u, &in[i], &more[i], now_ns);
 }
 
-void vst_underway_scan(struct vst_underway *u, const __u64 *table, __u64 now_ns)
+void vst_underway_scan(struct vst_in_flight_look *u, const __u64 *table, __u64 now_ns)
 {
 	const struct vst_inflight *in = (const void *)table;
 	const struct vst_inflight_more *more = (const void *)(in + VST_INFLIGHT_PLACES);

@@ -3,8 +3,8 @@
  * I/O under way: what was submitted and has not completed. The probes' table of requests in flight is read while they
  * write to it; a request that changes at that moment is left out, because it is not stuck.
  */
-#ifndef VST_UNDERWAY_H
-#define VST_UNDERWAY_H
+#ifndef VST_IN_FLIGHT_H
+#define VST_IN_FLIGHT_H
 
 #include <stdbool.h>
 #include <linux/types.h>
@@ -25,7 +25,7 @@ struct vst_in_flight {
 };
 
 /* One look at the whole table. */
-struct vst_underway {
+struct vst_in_flight_look {
 	__u64 now_ns;			    /* when; ages are counted to it */
 	struct vst_in_flight row[VST_ROWS]; /* by row number */
 	__u16 touched[VST_ROWS];	    /* the rows that have something in flight */
@@ -39,10 +39,10 @@ struct vst_underway {
  * Adds what stands in one place of the table. now_ns: the moment that ages are counted to; what was submitted after it is of
  * age 0.
  */
-void vst_underway_place(struct vst_underway *u, const struct vst_inflight *in, const struct vst_inflight_more *more,
-			__u64 now_ns);
+void vst_underway_place(struct vst_in_flight_look *u, const struct vst_inflight *in,
+			const struct vst_inflight_more *more, __u64 now_ns);
 
 /* Looks at all places that were ever used: table[VST_INFLIGHT_WORDS]. Forgets the look before. */
-void vst_underway_scan(struct vst_underway *u, const __u64 *table, __u64 now_ns);
+void vst_underway_scan(struct vst_in_flight_look *u, const __u64 *table, __u64 now_ns);
 
-#endif /* VST_UNDERWAY_H */
+#endif /* VST_IN_FLIGHT_H */
