@@ -22,8 +22,18 @@ locks_teardown() {
 	done
 }
 
+# The shell that calls it goes into a group. Where memory and blkio are of version 1, it leaves what it is in there: a
+# container's cgroup counts more than a service's, whatever hierarchy that is in (bpf/task.bpf.h).
+join_group() { # NAME
+	local root
+	for root in $(awk '$3 == "cgroup" && $4 ~ /(^|,)(memory|blkio)(,|$)/ { print $2 }' /proc/mounts); do
+		echo "$BASHPID" >"$root/cgroup.procs" || return
+	done
+	echo "$BASHPID" >"$tree/$1/cgroup.procs"
+}
+
 in_group() { # NAME COMMAND...
-	(echo $BASHPID >"$tree/$1/cgroup.procs" && exec "${@:2}" 3>&-)
+	(join_group "$1" && exec "${@:2}" 3>&-)
 }
 
 in_both() { # COMMAND...
@@ -37,7 +47,7 @@ in_both() { # COMMAND...
 
 # Somebody in a group who waits for FILE's lock, over and over, until wait_end.
 wait_begin() { # NAME FILE
-	(echo "$BASHPID" >"$tree/$1/cgroup.procs" && exec "$LOCK_LOAD" wait "$2" >/dev/null 3>&-) &
+	(join_group "$1" && exec "$LOCK_LOAD" wait "$2" >/dev/null 3>&-) &
 	waiter=$!
 	others+=("$waiter")
 	until_true grep -q . "$tree/$1/cgroup.procs"

@@ -119,7 +119,7 @@ said() {
 	filesystem_make ext4
 	agent_start
 	wait_begin "$b" "$dir/mnt/file"
-	(echo "$BASHPID" >"$tree/$a/cgroup.procs" && exec "$LOCK_LOAD" hold "$dir/mnt/file" 100000 12 >/dev/null 3>&-) &
+	(join_group "$a" && exec "$LOCK_LOAD" hold "$dir/mnt/file" 100000 12 >/dev/null 3>&-) &
 	holder=$!
 	others+=("$holder")
 	until_true said

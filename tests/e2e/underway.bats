@@ -38,7 +38,7 @@ thaw() {
 
 # Runs a command in a group that goes on: $going.
 going_on() { # NAME COMMAND...
-	(echo "$BASHPID" >"$tree/$1/cgroup.procs" && exec "${@:2}" >/dev/null 3>&-) &
+	(join_group "$1" && exec "${@:2}" >/dev/null 3>&-) &
 	going=$!
 	others+=("$going")
 }

@@ -80,7 +80,7 @@ mounted ext4 /dev/mapper/linear /mnt
 kname=$(lsblk -dno KNAME /dev/mapper/linear)
 fsfreeze -f /mnt
 # shellcheck disable=SC2016 # expanded there
-going_on u-a sh -c 'begin=$(date +%s%6N); : >/mnt/new; echo $(($(date +%s%6N) - begin)) >/dev/shm/took'
+going_on u-a bash -c 'begin=${EPOCHREALTIME/./}; : >/mnt/new; echo $((${EPOCHREALTIME/./} - begin)) >/dev/shm/took'
 wait_for 60 "the task to be shown" any /v1/waits u-a ".resource == \"freeze:$kname\" and .waiting.tasks == 1 and .waiting.oldest_us > 1500000"
 any /v1/blame u-a ".resource == \"freeze:$kname\" and .waiting.tasks == 1" || fail "blame does not show who waits for a frozen file system"
 sleep 3
