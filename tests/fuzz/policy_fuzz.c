@@ -88,7 +88,7 @@ static void check_rule(const struct vst_policy *policy, const struct vst_rule *r
 
 static void check_policy(const struct vst_policy *policy)
 {
-	static const struct vst_target_label labels[] = { { "app", "web" }, { "tier", "" } };
+	static const struct vst_label labels[] = { { "app", "web" }, { "tier", "" } };
 	static const char *const links[] = { "/dev/mapper/vg-data" };
 	struct vst_subject subject = { .field = { "prod", "mysql-0", "mysqld", "docker.io/library/mysql:8",
 						  "/kubepods.slice/pod1/x", "sda", "LowPrio", "journal", "copy", "5" },

@@ -329,7 +329,7 @@ static void many_classes(void **state)
 
 static void annotations(void **state)
 {
-	static const struct vst_target_label all[] = {
+	static const struct vst_label all[] = {
 		{ KEY, "bare" },
 		{ KEY "/pod", "pod" },
 		{ KEY "/container.mysqld", "container" },
@@ -337,7 +337,7 @@ static void annotations(void **state)
 		{ "io.kubernetes.cri.blockio-class", "cri" },
 		{ "io.kubernetes.cri.container-name", "mysqld" },
 	};
-	static const struct vst_target_label empty[] = { { KEY "/container.mysqld", "" }, { KEY "/pod", "pod" } };
+	static const struct vst_label empty[] = { { KEY "/container.mysqld", "" }, { KEY "/pod", "pod" } };
 	char name[1024];
 
 	assert_string_equal(vst_blockio_class(all, 6, "mysqld"), "cri");

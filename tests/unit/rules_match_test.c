@@ -163,7 +163,7 @@ static void lists(void **state)
 	assert_false(vst_globs_match(&list, NULL));
 }
 
-static const struct vst_target_label labels[] = { { "app", "web" }, { "tier", "front" } };
+static const struct vst_label labels[] = { { "app", "web" }, { "tier", "front" } };
 static const char *const links[] = { "/dev/mapper/vg-data", "/dev/disk/by-id/ata-FastSSD-1" };
 static const struct vst_subject mysql = {
 	.field = { [VST_MATCH_NAMESPACE] = "prod",
