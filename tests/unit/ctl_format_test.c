@@ -349,6 +349,8 @@ static void test_view_old(void **state)
 		int column = vst_view_column(look.view, "OLDEST");
 		bool shown[2] = { false, false };
 
+		if (column < 0)
+			continue; /* nothing in this view waits */
 		for (size_t n = 1; n <= 2; n++) {
 			vst_view_layout(&l, &look, 80, lines, n);
 			assert_int_equal(total(&l), 80);
