@@ -414,7 +414,7 @@ static enum MHD_Result on_post_head(struct client *c, const char *url)
 		if (!strcmp(url, posts[i].path))
 			c->post = &posts[i];
 	if (!c->post)
-		return refuse(c, MHD_HTTP_NOT_FOUND,
+		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED,
 			      "nothing at this path takes POST; docs/control-socket.md lists what does");
 	if (length && strtoull(length, NULL, 10) > VST_POLICY_MAX_BYTES)
 		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "the policy is too long: it may have 1 MiB");

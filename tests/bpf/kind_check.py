@@ -125,12 +125,12 @@ class Agent:
 
     def answers(self):
         try:
-            return self.get("/v1/status")
+            return self.get("/v1/status?max_age=0")
         except OSError:
             return False
 
     def follows_stacked_devices(self):
-        status = self.get("/v1/status")[0]
+        status = self.get("/v1/status?max_age=0")[0]
         return all(p["state"] == "attached" for p in status["probes"] if p["name"] == "bio_queue")
 
     def get(self, path):
@@ -143,7 +143,7 @@ class Agent:
         return [json.loads(line) for line in lines]
 
     def rows(self):
-        return [r for r in self.get("/v1/io") if r["type"] == "row" and r["device"] == self.disk]
+        return [r for r in self.get("/v1/io?max_age=0") if r["type"] == "row" and r["device"] == self.disk]
 
     def totals(self):
         sums = collections.Counter()

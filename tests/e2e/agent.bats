@@ -181,10 +181,14 @@ silent_clients() { # COUNT
 	ends 2 "--socket is empty"
 }
 
-@test "with a low limit of open files it answers all the same" {
+@test "with a low limit of open files it answers all the same, or says that it cannot be raised" {
 	(ulimit -n 150 && exec "$VSTORD" --socket "$sock" --budget 0 2>"$dir/log" 3>&-) &
 	agent=$!
 	until_true agent_ready_or_gone
+	if ! grep -q ready: "$dir/log"; then # without CAP_SYS_RESOURCE
+		grep -q "limit of open files is 150 and cannot be raised.*LimitNOFILE" "$dir/log"
+		return
+	fi
 	silent_clients 60
 	ctl status --json | jq -e '.schema == 1' >/dev/null
 }

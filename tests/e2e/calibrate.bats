@@ -81,7 +81,7 @@ calibrate() {
 }
 
 @test "a partition names its disk" {
-	addpart "$loop" 1 2048 204800
+	within 10 addpart "$loop" 1 2048 204800 # udev may just be looking at the disk
 	until_true test -b "${loop}p1"
 	run -2 --separate-stderr calibrate "${loop}p1"
 	[[ "$stderr" == *"is a partition"*"calibrate ${loop#/dev/}"* ]]

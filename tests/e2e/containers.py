@@ -139,7 +139,10 @@ class Times:
 
 
 class Watch:
-    """Descriptors of the agent. Open while it works is right; whatever is open while it sleeps in its loop is held."""
+    """
+    Descriptors of the agent. The loop holds none while it sleeps, and a thread that looks up names opens a file for
+    milliseconds: whatever stays open for longer than a second is held.
+    """
 
     LOOP = ("232", "281")  # epoll_wait, epoll_pwait
     HELD = ("/sys/fs/cgroup", "/var/lib/", "/run/containerd", "anon_inode:inotify")
@@ -147,6 +150,7 @@ class Watch:
     def __init__(self, pid):
         self.pid = pid
         self.held = set()
+        self.open = {}  # (descriptor, path): since when every look found it
         self.looks = 0
         self.at = 0  # the begin of the last look
 
@@ -161,16 +165,17 @@ class Watch:
         begin, before = time.monotonic(), self.sleep()
         if not before:
             return
-        found = set()
+        found = []
         for fd in os.listdir(f"/proc/{self.pid}/fd"):
             try:
                 path = os.readlink(f"/proc/{self.pid}/fd/{fd}")
             except OSError:
                 continue
             if path.startswith(self.HELD):
-                found.add(path)
+                found.append((fd, path))
         if self.sleep() == before:
-            self.held |= found
+            self.open = {key: self.open.get(key, begin) for key in found}
+            self.held |= {path for (_, path), since in self.open.items() if begin - since > 1}
             self.looks += 1
             self.at = begin
 
