@@ -26,10 +26,14 @@ locks_teardown() {
 # container's cgroup counts more than a service's, whatever hierarchy that is in (bpf/task.bpf.h).
 join_group() { # NAME
 	local root
-	for root in $(awk '$3 == "cgroup" && $4 ~ /(^|,)(memory|blkio)(,|$)/ { print $2 }' /proc/mounts); do
+	for root in $(v1_roots); do
 		echo "$BASHPID" >"$root/cgroup.procs" || return
 	done
 	echo "$BASHPID" >"$tree/$1/cgroup.procs"
+}
+
+v1_roots() {
+	awk '$3 == "cgroup" && $4 ~ /(^|,)(memory|blkio)(,|$)/ { print $2 }' /proc/mounts
 }
 
 in_group() { # NAME COMMAND...
@@ -96,6 +100,7 @@ filesystem_gone() {
 compare_with_perf() { # COMMANDS
 	cat >"$dir/under-perf" <<-END
 		curl -sS --unix-socket "$sock" "http://vstor/v1/locks?max_age=0&names=1" >"$dir/before"
+		$(for root in $(v1_roots); do echo "echo \$\$ >$root/cgroup.procs"; done)
 		echo \$\$ >"$tree/$a/cgroup.procs"
 		$1
 		echo \$\$ >"$tree/cgroup.procs"
