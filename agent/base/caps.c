@@ -11,17 +11,14 @@
 
 #define ROW(cap, threads, when, why) { cap, #cap, threads, VST_CAPS_##when, why }
 
-/* clang-format off: one row a capability and reason */
 const struct vst_caps_row vst_caps_table[] = {
 	ROW(CAP_BPF, LOOP, ALWAYS,
 	    "load the probes of filesystems, stacked devices and fsync when they are first needed"),
-	ROW(CAP_PERFMON, LOOP, ALWAYS,
-	    "attach those probes, and let them read the kernel's memory"),
+	ROW(CAP_PERFMON, LOOP, ALWAYS, "attach those probes, and let them read the kernel's memory"),
 	/* bpf_enable_stats(), bpf_obj_get_next_id() and fsopen() in the kernel ask for this one by name */
 	ROW(CAP_SYS_ADMIN, LOOP, ALWAYS,
 	    "measure what the probes cost, read the types of kernel modules, and find tracepoints of system calls"),
-	ROW(CAP_SYSLOG, LOOP, ALWAYS,
-	    "read the addresses in /proc/kallsyms again when a module is loaded"),
+	ROW(CAP_SYSLOG, LOOP, ALWAYS, "read the addresses in /proc/kallsyms again when a module is loaded"),
 	ROW(CAP_DAC_READ_SEARCH, LOOP | NAMES, ALWAYS,
 	    "read container runtimes' files of other users, open cgroups by their ids, and read the policy again"),
 	/* /proc mounted with hidepid=2 shows no process of others without it: each would seem to have ended */
@@ -29,12 +26,9 @@ const struct vst_caps_row vst_caps_table[] = {
 	    "see whether a process still waits where /proc hides the processes of others"),
 	ROW(CAP_DAC_OVERRIDE, LOOP, FOREIGN_DIR,
 	    "remove the control socket at the end from a directory of another user"),
-	ROW(CAP_DAC_OVERRIDE, LOOP, HEIR,
-	    "hand it to vstor-actor, which writes the files of cgroups"),
-	ROW(CAP_SYS_NICE, LOOP, HEIR,
-	    "hand it to vstor-actor, which sets the I/O priorities of threads"),
+	ROW(CAP_DAC_OVERRIDE, LOOP, HEIR, "hand it to vstor-actor, which writes the files of cgroups"),
+	ROW(CAP_SYS_NICE, LOOP, HEIR, "hand it to vstor-actor, which sets the I/O priorities of threads"),
 };
-/* clang-format on */
 
 const size_t vst_caps_table_n = sizeof(vst_caps_table) / sizeof(vst_caps_table[0]);
 
