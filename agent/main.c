@@ -475,7 +475,7 @@ static int on_asked(struct vst_agent *a, int pause_fd)
 	return 0;
 }
 
-/* What was needed for the start only is not there for whoever gets hold of this process. */
+/* Whoever takes over this process from here on does not get what only the start needed. */
 static void drop_capabilities(struct vst_agent *a, const struct options *o)
 {
 	unsigned int when = VST_CAPS_ALWAYS;
