@@ -21,7 +21,7 @@ const struct vst_caps_row vst_caps_table[] = {
 	ROW(CAP_SYSLOG, LOOP, ALWAYS, "read the addresses in /proc/kallsyms again when a module is loaded"),
 	ROW(CAP_DAC_READ_SEARCH, LOOP | NAMES, ALWAYS,
 	    "read container runtimes' files of other users, open cgroups by their ids, and read the policy again"),
-	/* /proc mounted with hidepid=2 shows no process of others without it: each would seem to have ended */
+	/* with hidepid=2,gid=GROUP or hidepid=ptraceable /proc hides others without it: each would seem to have ended */
 	ROW(CAP_SYS_PTRACE, LOOP, ALWAYS,
 	    "see whether a process still waits where /proc hides the processes of others"),
 	ROW(CAP_DAC_OVERRIDE, LOOP, FOREIGN_DIR,
