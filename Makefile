@@ -50,7 +50,7 @@ $(B)/%.o: %.c
 $(B)/libvstor.a: $(SHARED_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
 $(B)/vstord: $(AGENT_OBJ) $(B)/libvstor.a
-	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(AGENT_PKGS)) -lm
+	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(AGENT_PKGS)) -lcap -lm
 $(B)/vstorctl: $(CTL_OBJ) $(B)/libvstor.a
 	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(shell $(PKG_CONFIG) --libs $(CTL_PKGS) libbpf) -lm
 $(B)/vstor-actor: $(B)/policy/actor_main.o $(B)/libvstor.a

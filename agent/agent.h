@@ -15,6 +15,7 @@
 #include "agent/base/self.h"
 #include "agent/io/io_table.h"
 #include "agent/sinks/relay.h"
+#include "agent/snapshot.h"
 #include "agent/waits/waits_dirty.h"
 #include "agent/waits/waits_disk.h"
 #include "agent/waits/waits_journal.h"
@@ -37,6 +38,7 @@ struct vst_agent {
 	bool always_fsync; /* is measured, whatever the policy says */
 	struct vst_devices devices;
 	struct vst_self self;
+	struct vst_snap_caps caps;
 	struct vst_budget budget;
 	char instance[17]; /* differs with each start */
 	char kernel[65];

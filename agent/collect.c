@@ -426,6 +426,7 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->event_ns = vst_probes_event_ns(a->probes);
 	self->cost_percent = a->budget.cost;
 	self->budget_percent = a->budget.limit;
+	self->caps = a->caps;
 	self->n_given_up = 0;
 	for (int i = 0; i < VST_BUDGET__N && self->n_given_up < max; i++)
 		if (a->budget.part[i].given_up)

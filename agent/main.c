@@ -24,8 +24,10 @@
 #include "agent/acting/acting.h"
 #include "agent/agent.h"
 #include "features/features.h"
+#include "agent/base/caps.h"
 #include "agent/base/log.h"
 #include "agent/collect.h"
+#include "agent/sinks/listener.h"
 #include "agent/sinks/server.h"
 #include "agent/sinks/stuck.h"
 #include "policy/actor_client.h"
@@ -473,11 +475,25 @@ static int on_asked(struct vst_agent *a, int pause_fd)
 	return 0;
 }
 
+/* Whoever takes over this process from here on does not get what only the start needed. */
+static void drop_capabilities(struct vst_agent *a, const struct options *o)
+{
+	unsigned int when = VST_CAPS_ALWAYS;
+
+	if (!vst_listener_is_removable(o->socket))
+		when |= VST_CAPS_FOREIGN_DIR;
+	if (o->acting.act && geteuid())
+		when |= VST_CAPS_HEIR;
+	a->caps.dropped = !vst_caps_drop(VST_CAPS_LOOP, when, &a->caps.kept);
+	a->caps.when = when;
+}
+
 static void on_late(struct vst_agent *a, const struct options *o)
 {
 	vst_probes_late(a->probes);
 	if (!vst_devices_read(&a->devices)) /* what they count begins with what they say now */
 		follow_devices(a);
+	drop_capabilities(a, o);
 	vst_info("ready: %s, control socket %s", vst_acting_mode_name(vst_acting_get_mode(a->acting)), o->socket);
 	notify("READY=1");
 }

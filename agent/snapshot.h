@@ -171,6 +171,13 @@ struct vst_snap_probe {
 	__u64 runs, missed;
 };
 
+/* The capabilities of the agent's loop; agent/base/caps.h has what the bits mean. */
+struct vst_snap_caps {
+	__u64 kept;
+	unsigned int when;
+	bool dropped; /* false: not yet, or the kernel refused */
+};
+
 struct vst_snap_self {
 	double cpu_percent; /* of one core */
 	__u64 rss_bytes;
@@ -180,6 +187,7 @@ struct vst_snap_self {
 	const char *given_up[8];	     /* parts that are not watched for a time */
 	unsigned int n_given_up;
 	unsigned int rows, rows_max, slots, slots_max, containers;
+	struct vst_snap_caps caps;
 	bool watch_locks;
 	__u64 lost[VST_LOSS__N];
 	__u64 lock_lost[VST_LOCK_LOSS__N];

@@ -62,6 +62,27 @@ static void print_policy(const json_t *policy)
 	}
 }
 
+/* One line each: name and reason. */
+static void print_capabilities(const json_t *capabilities)
+{
+	size_t n = json_array_size(capabilities);
+
+	if (!json_is_array(capabilities)) {
+		puts("  keeps     all capabilities that it was started with");
+		return;
+	}
+	if (!n)
+		puts("  keeps     no capabilities");
+	for (size_t i = 0; i < n; i++) {
+		const json_t *c = json_array_get(capabilities, i);
+		char *name = text(c, "name"), *why = text(c, "why");
+
+		printf("%s%s: to %s\n", i ? "            " : "  keeps     ", name, why);
+		free(name);
+		free(why);
+	}
+}
+
 static void print_lost(json_t *lost)
 {
 	bool any = false;
@@ -208,6 +229,7 @@ static int take(void *arg, json_t *line)
 	print_agent(line, r->ctl->socket);
 	print_policy(json_object_get(line, "policy"));
 	print_self(self, probes);
+	print_capabilities(json_object_get(line, "capabilities"));
 	print_probes(probes);
 	return 0;
 }

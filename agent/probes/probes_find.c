@@ -118,7 +118,8 @@ int vst_probes_find(struct vst_probes *p)
 		return -errno;
 	memset(args, -1, sizeof(args));
 	find_tracepoints(kernel, 1, args);
-	p->maps.state->bio_traced = find_bio_flag(kernel, "BIO_TRACE_COMPLETION");
+	if (p->maps.state) /* load_start() looks for what is missing when there are no maps yet */
+		p->maps.state->bio_traced = find_bio_flag(kernel, "BIO_TRACE_COMPLETION");
 	find_in_modules(kernel, args);
 	find_syscalls(kernel, args);
 	btf__free(kernel);

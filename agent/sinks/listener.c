@@ -150,6 +150,23 @@ int vst_listener_open(struct vst_listener *s, const char *path, int *ret_fd)
 	return err;
 }
 
+static bool is_ours(const char *dir)
+{
+	struct stat st;
+
+	return !stat(dir, &st) && st.st_uid == geteuid() && st.st_mode & S_IWUSR;
+}
+
+bool vst_listener_is_removable(const char *path)
+{
+	char dir[PATH_MAX], above[PATH_MAX + 4];
+
+	if (!directory_of(path, dir, sizeof(dir)))
+		return is_ours(strchr(path, '/') ? "/" : ".");
+	snprintf(above, sizeof(above), "%s/..", dir);
+	return is_ours(dir) && is_ours(above);
+}
+
 void vst_listener_close(struct vst_listener *s)
 {
 	char dir[PATH_MAX];

@@ -21,6 +21,9 @@ struct vst_listener {
  */
 int vst_listener_open(struct vst_listener *l, const char *path, int *ret_fd);
 
+/* Can the socket at path, and its directory, be removed without CAP_DAC_OVERRIDE? */
+bool vst_listener_is_removable(const char *path);
+
 /* Removes the socket, and its directory if it was made for it. */
 void vst_listener_close(struct vst_listener *l);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/base/caps.h"
 #include "agent/sinks/render.h"
 #include "vstor/classes.h"
 
@@ -106,6 +107,46 @@ static void self(struct vst_out *o, const struct vst_snap_self *self)
 	vst_out_raw(o, "}");
 }
 
+static void capability(struct vst_out *o, const struct vst_caps_row *row)
+{
+	bool any = false;
+
+	vst_out_raw(o, "{");
+	vst_out_kstr(o, "name", row->name);
+	vst_out_kstr(o, "why", row->why);
+	vst_out_key(o, "threads");
+	vst_out_raw(o, "[");
+	for (int t = 0; t < VST_CAPS_THREAD__N; t++) {
+		if (!(row->threads & 1U << t))
+			continue;
+		vst_out_raw(o, any ? "," : "");
+		vst_out_str(o, vst_caps_thread_name(t));
+		any = true;
+	}
+	vst_out_raw(o, "]}");
+}
+
+/* Those that the loop has; other threads have some of these. Not there: nothing was given up (yet). */
+static void capabilities(struct vst_out *o, const struct vst_snap_caps *caps)
+{
+	bool any = false;
+
+	if (!caps->dropped)
+		return;
+	vst_out_key(o, "capabilities");
+	vst_out_raw(o, "[");
+	for (size_t i = 0; i < vst_caps_table_n; i++) {
+		const struct vst_caps_row *row = &vst_caps_table[i];
+
+		if (!(caps->kept >> row->cap & 1) || !(row->when & caps->when))
+			continue;
+		vst_out_raw(o, any ? "," : "");
+		capability(o, row);
+		any = true;
+	}
+	vst_out_raw(o, "]");
+}
+
 static void probe(struct vst_out *o, const struct vst_snap_probe *p)
 {
 	vst_out_raw(o, "{");
@@ -154,6 +195,7 @@ void vst_render_status(struct vst_out *o, const struct vst_snapshot *s, const st
 		probe(o, &s->probes[i]);
 	}
 	vst_out_raw(o, "]");
+	capabilities(o, &s->self.caps);
 	self(o, &s->self);
 	vst_render_end(o);
 }

@@ -16,6 +16,7 @@
 
 #include <microhttpd.h>
 
+#include "agent/base/caps.h"
 #include "agent/base/log.h"
 #include "agent/sinks/listener.h"
 #include "agent/sinks/render.h"
@@ -592,6 +593,7 @@ static void *serve(void *arg)
 
 	/* the loop goes first: this thread took over its priority */
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 0);
+	vst_caps_drop(VST_CAPS_SERVER, VST_CAPS_ALWAYS, NULL);
 	while (!s->stopping) {
 		if (epoll_wait(s->epoll_fd, &ev, 1, timeout_ms(s)) < 0 && errno != EINTR) {
 			vst_err("the control socket is not served any more: %s", strerror(errno));

@@ -9,9 +9,10 @@
 
 #include <bpf/bpf.h>
 
+#include "agent/base/caps.h"
+#include "agent/base/log.h"
 #include "agent/waits/lock_names.h"
 #include "agent/waits/lock_naming.h"
-#include "agent/base/log.h"
 
 /* A lock that is looked for, and what was found. The thread has it alone until it is taken. */
 struct lock_look {
@@ -113,6 +114,12 @@ static void *look(void *arg)
 	return NULL;
 }
 
+static void *look_in_thread(void *arg)
+{
+	vst_caps_drop(VST_CAPS_LOCKS, VST_CAPS_ALWAYS, NULL);
+	return look(arg);
+}
+
 /* What is known of a lock, if it may have a better name than it has: one that only its callers tell may have got more of them. */
 static bool look_prepare(struct vst_lock_naming *n, const struct vst_lock_maps *m, __u64 what, struct lock_look *l)
 {
@@ -156,7 +163,7 @@ void vst_lock_naming_begin(struct vst_lock_naming *n, const struct vst_lock_maps
 {
 	if (n->looks || !looks_prepare(n, m))
 		return;
-	n->in_thread = !pthread_create(&n->thread, NULL, look, n);
+	n->in_thread = !pthread_create(&n->thread, NULL, look_in_thread, n);
 	if (!n->in_thread)
 		look(n); /* now, then */
 }

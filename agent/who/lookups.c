@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/base/caps.h"
 #include "agent/base/hash.h"
 #include "agent/base/log.h"
 #include "agent/snapshot.h"
@@ -337,6 +338,7 @@ static void *lane_run(void *arg)
 
 	if (lane->id == LANE_USERS && setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), USERS_PRIORITY))
 		vst_debug("cannot lower the priority of the thread that looks up users' names: %s", strerror(errno));
+	vst_caps_drop(VST_CAPS_NAMES, VST_CAPS_ALWAYS, NULL);
 	pthread_mutex_lock(&l->lock);
 	while (!l->stop) {
 		q = queue_next(lane, clock_now(), &wait);

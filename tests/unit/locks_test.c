@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/waits/lock_open.c agent/waits/lock_stale.c agent/base/log.c agent/io/sparse.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c -lbpf */
+/* LINK: agent/waits/lock_names.c agent/waits/lock_objects.c agent/waits/lock_open.c agent/waits/lock_stale.c agent/base/log.c agent/io/sparse.c agent/waits/wait_rows.c agent/snapshot.c agent/base/places.c agent/base/caps.c -lbpf -lcap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/who/limits.c agent/who/labels.c agent/who/cgpath.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/base/log.c -ljansson -lm */
+/* LINK: agent/who/limits.c agent/who/labels.c agent/who/cgpath.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/base/log.c agent/base/caps.c -ljansson -lcap -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

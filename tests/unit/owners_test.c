@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/who/owners_account.c agent/who/owners_tell.c agent/who/owners_names.c agent/who/owners_scan.c agent/who/lookups.c agent/who/limits.c agent/who/labels.c lib/cgmounts.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/cgpath.c agent/base/log.c -ljansson -lbpf */
+/* LINK: agent/who/owners_account.c agent/who/owners_tell.c agent/who/owners_names.c agent/who/owners_scan.c agent/who/lookups.c agent/who/limits.c agent/who/labels.c lib/cgmounts.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/cgpath.c agent/base/log.c agent/base/caps.c -ljansson -lbpf -lcap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
