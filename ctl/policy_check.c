@@ -65,6 +65,11 @@ static void print_json(const char *path, const struct vst_policy *policy, const 
 		json_array_append_new(list, rule_json(policy, &policy->rule[i]));
 	json_object_set_new(o, "rules", list);
 	list = json_array();
+	for (size_t i = 0; policy && i < policy->n_iocost; i++)
+		json_array_append_new(list, json_pack("{s:i,s:s,s:s}", "line", (int)policy->iocost[i].line, "model",
+						      policy->iocost[i].model, "qos", policy->iocost[i].qos));
+	json_object_set_new(o, "iocost", list);
+	list = json_array();
 	for (size_t i = 0; i < errors->n; i++) {
 		json_t *e = json_object();
 
@@ -112,6 +117,18 @@ static void print_scope(const struct vst_policy *policy)
 	free(text);
 }
 
+static void print_iocost(const struct vst_policy *policy)
+{
+	for (size_t i = 0; i < policy->n_iocost; i++) {
+		const struct vst_iocost *c = &policy->iocost[i];
+
+		printf("  iocost on");
+		for (size_t k = 0; k < c->device.n; k++)
+			printf(" %s%s", c->device.glob[k].exclude ? "!" : "", c->device.glob[k].text);
+		printf("\n      model  %s\n      qos    %s\n", c->model, c->qos);
+	}
+}
+
 /* "policy.yaml: 3 rules: 2 weight, 1 protect" and the rules. */
 static void print_policy(const struct vst_policy *policy)
 {
@@ -131,6 +148,7 @@ static void print_policy(const struct vst_policy *policy)
 	if (policy->n_blockio)
 		printf("; %zu blockio class%s", policy->n_blockio, policy->n_blockio == 1 ? "" : "es");
 	print_scope(policy);
+	print_iocost(policy);
 	for (size_t i = 0; i < policy->n_rules; i++)
 		print_rule(policy, &policy->rule[i]);
 }

@@ -16,6 +16,7 @@
 NAMES(vst_file_key_name, VST_FILE_KEYS)
 NAMES(vst_scope_key_name, VST_SCOPE_KEYS)
 NAMES(vst_import_key_name, VST_IMPORT_KEYS)
+NAMES(vst_iocost_key_name, VST_IOCOST_KEYS)
 NAMES(vst_rule_key_name, VST_RULE_KEYS)
 NAMES(vst_condition_key_name, VST_CONDITION_KEYS)
 NAMES(vst_match_field_name, VST_MATCH_FIELDS)

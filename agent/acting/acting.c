@@ -151,6 +151,8 @@ static void on_outcome(void *ctx, const struct vst_outcome *o)
 
 	vst_plan_written(&a->plan, o, before);
 	k = vst_plan_outcome(&a->plan, o, a->snapshot ? a->snapshot->time : 0);
+	if (!strncmp(o->knob.attr, "io.cost.", 8))
+		vst_host_facts_expire(&a->facts); /* weights may have an effect now, or have none any more */
 	again = k && o->state == VST_KNOB_REFUSED && k->backoff > VST_PLAN_RETRY_S;
 	if (!again && o->result != -ENOENT && o->result != -ESRCH)
 		vst_acting_log_knob(a, o, before);
