@@ -10,12 +10,13 @@
 #include "policy/rules.h"
 #include "policy_check.h"
 #include "table.h"
+#include "whom.h"
 
 /* What a reply to one of the commands is shown as. */
 struct policy_view {
 	const struct vst_ctl *ctl;
-	struct vst_table *knobs, *protected, *rules, *log;
-	size_t n_knobs, n_protected, n_rules, n_log;
+	struct vst_table *knobs, *protected, *rules, *blamed, *log;
+	size_t n_knobs, n_protected, n_rules, n_blamed, n_log;
 	json_t *reasons; /* texts of refusals and conflicts, once each */
 	bool any, failed;
 };
@@ -67,6 +68,13 @@ static const struct vst_table_column protected_columns[] = {
 static const struct vst_table_column rule_columns[] = {
 	{ "ATTRIBUTE", 0, 0 }, { "DEVICE", VST_COL_SPARSE, 0 }, { "RULE", VST_COL_NAME, 0 },
 	{ "WANTS", 0, 0 },     { "VERDICT", VST_COL_NAME, 0 },
+};
+
+static const struct vst_table_column blamed_columns[] = {
+	{ "WAITS BECAUSE OF IT", VST_COL_NAME, 0 },
+	{ "FOR", 0, 0 },
+	{ "DEVICE", VST_COL_SPARSE, 0 },
+	{ "MS/S", VST_COL_RIGHT, 0 },
 };
 
 static const struct vst_table_column log_columns[] = {
@@ -148,6 +156,18 @@ static void take_rule(struct policy_view *v, const json_t *line)
 	vst_table_add_name(v->rules, sentence);
 	free(sentence);
 	v->n_rules++;
+}
+
+static void take_blamed(struct policy_view *v, const json_t *line)
+{
+	char time[VST_CELL];
+
+	snprintf(time, sizeof(time), "%.1f", number(line, "us_per_s") / 1e3);
+	vst_table_add_name(v->blamed, text(line, "waiter"));
+	vst_table_add_name(v->blamed, text(line, "resource"));
+	vst_table_add_name(v->blamed, text(line, "device"));
+	vst_table_add(v->blamed, time);
+	v->n_blamed++;
 }
 
 static void take_action(struct policy_view *v, const json_t *line)
@@ -250,6 +270,8 @@ static int take(void *arg, json_t *line)
 		take_protected(v, line);
 	else if (!strcmp(type, "rule"))
 		take_rule(v, line);
+	else if (!strcmp(type, "blamed"))
+		take_blamed(v, line);
 	else if (!strcmp(type, "action"))
 		take_action(v, line);
 	else if (!strcmp(type, "container"))
@@ -265,13 +287,14 @@ static void view_open(struct policy_view *v, const struct vst_ctl *ctl)
 	v->knobs = vst_table_new(knob_columns, COUNT(knob_columns));
 	v->protected = vst_table_new(protected_columns, COUNT(protected_columns));
 	v->rules = vst_table_new(rule_columns, COUNT(rule_columns));
+	v->blamed = vst_table_new(blamed_columns, COUNT(blamed_columns));
 	v->log = vst_table_new(log_columns, COUNT(log_columns));
 }
 
 static void print_tables(struct policy_view *v)
 {
-	struct vst_table *tables[] = { v->rules, v->protected, v->knobs, v->log };
-	size_t n[] = { v->n_rules, v->n_protected, v->n_knobs, v->n_log };
+	struct vst_table *tables[] = { v->rules, v->blamed, v->protected, v->knobs, v->log };
+	size_t n[] = { v->n_rules, v->n_blamed, v->n_protected, v->n_knobs, v->n_log };
 	const char *reason;
 	json_t *state;
 
@@ -296,6 +319,7 @@ static int view_close(struct policy_view *v, int rc)
 	vst_table_free(v->knobs);
 	vst_table_free(v->protected);
 	vst_table_free(v->rules);
+	vst_table_free(v->blamed);
 	vst_table_free(v->log);
 	json_decref(v->reasons);
 	return rc ? rc : v->failed ? VST_EXIT_FAILED : VST_EXIT_OK;
@@ -385,9 +409,27 @@ static int run_status(const struct vst_ctl *ctl, const char *operand)
 
 static int run_explain(const struct vst_ctl *ctl, const char *operand)
 {
-	_cleanup_free_ char *query = vst_query("/v1/policy/explain", "container", operand);
+	_cleanup_free_ char *query = NULL;
+	struct vst_whom whom = { 0 };
+	struct policy_view v;
+	int rc = vst_whom_ask(ctl, operand, &whom);
 
-	return ask(ctl, query, NULL);
+	if (rc)
+		return rc;
+	if (vst_who_is_own(&(struct vst_who){ whom.name, whom.cgroup })) {
+		vst_error("%s No rule can be about it.", vst_who_own_meaning(whom.name));
+		vst_whom_clear(&whom);
+		return VST_EXIT_FAILED;
+	}
+	query = vst_query("/v1/policy/explain", "container", whom.cgroup);
+	vst_whom_clear(&whom);
+	view_open(&v, ctl);
+	rc = vst_get(ctl, query, take, &v);
+	if (!rc && !ctl->json && !v.failed && !v.n_rules)
+		puts("no rule is about it");
+	if (!rc && !ctl->json && !v.failed && !v.n_blamed)
+		puts("nobody waits because of it");
+	return view_close(&v, rc);
 }
 
 static int run_log(const struct vst_ctl *ctl, const char *operand)

@@ -388,12 +388,12 @@ static struct vst_acting_status *status_make(const struct vst_acting *a)
 void vst_acting_publish(struct vst_acting *a)
 {
 	struct vst_acting_status *s, *old;
-	size_t n_protected;
+	size_t n_protected, n_blame = vst_engine_measured(a->engine)->n_blame;
 
 	vst_engine_protected(a->engine, &n_protected);
-	/* latencies of those who are protected change with each tick; nothing else is worth a copy unless it changed */
-	if (a->status && !a->changed && a->published_changes == a->plan.changes && !n_protected &&
-	    a->status->n_protected == 0)
+	/* Latencies of those who are protected, and blame, change with each tick. The rest is copied when it changed. */
+	if (a->status && !a->changed && a->published_changes == a->plan.changes && !n_protected && !n_blame &&
+	    !a->status->n_protected && !a->status->n_blame)
 		return;
 	s = status_make(a);
 	if (!s) {

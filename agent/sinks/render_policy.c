@@ -206,6 +206,54 @@ static bool concerns(const struct vst_acting_row *r, const struct vst_snap_conta
 	return *r->target == '/' && !strncmp(r->target, c->cgroup, len) && (!c->cgroup[len] || c->cgroup[len] == '/');
 }
 
+static const struct vst_snap_container *container_of(const struct vst_snapshot *s, __u32 id)
+{
+	const struct vst_snap_container *c;
+
+	vst_snapshot_for_each(s, VST_SNAP_CONTAINERS, c, i)
+	{
+		if (c->id == id)
+			return c;
+	}
+	return NULL;
+}
+
+static bool same_blame(const struct vst_acting_blame *x, const struct vst_acting_blame *y)
+{
+	return x->holder == y->holder && x->waiter == y->waiter && x->type == y->type && x->dev == y->dev;
+}
+
+/* Who waits because of this container, and for what. The engine has a row for each object; here they are added up. */
+static void blamed(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *p,
+		   const struct vst_snap_container *c)
+{
+	for (size_t i = 0; i < p->n_blame; i++) {
+		const struct vst_acting_blame *b = &p->blame[i];
+		const struct vst_snap_container *waiter;
+		const struct vst_snap_device *d;
+		double us_s = 0;
+		size_t k = 0;
+
+		if (b->holder != c->id || !(waiter = container_of(s, b->waiter)))
+			continue;
+		while (!same_blame(&p->blame[k], b))
+			k++;
+		if (k < i)
+			continue; /* told already */
+		for (; k < p->n_blame; k++)
+			us_s += same_blame(&p->blame[k], b) ? p->blame[k].us_s : 0;
+		d = vst_snapshot_device_of(s, b->dev);
+		vst_render_begin(o, "blamed");
+		vst_out_kstr(o, "container", c->display);
+		vst_out_kstr(o, "waiter", waiter->display);
+		vst_out_kstr(o, "waiter_cgroup", waiter->cgroup);
+		vst_out_kstr(o, "resource", vst_wait_type_name(b->type));
+		vst_out_kstr(o, "device", d ? d->name : "");
+		vst_out_kdouble(o, "us_per_s", us_s, 1);
+		vst_render_end(o);
+	}
+}
+
 static void explain(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *p,
 		    const struct vst_snap_container *c)
 {
@@ -226,6 +274,7 @@ static void explain(struct vst_out *o, const struct vst_snapshot *s, const struc
 	if (holds && has_device_rules(p->policy->policy))
 		vst_snapshot_for_each(s, VST_SNAP_DEVICES, d, i) if (d->present && d->counter[VST_DEVICE_kernel_ios])
 			explain_disk(o, p, c, d, holds);
+	blamed(o, s, p, c);
 	for (size_t i = 0; i < p->n_protected; i++)
 		if (!strcmp(p->protected[i].cgroup, c->cgroup))
 	protected(o, &p->protected[i]);

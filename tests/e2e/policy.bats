@@ -75,6 +75,10 @@ start() { # OPTION...
 	ctl policy log | grep -q 'applied.*slow'
 	within 5 explained
 	ctl policy explain "/${cg##*/}/bulk"
+	ctl policy explain "${cg##*/}/bul" | grep -q 'nobody waits because of it'
+	run ctl policy explain '[kernel]'
+	[ "$status" = 1 ]
+	[[ $output == *'No rule can be about it'* ]]
 	# 3 MiB at 1 MiB/s
 	sh -c 'echo $$ >"$1/cgroup.procs"; exec dd if=/dev/zero of="$2" bs=64k count=48 oflag=direct status=none' \
 		sh "$cg/bulk" "$loop" &
