@@ -217,6 +217,8 @@ static void print_bad(const char *error)
 static void take_head(struct policy_view *v, const json_t *line)
 {
 	char loaded[VST_CELL];
+	json_t *note;
+	size_t i;
 
 	clock_text(loaded, number(line, "loaded"));
 	if (number(line, "rules") > 0) {
@@ -231,6 +233,10 @@ static void take_head(struct policy_view *v, const json_t *line)
 	print_actor(line);
 	if (*text(line, "error"))
 		print_bad(text(line, "error"));
+	json_array_foreach(json_object_get(line, "notes"), i, note)
+	{
+		print_text("  note      %s\n", json_string_value(note) ?: "");
+	}
 	if (number(line, "unknown_blockio") > 0)
 		printf("  blockio   %.0f containers name a class that no imported file has: ignored\n",
 		       number(line, "unknown_blockio"));

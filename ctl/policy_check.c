@@ -49,6 +49,8 @@ static json_t *rule_json(const struct vst_policy *policy, const struct vst_rule 
 		json_array_append_new(wants, json_string(text));
 	}
 	json_object_set_new(o, "wants", wants);
+	if (vst_rule_note_text(rule, text, sizeof(text)))
+		json_object_set_new(o, "note", json_string(text));
 	if (hidden)
 		json_object_set_new(o, "hidden_by", json_string(hidden->name));
 	return o;
@@ -102,6 +104,8 @@ static void print_rule(const struct vst_policy *policy, const struct vst_rule *r
 		vst_rule_want_text(rule, a, text, sizeof(text));
 		printf("      wants  %s\n", text);
 	}
+	if (vst_rule_note_text(rule, text, sizeof(text)))
+		printf("      note   %s\n", text);
 	if (hidden)
 		printf("      never decides: '%s' in line %u comes later, matches all of this and sets the same\n",
 		       hidden->name, hidden->line);

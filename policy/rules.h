@@ -184,11 +184,11 @@ enum vst_metric {
 		VST_METRIC__N
 };
 
-/* Alarms that a condition can name. X(ENUM, "name", "what it is") */
-#define VST_ALARMS(X) X(MASS_ENCRYPTION, "mass_encryption", "the container encrypts many files in a short time")
+/* Alarms that a condition can name. X(ENUM, "name", some probe raises it, "what it is") */
+#define VST_ALARMS(X) X(MASS_ENCRYPTION, "mass_encryption", false, "the container encrypts many files in a short time")
 
 enum vst_alarm {
-#define X(e, n, d) VST_ALARM_##e,
+#define X(e, n, r, d) VST_ALARM_##e,
 	VST_ALARMS(X)
 #undef X
 		VST_ALARM__N
@@ -491,6 +491,8 @@ int vst_policy_scope_text(const struct vst_policy *policy, char *buf, size_t siz
 int vst_rule_want_text(const struct vst_rule *rule, enum vst_attr attr, char *buf, size_t size);
 /* "p99_read > 5ms for 10s" */
 int vst_condition_text(const struct vst_condition *condition, char *buf, size_t size);
+/* Why a rule can never count, as a sentence; 0 and "": nothing stands against it. */
+int vst_rule_note_text(const struct vst_rule *rule, char *buf, size_t size);
 /* "20MiB/s"; what vst_quantity_parse() reads again. */
 int vst_quantity_text(double value, enum vst_unit unit, char *buf, size_t size);
 /* 0, -EINVAL (is none), -ENODATA (a number without a unit) or -ERANGE. */

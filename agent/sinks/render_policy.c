@@ -47,6 +47,24 @@ static void protected(struct vst_out *o, const struct vst_acting_protected *p)
 	vst_render_end(o);
 }
 
+/* Sentences about rules that can never count. */
+static void notes(struct vst_out *o, const struct vst_policy *policy)
+{
+	char text[2 * VST_POLICY_MAX_NAME + 128];
+	bool any = false;
+
+	vst_out_key(o, "notes");
+	vst_out_raw(o, "[");
+	for (size_t i = 0; policy && i < policy->n_rules; i++) {
+		if (!vst_rule_note_text(&policy->rule[i], text, sizeof(text)))
+			continue;
+		vst_out_raw(o, any ? "," : "");
+		vst_out_str(o, text);
+		any = true;
+	}
+	vst_out_raw(o, "]");
+}
+
 static void head(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *p)
 {
 	vst_render_begin(o, "snapshot");
@@ -59,6 +77,7 @@ static void head(struct vst_out *o, const struct vst_snapshot *s, const struct v
 	vst_out_kdouble(o, "loaded", p->loaded, 3);
 	vst_out_ku64(o, "rules", p->policy ? p->policy->policy->n_rules : 0);
 	vst_out_kstr(o, "error", p->error);
+	notes(o, p->policy ? p->policy->policy : NULL);
 	vst_out_kbool(o, "reverted", p->reverted);
 	vst_out_ku64(o, "unknown_blockio", p->unknown_blockio);
 	vst_out_ku64(o, "dropped", p->dropped);

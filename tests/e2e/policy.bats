@@ -173,6 +173,17 @@ told_bad() {
 	ctl status --json | jq -e '.policy.error != ""'
 }
 
+@test "a rule that can never count is told" {
+	printf 'version: 1\nrules:\n- {name: x, match: all, when: alarm mass_encryption, max: none}\n' >"$policy"
+	start
+	within 5 never_counts
+	ctl policy check "$policy" | grep -q "note .*rule 'x' waits for the alarm mass_encryption"
+}
+
+never_counts() {
+	ctl policy status | grep -q "note .*rule 'x' waits for the alarm mass_encryption.*never counts"
+}
+
 @test "apply, plan FILE and revert" {
 	limit 1MiB/s >"$policy"
 	limit 4MiB/s >"$dir/other.yaml"

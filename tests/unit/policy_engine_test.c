@@ -241,6 +241,41 @@ static void nothing_to_act_on(void **state)
 	assert_int_equal(vst_plan_state(world_wanted(w, "/a", "cache", "")), VST_KNOB_REFUSED);
 }
 
+/* Nothing is ever silently left undone: what is wanted for a part of the I/O alone is refused with the reason. */
+static void wants_of_streams_are_refused(void **state)
+{
+	struct world *w = *state;
+	const struct vst_plan_knob *k;
+
+	*w->host.no_ioprio = 0;
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: late, match: {container: a, kind: journal}, ioprio: idle}\n"
+			      "- {name: past, match: {container: a, pattern: sequential}, cache: bypass}\n");
+	world_tick(w);
+	assert_int_equal(w->writes, 0);
+	k = world_wanted(w, "/a", "ioprio", "");
+	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
+	assert_string_equal(k->rule, "late");
+	assert_non_null(strstr(vst_plan_text(k), "match the container instead"));
+	k = world_wanted(w, "/a", "cache", "");
+	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
+	assert_string_equal(k->rule, "past");
+	assert_non_null(strstr(vst_plan_text(k), "no actuator"));
+}
+
+/* No probe raises the alarm, so its rule never counts; vst_rule_note_text() tells. */
+static void an_alarm_that_nobody_raises(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w,
+		     RULES "- {name: x, match: {container: a}, when: alarm mass_encryption, max: {write: 1MiB/s}}\n");
+	for (int i = 0; i < 20; i++)
+		world_tick(w);
+	assert_int_equal(w->writes, 0);
+}
+
 static void count_threads(void *arg, __u32 id, const char *cgroup)
 {
 	__u32 *ret = arg;
@@ -661,6 +696,8 @@ int main(void)
 		TEST(weights_of_bfq),
 		TEST(iocost_where_it_is_asked_for),
 		TEST(nothing_to_act_on),
+		TEST(wants_of_streams_are_refused),
+		TEST(an_alarm_that_nobody_raises),
 		TEST(priorities_of_threads),
 		TEST(taken_back),
 		TEST(groups_of_processes_without_a_container),

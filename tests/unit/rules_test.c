@@ -136,6 +136,23 @@ static void iocost_entries(void **state)
 	vst_policy_free(p);
 }
 
+static void notes(void **state)
+{
+	struct vst_policy *p =
+		parse("version: 1\nrules:\n"
+		      "- {name: a, match: all, when: [read > 1MiB/s, alarm mass_encryption], weight: 1}\n"
+		      "- {name: b, match: all, when: read > 1MiB/s, weight: 1}\n");
+	char text[256] = "before";
+
+	assert_true(vst_rule_note_text(&p->rule[0], text, sizeof(text)) > 0);
+	assert_string_equal(text,
+			    "rule 'a' waits for the alarm mass_encryption, which this agent cannot raise: the rule "
+			    "never counts");
+	assert_int_equal(vst_rule_note_text(&p->rule[1], text, sizeof(text)), 0);
+	assert_string_equal(text, "");
+	vst_policy_free(p);
+}
+
 static void class_tables(void **state)
 {
 	struct vst_policy *p = parse_rule("weight: 1");
@@ -678,6 +695,7 @@ int main(void)
 		cmocka_unit_test(smallest),
 		cmocka_unit_test(scopes),
 		cmocka_unit_test(iocost_entries),
+		cmocka_unit_test(notes),
 		cmocka_unit_test(class_tables),
 		cmocka_unit_test(class_names_are_unique),
 		cmocka_unit_test(wants),
