@@ -290,9 +290,9 @@ static void explain(struct vst_out *o, const struct vst_snapshot *s, const struc
 	vst_render_end(o);
 	if (holds)
 		explain_disk(o, p, c, NULL, holds);
+	/* as in the engine, a disk that a rule names counts even before its first I/O */
 	if (holds && has_device_rules(p->policy->policy))
-		vst_snapshot_for_each(s, VST_SNAP_DEVICES, d, i) if (d->present && d->counter[VST_DEVICE_kernel_ios])
-			explain_disk(o, p, c, d, holds);
+		vst_snapshot_for_each(s, VST_SNAP_DEVICES, d, i) if (d->present) explain_disk(o, p, c, d, holds);
 	blamed(o, s, p, c);
 	for (size_t i = 0; i < p->n_protected; i++)
 		if (!strcmp(p->protected[i].cgroup, c->cgroup))
