@@ -395,6 +395,12 @@ static void print_text(const struct run *r, const struct result *res)
 	       "  echo '%u:%u %s' >/sys/fs/cgroup/io.cost.model\n"
 	       "  echo '%u:%u %s' >/sys/fs/cgroup/io.cost.qos\n",
 	       r->share * 100, d->major, d->minor, res->model, d->major, d->minor, res->qos);
+	printf("\nOr in a policy of vstor, which vstord --act applies and undoes:\n"
+	       "iocost:\n"
+	       "  - device: %s\n"
+	       "    model: \"%s\"\n"
+	       "    qos: \"%s\"\n",
+	       d->name, res->model, res->qos);
 }
 
 /* Written beside the file and renamed: a reader sees all of it or nothing. */

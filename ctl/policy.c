@@ -10,12 +10,13 @@
 #include "policy/rules.h"
 #include "policy_check.h"
 #include "table.h"
+#include "whom.h"
 
 /* What a reply to one of the commands is shown as. */
 struct policy_view {
 	const struct vst_ctl *ctl;
-	struct vst_table *knobs, *protected, *rules, *log;
-	size_t n_knobs, n_protected, n_rules, n_log;
+	struct vst_table *knobs, *protected, *rules, *blamed, *log;
+	size_t n_knobs, n_protected, n_rules, n_blamed, n_log;
 	json_t *reasons; /* texts of refusals and conflicts, once each */
 	bool any, failed;
 };
@@ -67,6 +68,13 @@ static const struct vst_table_column protected_columns[] = {
 static const struct vst_table_column rule_columns[] = {
 	{ "ATTRIBUTE", 0, 0 }, { "DEVICE", VST_COL_SPARSE, 0 }, { "RULE", VST_COL_NAME, 0 },
 	{ "WANTS", 0, 0 },     { "VERDICT", VST_COL_NAME, 0 },
+};
+
+static const struct vst_table_column blamed_columns[] = {
+	{ "WAITS BECAUSE OF IT", VST_COL_NAME, 0 },
+	{ "FOR", 0, 0 },
+	{ "DEVICE", VST_COL_SPARSE, 0 },
+	{ "MS/S", VST_COL_RIGHT, 0 },
 };
 
 static const struct vst_table_column log_columns[] = {
@@ -150,6 +158,18 @@ static void take_rule(struct policy_view *v, const json_t *line)
 	v->n_rules++;
 }
 
+static void take_blamed(struct policy_view *v, const json_t *line)
+{
+	char time[VST_CELL];
+
+	snprintf(time, sizeof(time), "%.1f", number(line, "us_per_s") / 1e3);
+	vst_table_add_name(v->blamed, text(line, "waiter"));
+	vst_table_add_name(v->blamed, text(line, "resource"));
+	vst_table_add_name(v->blamed, text(line, "device"));
+	vst_table_add(v->blamed, time);
+	v->n_blamed++;
+}
+
 static void take_action(struct policy_view *v, const json_t *line)
 {
 	char time[VST_CELL];
@@ -197,6 +217,8 @@ static void print_bad(const char *error)
 static void take_head(struct policy_view *v, const json_t *line)
 {
 	char loaded[VST_CELL];
+	json_t *note;
+	size_t i;
 
 	clock_text(loaded, number(line, "loaded"));
 	if (number(line, "rules") > 0) {
@@ -211,6 +233,10 @@ static void take_head(struct policy_view *v, const json_t *line)
 	print_actor(line);
 	if (*text(line, "error"))
 		print_bad(text(line, "error"));
+	json_array_foreach(json_object_get(line, "notes"), i, note)
+	{
+		print_text("  note      %s\n", json_string_value(note) ?: "");
+	}
 	if (number(line, "unknown_blockio") > 0)
 		printf("  blockio   %.0f containers name a class that no imported file has: ignored\n",
 		       number(line, "unknown_blockio"));
@@ -250,6 +276,8 @@ static int take(void *arg, json_t *line)
 		take_protected(v, line);
 	else if (!strcmp(type, "rule"))
 		take_rule(v, line);
+	else if (!strcmp(type, "blamed"))
+		take_blamed(v, line);
 	else if (!strcmp(type, "action"))
 		take_action(v, line);
 	else if (!strcmp(type, "container"))
@@ -265,13 +293,14 @@ static void view_open(struct policy_view *v, const struct vst_ctl *ctl)
 	v->knobs = vst_table_new(knob_columns, COUNT(knob_columns));
 	v->protected = vst_table_new(protected_columns, COUNT(protected_columns));
 	v->rules = vst_table_new(rule_columns, COUNT(rule_columns));
+	v->blamed = vst_table_new(blamed_columns, COUNT(blamed_columns));
 	v->log = vst_table_new(log_columns, COUNT(log_columns));
 }
 
 static void print_tables(struct policy_view *v)
 {
-	struct vst_table *tables[] = { v->rules, v->protected, v->knobs, v->log };
-	size_t n[] = { v->n_rules, v->n_protected, v->n_knobs, v->n_log };
+	struct vst_table *tables[] = { v->rules, v->blamed, v->protected, v->knobs, v->log };
+	size_t n[] = { v->n_rules, v->n_blamed, v->n_protected, v->n_knobs, v->n_log };
 	const char *reason;
 	json_t *state;
 
@@ -296,6 +325,7 @@ static int view_close(struct policy_view *v, int rc)
 	vst_table_free(v->knobs);
 	vst_table_free(v->protected);
 	vst_table_free(v->rules);
+	vst_table_free(v->blamed);
 	vst_table_free(v->log);
 	json_decref(v->reasons);
 	return rc ? rc : v->failed ? VST_EXIT_FAILED : VST_EXIT_OK;
@@ -383,11 +413,56 @@ static int run_status(const struct vst_ctl *ctl, const char *operand)
 	return ask(ctl, "/v1/policy", NULL);
 }
 
+static int find_container(void *arg, json_t *line)
+{
+	bool *found = arg;
+
+	*found = *found || !strcmp(text(line, "type"), "container");
+	return 0;
+}
+
+/* The cgroup that is meant; NULL: none, and *ret_rc is an exit code. */
+static char *cgroup_meant(const struct vst_ctl *ctl, const char *typed, int *ret_rc)
+{
+	_cleanup_free_ char *query = vst_query("/v1/policy/explain", "container", typed);
+	struct vst_whom whom = { 0 };
+	char *cgroup = NULL;
+	bool found = false;
+
+	/* The agent knows cgroups that `vstorctl ps` does not list, because nothing in them did I/O yet. */
+	*ret_rc = *typed == '/' ? vst_get(ctl, query, find_container, &found) : 0;
+	if (*ret_rc)
+		return NULL;
+	if (found)
+		return vst_dup(typed);
+	*ret_rc = vst_whom_ask(ctl, typed, &whom);
+	if (!*ret_rc && vst_who_is_own(&(struct vst_who){ whom.name, whom.cgroup })) {
+		vst_error("%s No rule can be about it.", vst_who_own_meaning(whom.name));
+		*ret_rc = VST_EXIT_FAILED;
+	} else if (!*ret_rc) {
+		cgroup = vst_dup(whom.cgroup);
+	}
+	vst_whom_clear(&whom);
+	return cgroup;
+}
+
 static int run_explain(const struct vst_ctl *ctl, const char *operand)
 {
-	_cleanup_free_ char *query = vst_query("/v1/policy/explain", "container", operand);
+	_cleanup_free_ char *cgroup = NULL, *query = NULL;
+	struct policy_view v;
+	int rc = 0;
 
-	return ask(ctl, query, NULL);
+	cgroup = cgroup_meant(ctl, operand, &rc);
+	if (!cgroup)
+		return rc;
+	query = vst_query("/v1/policy/explain", "container", cgroup);
+	view_open(&v, ctl);
+	rc = vst_get(ctl, query, take, &v);
+	if (!rc && !ctl->json && !v.failed && !v.n_rules)
+		puts("no rule is about it");
+	if (!rc && !ctl->json && !v.failed && !v.n_blamed)
+		puts("nobody waits because of it");
+	return view_close(&v, rc);
 }
 
 static int run_log(const struct vst_ctl *ctl, const char *operand)

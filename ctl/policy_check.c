@@ -49,6 +49,8 @@ static json_t *rule_json(const struct vst_policy *policy, const struct vst_rule 
 		json_array_append_new(wants, json_string(text));
 	}
 	json_object_set_new(o, "wants", wants);
+	if (vst_rule_note_text(rule, text, sizeof(text)))
+		json_object_set_new(o, "note", json_string(text));
 	if (hidden)
 		json_object_set_new(o, "hidden_by", json_string(hidden->name));
 	return o;
@@ -64,6 +66,11 @@ static void print_json(const char *path, const struct vst_policy *policy, const 
 	for (size_t i = 0; policy && i < policy->n_rules; i++)
 		json_array_append_new(list, rule_json(policy, &policy->rule[i]));
 	json_object_set_new(o, "rules", list);
+	list = json_array();
+	for (size_t i = 0; policy && i < policy->n_iocost; i++)
+		json_array_append_new(list, json_pack("{s:i,s:s,s:s}", "line", (int)policy->iocost[i].line, "model",
+						      policy->iocost[i].model, "qos", policy->iocost[i].qos));
+	json_object_set_new(o, "iocost", list);
 	list = json_array();
 	for (size_t i = 0; i < errors->n; i++) {
 		json_t *e = json_object();
@@ -97,6 +104,8 @@ static void print_rule(const struct vst_policy *policy, const struct vst_rule *r
 		vst_rule_want_text(rule, a, text, sizeof(text));
 		printf("      wants  %s\n", text);
 	}
+	if (vst_rule_note_text(rule, text, sizeof(text)))
+		printf("      note   %s\n", text);
 	if (hidden)
 		printf("      never decides: '%s' in line %u comes later, matches all of this and sets the same\n",
 		       hidden->name, hidden->line);
@@ -110,6 +119,18 @@ static void print_scope(const struct vst_policy *policy)
 	vst_policy_scope_text(policy, text, size);
 	printf("; scope: %s\n", text);
 	free(text);
+}
+
+static void print_iocost(const struct vst_policy *policy)
+{
+	for (size_t i = 0; i < policy->n_iocost; i++) {
+		const struct vst_iocost *c = &policy->iocost[i];
+
+		printf("  iocost on");
+		for (size_t k = 0; k < c->device.n; k++)
+			printf(" %s%s", c->device.glob[k].exclude ? "!" : "", c->device.glob[k].text);
+		printf("\n      model  %s\n      qos    %s\n", c->model, c->qos);
+	}
 }
 
 /* "policy.yaml: 3 rules: 2 weight, 1 protect" and the rules. */
@@ -131,6 +152,7 @@ static void print_policy(const struct vst_policy *policy)
 	if (policy->n_blockio)
 		printf("; %zu blockio class%s", policy->n_blockio, policy->n_blockio == 1 ? "" : "es");
 	print_scope(policy);
+	print_iocost(policy);
 	for (size_t i = 0; i < policy->n_rules; i++)
 		print_rule(policy, &policy->rule[i]);
 }

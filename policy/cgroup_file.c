@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "policy/cgroup_file.h"
+#include "policy/cost_words.h"
 
 /*
  * Limits below these can hold a container's I/O up for minutes, and whoever waits for it: no objective needs them.
@@ -143,32 +144,18 @@ static const char *word_value(const char *s, const char *name)
 	return found[1];
 }
 
-static const char *const qos_words[] = { "enable", "ctrl", "rpct", "rlat", "wpct", "wlat", "min", "max", NULL };
-static const char *const model_words[] = { "ctrl", "model",    "rbps",	    "rseqiops", "rrandiops",
-					   "wbps", "wseqiops", "wrandiops", NULL };
-
 static bool word_allowed(void *ctx, const char *name, size_t name_len, const char *value, size_t len)
 {
-	const char *const *names = ctx;
-	bool text = !strncmp(name, "ctrl=", 5) || !strncmp(name, "model=", 6);
+	const struct vst_cost_word *word = vst_cost_word_find(*(const bool *)ctx, name, name_len);
 
-	for (; *names; names++)
-		if (strlen(*names) == name_len && !strncmp(*names, name, name_len))
-			break;
-	if (!*names || !len || len > 20)
-		return false;
-	if (text)
-		return (len == 4 && (!strncmp(value, "auto", 4) || !strncmp(value, "user", 4))) ||
-		       (len == 6 && !strncmp(value, "linear", 6));
-	return strspn(value, "0123456789.") == len && isdigit((unsigned char)*value);
+	return word && vst_cost_value_fits(word->type, value, len);
 }
 
 static int cost_check(const struct vst_cgroup_attr *attr, const char *value, char text[VST_TEXT_MAX])
 {
 	bool qos = !strcmp(attr->name, "io.cost.qos");
 
-	if (*value && each_word(value, word_allowed, (void *)(qos ? qos_words : model_words)) &&
-	    word_value(value, "ctrl"))
+	if (*value && each_word(value, word_allowed, &qos) && word_value(value, "ctrl"))
 		return 0;
 	vst_explain(text, "%s takes %s; '%s' is not of that form", attr->name,
 		    qos ? "enable=0|1 ctrl=auto|user and rpct, rlat, wpct, wlat, min, max"

@@ -146,9 +146,11 @@ static const struct vst_host_disk *host_disk(const struct vst_host *host, __u32 
 	return NULL;
 }
 
-/* A rule of the policy names this disk: it counts even before the first I/O. */
+/* The policy names this disk: it counts even before the first I/O. */
 static bool is_named(const struct vst_engine *e, const char *name)
 {
+	if (vst_policy_iocost(e->policy, name))
+		return true;
 	for (size_t i = 0; e->device_rules && i < e->policy->n_rules; i++) {
 		const struct vst_globs *globs = &e->policy->rule[i].match[VST_MATCH_DEVICE];
 
@@ -351,6 +353,7 @@ static int run(struct vst_engine *e)
 	vst_plan_begin(e->plan);
 	for (struct econtainer *c = e->containers; c; c = c->hh.next)
 		err = tell_wants(e, c) ?: err;
+	err = vst_engine_iocost(e) ?: err;
 	err = vst_engine_protect(e) ?: err;
 	vst_plan_end(e->plan);
 	list_conditions(e);
@@ -375,6 +378,7 @@ int vst_engine_run(struct vst_engine *e, const struct vst_snapshot *prev, const 
 		drop_containers(e, true);
 		vst_engine_drop_loops(e);
 		e->n_protected = e->n_conditions = 0;
+		vst_measured_clear(&e->measured); /* it borrows from the snapshot of the pass before */
 		vst_plan_begin(plan);
 		vst_plan_end(plan);
 	}

@@ -135,6 +135,9 @@ void vst_engine_conditions_update(struct vst_engine *e, struct econtainer *c);
 /* Which rules' conditions hold for a container on a disk: into e->holds. */
 void vst_engine_holds(struct vst_engine *e, const struct econtainer *c, __u32 dev);
 
+/* engine_iocost.c: 0 or -ENOMEM */
+int vst_engine_iocost(struct vst_engine *e);
+
 /* engine_protect.c: 0 or -ENOMEM */
 int vst_engine_protect(struct vst_engine *e);
 void vst_engine_drop_caps(struct vst_engine *e, struct econtainer *c);

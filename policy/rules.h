@@ -25,6 +25,7 @@
 #define VST_POLICY_MAX_RULES 1000    /* imported ones included */
 #define VST_POLICY_MAX_CONDITIONS 16 /* of a rule */
 #define VST_POLICY_MAX_TEXT 1024     /* bytes of one scalar */
+#define VST_POLICY_MAX_IOCOST 64     /* entries */
 #define VST_POLICY_MAX_NAME 128	     /* bytes of a rule's name */
 #define VST_POLICY_MAX_ERRORS 50     /* that are kept; the rest is counted */
 
@@ -34,6 +35,7 @@
 	X(SCOPE, "scope", "the containers that the policy may act on")                                                 \
 	X(CLASSES, "classes", "changes of the class table")                                                            \
 	X(IMPORT, "import", "files that other tools use too")                                                          \
+	X(IOCOST, "iocost", "disks on which weights are to have an effect by iocost")                                  \
 	X(RULES, "rules", "the list of rules")
 
 enum vst_file_key {
@@ -61,6 +63,18 @@ enum vst_import_key {
 	VST_IMPORT_KEYS(X)
 #undef X
 		VST_IMPORT_KEY__N
+};
+
+#define VST_IOCOST_KEYS(X)                                                                                             \
+	X(DEVICE, "device", "the disk: its kernel name, or a path below /dev")                                         \
+	X(MODEL, "model", "what the disk can do: a value of io.cost.model")                                            \
+	X(QOS, "qos", "when the disk counts as busy: a value of io.cost.qos")
+
+enum vst_iocost_key {
+#define X(e, k, d) VST_IOCOST_KEY_##e,
+	VST_IOCOST_KEYS(X)
+#undef X
+		VST_IOCOST_KEY__N
 };
 
 /* A rule has these, and what it wants: VST_ATTRS. */
@@ -170,11 +184,11 @@ enum vst_metric {
 		VST_METRIC__N
 };
 
-/* Alarms that a condition can name. X(ENUM, "name", "what it is") */
-#define VST_ALARMS(X) X(MASS_ENCRYPTION, "mass_encryption", "the container encrypts many files in a short time")
+/* Alarms that a condition can name. X(ENUM, "name", some probe raises it, "what it is") */
+#define VST_ALARMS(X) X(MASS_ENCRYPTION, "mass_encryption", false, "the container encrypts many files in a short time")
 
 enum vst_alarm {
-#define X(e, n, d) VST_ALARM_##e,
+#define X(e, n, r, d) VST_ALARM_##e,
 	VST_ALARMS(X)
 #undef X
 		VST_ALARM__N
@@ -310,6 +324,13 @@ struct vst_rule {
 	unsigned int class;
 };
 
+/* Disks on which iocost is to be enabled. Of the entries that match a disk, the last one counts. */
+struct vst_iocost {
+	struct vst_globs device;
+	const char *model, *qos; /* as the root's io.cost.model and io.cost.qos take them, without the device */
+	unsigned int line;
+};
+
 struct vst_policy {
 	const char *file;
 	/* A container is in scope if it is in one of the namespaces or in one of the cgroups; both empty: all are. */
@@ -318,6 +339,8 @@ struct vst_policy {
 	unsigned char class_by_size[VST_SIZE__N];
 	const struct vst_rule *rule; /* in order of precedence: later ones win; the imported ones come first */
 	size_t n_rules;
+	const struct vst_iocost *iocost;
+	size_t n_iocost;
 	const char *const *blockio; /* names of the imported blockio classes */
 	size_t n_blockio;
 	struct vst_arena *arena; /* owns everything above */
@@ -386,6 +409,8 @@ bool vst_globs_match(const struct vst_globs *globs, const char *text);
 /* As above, for a path: a glob also matches what is below, and * and ? do not match a '/'. */
 bool vst_globs_match_cgroup(const struct vst_globs *globs, const char *path);
 bool vst_rule_matches(const struct vst_rule *rule, const struct vst_subject *subject);
+/* The iocost entry of a disk, by its kernel name; NULL: none. */
+const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, const char *disk);
 bool vst_policy_in_scope(const struct vst_policy *policy, const struct vst_subject *subject);
 
 /* Why a rule does or does not decide about an attribute of a subject. X(ENUM, "text") */
@@ -466,6 +491,8 @@ int vst_policy_scope_text(const struct vst_policy *policy, char *buf, size_t siz
 int vst_rule_want_text(const struct vst_rule *rule, enum vst_attr attr, char *buf, size_t size);
 /* "p99_read > 5ms for 10s" */
 int vst_condition_text(const struct vst_condition *condition, char *buf, size_t size);
+/* Why a rule can never count, as a sentence; 0 and "": nothing stands against it. */
+int vst_rule_note_text(const struct vst_rule *rule, char *buf, size_t size);
 /* "20MiB/s"; what vst_quantity_parse() reads again. */
 int vst_quantity_text(double value, enum vst_unit unit, char *buf, size_t size);
 /* 0, -EINVAL (is none), -ENODATA (a number without a unit) or -ERANGE. */

@@ -148,6 +148,16 @@ bool vst_globs_match(const struct vst_globs *globs, const char *text)
 	return field_matches(globs, VST_MATCH_NAMESPACE, &s);
 }
 
+const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, const char *disk)
+{
+	struct vst_subject s = { .field[VST_MATCH_DEVICE] = disk };
+
+	for (size_t i = policy->n_iocost; i--;)
+		if (field_matches(&policy->iocost[i].device, VST_MATCH_DEVICE, &s))
+			return &policy->iocost[i];
+	return NULL;
+}
+
 bool vst_globs_match_cgroup(const struct vst_globs *globs, const char *path)
 {
 	struct vst_subject s = { .field[VST_MATCH_CGROUP] = path };

@@ -16,6 +16,7 @@
 NAMES(vst_file_key_name, VST_FILE_KEYS)
 NAMES(vst_scope_key_name, VST_SCOPE_KEYS)
 NAMES(vst_import_key_name, VST_IMPORT_KEYS)
+NAMES(vst_iocost_key_name, VST_IOCOST_KEYS)
 NAMES(vst_rule_key_name, VST_RULE_KEYS)
 NAMES(vst_condition_key_name, VST_CONDITION_KEYS)
 NAMES(vst_match_field_name, VST_MATCH_FIELDS)
@@ -197,4 +198,25 @@ int vst_condition_text(const struct vst_condition *c, char *buf, size_t size)
 		return snprintf(buf, size, "%s", what);
 	vst_quantity_text(c->for_us, VST_UNIT_US, duration, sizeof(duration));
 	return snprintf(buf, size, "%s for %s", what, duration);
+}
+
+static bool is_raised(enum vst_alarm alarm)
+{
+#define X(e, n, r, d) r,
+	static const bool raised[] = { VST_ALARMS(X) };
+#undef X
+	return raised[alarm];
+}
+
+int vst_rule_note_text(const struct vst_rule *rule, char *buf, size_t size)
+{
+	for (size_t i = 0; i < rule->n_when; i++)
+		if (rule->when[i].is_alarm && !is_raised(rule->when[i].alarm))
+			return snprintf(buf, size,
+					"rule '%s' waits for the alarm %s, which this agent cannot raise: the rule "
+					"never counts",
+					rule->name, vst_alarm_name(rule->when[i].alarm));
+	if (size)
+		*buf = 0;
+	return 0;
 }

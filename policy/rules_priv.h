@@ -118,12 +118,15 @@ bool vst_parse_attr(struct vst_parse *p, struct vst_yaml *node, enum vst_attr at
 void vst_parse_rule(struct vst_parse *p, struct vst_yaml *node, struct vst_policy *policy, struct vst_rule *rule);
 /* Makes room for n more rules: the first free slot, or NULL after an error if there are too many. */
 struct vst_rule *vst_parse_add_rules(struct vst_parse *p, struct vst_yaml *node, struct vst_policy *policy, size_t n);
+/* The disks on which iocost is to be enabled. */
+void vst_parse_iocost(struct vst_parse *p, struct vst_yaml *node, struct vst_policy *policy);
 /* Adds the rules of the file of blockio classes that the node names, and the names of the classes. */
 void vst_parse_blockio(struct vst_parse *p, struct vst_yaml *node, struct vst_policy *policy);
 
 const char *vst_file_key_name(unsigned int key);
 const char *vst_scope_key_name(unsigned int key);
 const char *vst_import_key_name(unsigned int key);
+const char *vst_iocost_key_name(unsigned int key);
 const char *vst_rule_key_name(unsigned int key);
 const char *vst_condition_key_name(unsigned int key);
 const char *vst_unit_example(unsigned int unit);

@@ -151,6 +151,8 @@ static void on_outcome(void *ctx, const struct vst_outcome *o)
 
 	vst_plan_written(&a->plan, o, before);
 	k = vst_plan_outcome(&a->plan, o, a->snapshot ? a->snapshot->time : 0);
+	if (!strncmp(o->knob.attr, "io.cost.", 8))
+		vst_host_facts_expire(&a->facts); /* weights may have an effect now, or have none any more */
 	again = k && o->state == VST_KNOB_REFUSED && k->backoff > VST_PLAN_RETRY_S;
 	if (!again && o->result != -ENOENT && o->result != -ESRCH)
 		vst_acting_log_knob(a, o, before);
@@ -386,12 +388,12 @@ static struct vst_acting_status *status_make(const struct vst_acting *a)
 void vst_acting_publish(struct vst_acting *a)
 {
 	struct vst_acting_status *s, *old;
-	size_t n_protected;
+	size_t n_protected, n_blame = vst_engine_measured(a->engine)->n_blame;
 
 	vst_engine_protected(a->engine, &n_protected);
-	/* latencies of those who are protected change with each tick; nothing else is worth a copy unless it changed */
-	if (a->status && !a->changed && a->published_changes == a->plan.changes && !n_protected &&
-	    a->status->n_protected == 0)
+	/* Latencies of those who are protected, and blame, change with each tick. The rest is copied when it changed. */
+	if (a->status && !a->changed && a->published_changes == a->plan.changes && !n_protected && !n_blame &&
+	    !a->status->n_protected && !a->status->n_blame)
 		return;
 	s = status_make(a);
 	if (!s) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,11 @@ static bool knows_all(const struct vst_host_facts *f, const struct vst_snapshot 
 			return false;
 	}
 	return true;
+}
+
+void vst_host_facts_expire(struct vst_host_facts *f)
+{
+	f->read_at = -INFINITY;
 }
 
 int vst_host_facts_update(struct vst_host_facts *f, const struct vst_snapshot *snapshot, double now)

@@ -26,6 +26,8 @@ void vst_host_facts_close(struct vst_host_facts *facts);
  */
 #define VST_HOST_FACTS_S 10.0
 int vst_host_facts_update(struct vst_host_facts *facts, const struct vst_snapshot *snapshot, double now);
+/* A setting changed that the facts depend on: the next update reads them again. */
+void vst_host_facts_expire(struct vst_host_facts *f);
 
 /* Threads of a container, at most VST_HOST_THREADS_MAX. The list is emptied by _clear_threads(). 0 or -errno. */
 #define VST_HOST_THREADS_MAX 1024

@@ -153,6 +153,24 @@ static void fill_protected(struct vst_acting_status *s, const struct vst_engine 
 	}
 }
 
+static void fill_blame(struct vst_acting_status *s, const struct vst_measured *m)
+{
+	if (!m->n_blame)
+		return;
+	s->blame = vst_arena_alloc(s->arena, m->n_blame, sizeof(*s->blame));
+	for (size_t i = 0; s->blame && i < m->n_blame; i++) {
+		const struct vst_measured_blame *b = &m->blame[i];
+
+		s->blame[s->n_blame++] = (struct vst_acting_blame){
+			.waiter = m->container[b->waiter].container->id,
+			.holder = m->container[b->holder].container->id,
+			.dev = b->dev,
+			.type = b->type,
+			.us_s = b->us_s,
+		};
+	}
+}
+
 int vst_acting_status_fill(struct vst_acting_status *s, const struct vst_plan *plan, const struct vst_engine *engine,
 			   const struct vst_snapshot *snapshot)
 {
@@ -169,6 +187,7 @@ int vst_acting_status_fill(struct vst_acting_status *s, const struct vst_plan *p
 	if (!snapshot)
 		return 0;
 	fill_protected(s, engine, snapshot);
+	fill_blame(s, vst_engine_measured(engine));
 	condition = vst_engine_conditions(engine, &n);
 	s->condition = vst_arena_alloc(s->arena, n, sizeof(*s->condition));
 	if (!s->condition)

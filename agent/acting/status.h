@@ -51,6 +51,13 @@ struct vst_acting_protected {
 	bool weights;
 };
 
+/* Who waits because of whom, as the engine measured it over its last interval. Ids of containers. */
+struct vst_acting_blame {
+	__u32 waiter, holder, dev;
+	enum vst_wait_type type;
+	double us_s; /* in each second */
+};
+
 /* An entry of the log. */
 struct vst_acting_event {
 	unsigned long long seq;
@@ -86,6 +93,8 @@ struct vst_acting_status {
 	size_t n_protected;
 	struct vst_engine_condition *condition;
 	size_t n_conditions;
+	struct vst_acting_blame *blame;
+	size_t n_blame;
 	struct vst_acting_event *event; /* oldest first */
 	size_t n_events;
 };

@@ -47,6 +47,24 @@ static void protected(struct vst_out *o, const struct vst_acting_protected *p)
 	vst_render_end(o);
 }
 
+/* Sentences about rules that can never count. */
+static void notes(struct vst_out *o, const struct vst_policy *policy)
+{
+	char text[2 * VST_POLICY_MAX_NAME + 128];
+	bool any = false;
+
+	vst_out_key(o, "notes");
+	vst_out_raw(o, "[");
+	for (size_t i = 0; policy && i < policy->n_rules; i++) {
+		if (!vst_rule_note_text(&policy->rule[i], text, sizeof(text)))
+			continue;
+		vst_out_raw(o, any ? "," : "");
+		vst_out_str(o, text);
+		any = true;
+	}
+	vst_out_raw(o, "]");
+}
+
 static void head(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *p)
 {
 	vst_render_begin(o, "snapshot");
@@ -59,6 +77,7 @@ static void head(struct vst_out *o, const struct vst_snapshot *s, const struct v
 	vst_out_kdouble(o, "loaded", p->loaded, 3);
 	vst_out_ku64(o, "rules", p->policy ? p->policy->policy->n_rules : 0);
 	vst_out_kstr(o, "error", p->error);
+	notes(o, p->policy ? p->policy->policy : NULL);
 	vst_out_kbool(o, "reverted", p->reverted);
 	vst_out_ku64(o, "unknown_blockio", p->unknown_blockio);
 	vst_out_ku64(o, "dropped", p->dropped);
@@ -206,6 +225,54 @@ static bool concerns(const struct vst_acting_row *r, const struct vst_snap_conta
 	return *r->target == '/' && !strncmp(r->target, c->cgroup, len) && (!c->cgroup[len] || c->cgroup[len] == '/');
 }
 
+static const struct vst_snap_container *container_of(const struct vst_snapshot *s, __u32 id)
+{
+	const struct vst_snap_container *c;
+
+	vst_snapshot_for_each(s, VST_SNAP_CONTAINERS, c, i)
+	{
+		if (c->id == id)
+			return c;
+	}
+	return NULL;
+}
+
+static bool same_blame(const struct vst_acting_blame *x, const struct vst_acting_blame *y)
+{
+	return x->holder == y->holder && x->waiter == y->waiter && x->type == y->type && x->dev == y->dev;
+}
+
+/* Who waits because of this container, and for what. The engine has a row for each object; here they are added up. */
+static void blamed(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *p,
+		   const struct vst_snap_container *c)
+{
+	for (size_t i = 0; i < p->n_blame; i++) {
+		const struct vst_acting_blame *b = &p->blame[i];
+		const struct vst_snap_container *waiter;
+		const struct vst_snap_device *d;
+		double us_s = 0;
+		size_t k = 0;
+
+		if (b->holder != c->id || !(waiter = container_of(s, b->waiter)))
+			continue;
+		while (!same_blame(&p->blame[k], b))
+			k++;
+		if (k < i)
+			continue; /* told already */
+		for (; k < p->n_blame; k++)
+			us_s += same_blame(&p->blame[k], b) ? p->blame[k].us_s : 0;
+		d = vst_snapshot_device_of(s, b->dev);
+		vst_render_begin(o, "blamed");
+		vst_out_kstr(o, "container", c->display);
+		vst_out_kstr(o, "waiter", waiter->display);
+		vst_out_kstr(o, "waiter_cgroup", waiter->cgroup);
+		vst_out_kstr(o, "resource", vst_wait_type_name(b->type));
+		vst_out_kstr(o, "device", d ? d->name : "");
+		vst_out_kdouble(o, "us_per_s", us_s, 1);
+		vst_render_end(o);
+	}
+}
+
 static void explain(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *p,
 		    const struct vst_snap_container *c)
 {
@@ -223,9 +290,10 @@ static void explain(struct vst_out *o, const struct vst_snapshot *s, const struc
 	vst_render_end(o);
 	if (holds)
 		explain_disk(o, p, c, NULL, holds);
+	/* as in the engine, a disk that a rule names counts even before its first I/O */
 	if (holds && has_device_rules(p->policy->policy))
-		vst_snapshot_for_each(s, VST_SNAP_DEVICES, d, i) if (d->present && d->counter[VST_DEVICE_kernel_ios])
-			explain_disk(o, p, c, d, holds);
+		vst_snapshot_for_each(s, VST_SNAP_DEVICES, d, i) if (d->present) explain_disk(o, p, c, d, holds);
+	blamed(o, s, p, c);
 	for (size_t i = 0; i < p->n_protected; i++)
 		if (!strcmp(p->protected[i].cgroup, c->cgroup))
 	protected(o, &p->protected[i]);

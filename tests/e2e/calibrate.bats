@@ -28,6 +28,14 @@ calibrate() {
 	jq -e '.qos | startswith("enable=1 ctrl=user rpct=95.00 rlat=")' <<<"$output"
 	run -0 --separate-stderr calibrate "$loop"
 	[[ "$output" == *"writes  not measured"* ]]
+	# what it prints is an entry that a policy takes
+	{
+		echo 'version: 1'
+		sed -n '/^iocost:/,/qos:/p' <<<"$output"
+		echo 'rules: [{name: a, match: all, weight: 100}]'
+	} >"$dir/policy.yaml"
+	run -0 --separate-stderr "$VSTORCTL" policy check "$dir/policy.yaml"
+	[[ "$output" == *"iocost on ${loop#/dev/}"* ]]
 }
 
 @test "--share is the part that the model claims" {

@@ -75,6 +75,9 @@ start() { # OPTION...
 	ctl policy log | grep -q 'applied.*slow'
 	within 5 explained
 	ctl policy explain "/${cg##*/}/bulk"
+	run ctl policy explain '[kernel]'
+	[ "$status" = 1 ]
+	[[ $output == *'No rule can be about it'* ]]
 	# 3 MiB at 1 MiB/s
 	sh -c 'echo $$ >"$1/cgroup.procs"; exec dd if=/dev/zero of="$2" bs=64k count=48 oflag=direct status=none' \
 		sh "$cg/bulk" "$loop" &
@@ -82,6 +85,7 @@ start() { # OPTION...
 	wait $!
 	echo "took $((SECONDS - begin)) s"
 	[ $((SECONDS - begin)) -ge 2 ]
+	ctl policy explain "${cg##*/}/bul" | grep -q 'nobody waits because of it' # a part of the name
 }
 
 explained() {
@@ -167,6 +171,17 @@ actor_differs() { # PID
 
 told_bad() {
 	ctl status --json | jq -e '.policy.error != ""'
+}
+
+@test "a rule that can never count is told" {
+	printf 'version: 1\nrules:\n- {name: x, match: all, when: alarm mass_encryption, max: none}\n' >"$policy"
+	start
+	within 5 never_counts
+	ctl policy check "$policy" | grep -q "note .*rule 'x' waits for the alarm mass_encryption"
+}
+
+never_counts() {
+	ctl policy status | grep -q "note .*rule 'x' waits for the alarm mass_encryption.*never counts"
 }
 
 @test "apply, plan FILE and revert" {

@@ -94,6 +94,34 @@ static void good_policy(void **state)
 	assert_string_equal(printed, expected);
 }
 
+static void notes_and_iocost(void **state)
+{
+	static const char text[] = "version: 1\n"
+				   "iocost:\n"
+				   "  - {device: [sd*, '!sdb'], model: ctrl=auto, qos: enable=1 ctrl=auto}\n"
+				   "rules:\n"
+				   "  - {name: x, match: all, when: alarm mass_encryption, weight: 50}\n";
+	char expected[1024];
+
+	snprintf(expected, sizeof(expected),
+		 "%s: 1 rule: 1 weight; scope: all containers\n"
+		 "  iocost on sd* !sdb\n"
+		 "      model  ctrl=auto\n"
+		 "      qos    enable=1 ctrl=auto\n"
+		 "  x\n"
+		 "      match  all\n"
+		 "      when   alarm mass_encryption\n"
+		 "      wants  weight 50\n"
+		 "      note   rule 'x' waits for the alarm mass_encryption, which this agent cannot raise: the rule "
+		 "never counts\n",
+		 path);
+	assert_int_equal(check(text, false), VST_EXIT_OK);
+	assert_string_equal(printed, expected);
+	assert_int_equal(check(text, true), VST_EXIT_OK);
+	assert_non_null(strstr(printed, "\"note\":\"rule 'x' waits for the alarm"));
+	assert_non_null(strstr(printed, "\"qos\":\"enable=1 ctrl=auto\""));
+}
+
 static void bad_policy(void **state)
 {
 	char expected[1024];
@@ -176,11 +204,9 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_policy),
-		cmocka_unit_test(bad_policy),
-		cmocka_unit_test(good_policy_as_json),
-		cmocka_unit_test(bad_policy_as_json),
-		cmocka_unit_test(no_file),
+		cmocka_unit_test(good_policy),	      cmocka_unit_test(notes_and_iocost),
+		cmocka_unit_test(bad_policy),	      cmocka_unit_test(good_policy_as_json),
+		cmocka_unit_test(bad_policy_as_json), cmocka_unit_test(no_file),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -174,6 +174,55 @@ static void weights_of_bfq(void **state)
 	assert_string_equal(world_value(w, "/a", "blkio.bfq.weight", "default"), "1000");
 }
 
+#define IOCOST                                                                                                         \
+	"version: 1\n"                                                                                                 \
+	"iocost:\n"                                                                                                    \
+	"- {device: 'sd*', model: ctrl=auto, qos: enable=1 ctrl=auto}\n"                                               \
+	"- {device: /dev/sda, model: ctrl=user model=linear rbps=1000, qos: enable=1 ctrl=user rpct=95}\n"             \
+	"- {device: dm-0, model: ctrl=auto, qos: enable=1 ctrl=auto}\n"
+
+static void iocost_where_it_is_asked_for(void **state)
+{
+	static const char *const attrs[] = { "io.cost.model", "io.cost.qos" };
+	struct world *w = *state;
+	int model = -1, qos = -1;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, IOCOST "rules: [{name: heavy, match: {container: a}, weight: 500}]\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "/", "io.cost.model", "8:0"), "ctrl=user model=linear rbps=1000");
+	assert_string_equal(world_value(w, "/", "io.cost.qos", "8:0"), "enable=1 ctrl=user rpct=95");
+	assert_string_equal(world_value(w, "/", "io.cost.qos", "8:16"), "enable=1 ctrl=auto"); /* named, never used */
+	assert_non_null(strstr(world_wanted(w, "/", "io.cost.qos", "8:0")->why, "(line 4) enables iocost on sda"));
+	for (int i = 0; i < w->n_knobs; i++) {
+		if (strcmp(w->knob[i].key, "8:0") != 0)
+			continue;
+		model = !strcmp(w->knob[i].attr, "io.cost.model") ? i : model;
+		qos = !strcmp(w->knob[i].attr, "io.cost.qos") ? i : qos;
+	}
+	assert_true(model >= 0 && model < qos);
+	assert_null(world_value(w, "/a", "io.weight", "default"));
+	/* a stacked device has no queue */
+	assert_int_equal(vst_plan_state(world_wanted(w, "/", "io.cost.qos", "dm-0")), VST_KNOB_REFUSED);
+	/* the host says that it is enabled now, so the weight counts */
+	*w->host.no_iocost = *w->disk[0].no_iocost = 0;
+	w->host.generation++;
+	world_tick(w);
+	assert_string_equal(world_value(w, "/a", "io.weight", "default"), "500");
+	/* nobody asks any more: everything is as before */
+	world_policy(w, RULES "- {name: heavy, match: {container: a}, weight: 500}\n");
+	world_tick(w);
+	for (size_t i = 0; i < 2; i++) {
+		assert_null(world_value(w, "/", attrs[i], "8:0"));
+		assert_null(world_value(w, "/", attrs[i], "8:16"));
+	}
+	w->host.v2 = false;
+	w->host.generation++;
+	world_policy(w, IOCOST "rules: [{name: heavy, match: {container: a}, weight: 500}]\n");
+	world_tick(w);
+	assert_non_null(strstr(vst_plan_text(world_wanted(w, "/", "io.cost.qos", "8:0")), "cgroup v1"));
+}
+
 static void nothing_to_act_on(void **state)
 {
 	struct world *w = *state;
@@ -190,6 +239,41 @@ static void nothing_to_act_on(void **state)
 	assert_string_equal(vst_plan_text(world_wanted(w, "/a", "ioprio", "")), "no scheduler");
 	assert_non_null(strstr(vst_plan_text(world_wanted(w, "/a", "cache", "")), "no actuator"));
 	assert_int_equal(vst_plan_state(world_wanted(w, "/a", "cache", "")), VST_KNOB_REFUSED);
+}
+
+/* Nothing is ever silently left undone: what is wanted for a part of the I/O alone is refused with the reason. */
+static void wants_of_streams_are_refused(void **state)
+{
+	struct world *w = *state;
+	const struct vst_plan_knob *k;
+
+	*w->host.no_ioprio = 0;
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: late, match: {container: a, kind: journal}, ioprio: idle}\n"
+			      "- {name: past, match: {container: a, pattern: sequential}, cache: bypass}\n");
+	world_tick(w);
+	assert_int_equal(w->writes, 0);
+	k = world_wanted(w, "/a", "ioprio", "");
+	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
+	assert_string_equal(k->rule, "late");
+	assert_non_null(strstr(vst_plan_text(k), "match the container instead"));
+	k = world_wanted(w, "/a", "cache", "");
+	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
+	assert_string_equal(k->rule, "past");
+	assert_non_null(strstr(vst_plan_text(k), "no actuator"));
+}
+
+/* No probe raises the alarm, so its rule never counts; vst_rule_note_text() tells. */
+static void an_alarm_that_nobody_raises(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w,
+		     RULES "- {name: x, match: {container: a}, when: alarm mass_encryption, max: {write: 1MiB/s}}\n");
+	for (int i = 0; i < 20; i++)
+		world_tick(w);
+	assert_int_equal(w->writes, 0);
 }
 
 static void count_threads(void *arg, __u32 id, const char *cgroup)
@@ -610,7 +694,10 @@ int main(void)
 		TEST(a_disk_of_its_own),
 		TEST(weights_at_each_level),
 		TEST(weights_of_bfq),
+		TEST(iocost_where_it_is_asked_for),
 		TEST(nothing_to_act_on),
+		TEST(wants_of_streams_are_refused),
+		TEST(an_alarm_that_nobody_raises),
 		TEST(priorities_of_threads),
 		TEST(taken_back),
 		TEST(groups_of_processes_without_a_container),

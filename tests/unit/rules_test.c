@@ -111,6 +111,48 @@ static void scopes(void **state)
 	vst_policy_free(p);
 }
 
+static void iocost_entries(void **state)
+{
+	struct vst_policy *p = parse("version: 1\n"
+				     "iocost:\n"
+				     "- device: [nvme*, '!nvme0n1']\n"
+				     "  model: ctrl=auto\n"
+				     "  qos: enable=1 ctrl=auto\n"
+				     "- device: /dev/vda\n"
+				     "  model: \"ctrl=user model=linear rbps=195000000 rseqiops=4000 rrandiops=300 "
+				     "wbps=100 wseqiops=2 wrandiops=1\"\n"
+				     "  qos: \"enable=1 ctrl=user rpct=95.00 rlat=1000 wpct=95 wlat=16000 min=25.00 "
+				     "max=100.00\"\n"
+				     "rules: [{name: a, match: all, weight: 1}]\n");
+
+	assert_int_equal(p->n_iocost, 2);
+	assert_ptr_equal(vst_policy_iocost(p, "vda"), &p->iocost[1]);
+	assert_ptr_equal(vst_policy_iocost(p, "nvme1n1"), &p->iocost[0]);
+	assert_null(vst_policy_iocost(p, "nvme0n1"));
+	assert_null(vst_policy_iocost(p, "sda"));
+	assert_int_equal(p->iocost[1].line, 6);
+	assert_string_equal(p->iocost[0].qos, "enable=1 ctrl=auto");
+	assert_non_null(strstr(p->iocost[1].model, "wrandiops=1"));
+	vst_policy_free(p);
+}
+
+static void notes(void **state)
+{
+	struct vst_policy *p =
+		parse("version: 1\nrules:\n"
+		      "- {name: a, match: all, when: [read > 1MiB/s, alarm mass_encryption], weight: 1}\n"
+		      "- {name: b, match: all, when: read > 1MiB/s, weight: 1}\n");
+	char text[256] = "before";
+
+	assert_true(vst_rule_note_text(&p->rule[0], text, sizeof(text)) > 0);
+	assert_string_equal(text,
+			    "rule 'a' waits for the alarm mass_encryption, which this agent cannot raise: the rule "
+			    "never counts");
+	assert_int_equal(vst_rule_note_text(&p->rule[1], text, sizeof(text)), 0);
+	assert_string_equal(text, "");
+	vst_policy_free(p);
+}
+
 static void class_tables(void **state)
 {
 	struct vst_policy *p = parse_rule("weight: 1");
@@ -652,6 +694,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(smallest),
 		cmocka_unit_test(scopes),
+		cmocka_unit_test(iocost_entries),
+		cmocka_unit_test(notes),
 		cmocka_unit_test(class_tables),
 		cmocka_unit_test(class_names_are_unique),
 		cmocka_unit_test(wants),
