@@ -318,7 +318,7 @@ static void notice(struct vst_acting *a, double now)
 		return;
 	if (vst_engine_notice(a->engine, s, &a->facts.host, &a->plan, now))
 		vst_warn("out of memory: a new container gets its knobs with the next tick");
-	vst_snapshot_unref(a->seen); /* the engine has let go of it */
+	vst_snapshot_unref(a->seen);
 	a->seen = s;
 }
 
