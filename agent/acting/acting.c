@@ -11,6 +11,7 @@
 
 #include "agent/acting/acting_priv.h"
 #include "agent/base/log.h"
+#include "policy/actor_spawn.h"
 
 static double clock_s(clockid_t clock)
 {
@@ -191,6 +192,23 @@ static int start_actor(struct vst_acting *a)
 	};
 
 	return vst_actor_start(&opts, &events, a, &a->actor);
+}
+
+/* An agent that only plans has no actor that would undo what both left when they were killed. */
+static void undo_left(const struct vst_acting *a)
+{
+	struct vst_actor_opts opts = {
+		.program = a->opts.actor,
+		.state_dir = a->opts.state_dir,
+		.cgroup_root = a->opts.cgroup_root,
+		.sysfs = a->opts.sysfs,
+	};
+	int err = vst_actor_undo_left(&opts);
+
+	if (err < 0)
+		vst_warn("cannot run vstor-actor, to undo what it left in %s when it was killed: %s; run "
+			 "`vstor-actor --revert`",
+			 opts.state_dir ? opts.state_dir : VST_STATE_DIR, strerror(-err));
 }
 
 /* --- waiting --- */
@@ -443,6 +461,8 @@ static int start(struct vst_acting *a)
 		err = start_actor(a);
 	if (err)
 		return err;
+	if (!a->opts.act)
+		undo_left(a);
 	if (a->opts.policy) {
 		if (vst_acting_watch(a))
 			vst_warn("cannot watch the directory of %s: %s; a change counts after SIGHUP", a->opts.policy,
