@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A pass of the engine: which containers there are, and what is wanted for each. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,11 +153,15 @@ static const struct vst_host_disk *host_disk(const struct vst_host *host, __u32 
 /* A rule of the policy names this disk: it counts even before the first I/O. */
 static bool is_named(const struct vst_engine *e, const char *name)
 {
+	char path[128];
+
+	snprintf(path, sizeof(path), "/dev/%s", name); /* a rule may name it by its path, too */
 	for (size_t i = 0; e->device_rules && i < e->policy->n_rules; i++) {
 		const struct vst_globs *globs = &e->policy->rule[i].match[VST_MATCH_DEVICE];
 
 		for (size_t k = 0; k < globs->n; k++)
-			if (!globs->glob[k].exclude && vst_glob_matches(globs->glob[k].text, name))
+			if (!globs->glob[k].exclude && (vst_glob_matches(globs->glob[k].text, name) ||
+							vst_glob_matches(globs->glob[k].text, path)))
 				return true;
 	}
 	return false;

@@ -318,6 +318,18 @@ static void a_new_container_need_not_wait(void **state)
 	assert_null(world_wanted(w, "/a", "io.max", "8:0 rbps"));
 }
 
+/* Before its first I/O, a disk that a rule names gets its knob, also when the rule gives its path. */
+static void a_disk_named_by_its_path(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: x, match: {container: a, device: /dev/sdb}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	assert_non_null(world_value(w, "/a", "io.max", "8:16 wbps"));
+	assert_null(world_value(w, "/a", "io.max", "8:0 wbps"));
+}
+
 /* Nobody keeps the snapshots that were noticed: what the engine goes on reading of them is its own. */
 static void noticed_snapshots_go(void **state)
 {
@@ -638,6 +650,7 @@ int main(void)
 		TEST(a_container_goes),
 		TEST(a_new_container_need_not_wait),
 		TEST(noticed_snapshots_go),
+		TEST(a_disk_named_by_its_path),
 		TEST(the_administrator_wins),
 		TEST(refusals_are_retried_ever_more_seldom),
 		TEST(the_actor_dies),
