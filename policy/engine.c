@@ -453,11 +453,6 @@ const struct vst_engine_protected *vst_engine_protected(const struct vst_engine 
 	return e->protected;
 }
 
-const struct vst_measured *vst_engine_measured(const struct vst_engine *e)
-{
-	return &e->measured;
-}
-
 unsigned int vst_engine_unknown_blockio(const struct vst_engine *e)
 {
 	unsigned int n = 0;

@@ -70,7 +70,7 @@ struct edisk {
 	__u32 dev;
 	const struct vst_snap_device *device; /* a reference */
 	const char *name;		      /* in it */
-	const struct vst_host_disk *host; /* NULL: not known */
+	const struct vst_host_disk *host;     /* NULL: not known */
 	bool stacked;
 };
 
