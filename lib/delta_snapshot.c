@@ -28,19 +28,3 @@ const struct vst_snap_wait *vst_delta_snapshot_wait(const struct vst_snapshot *b
 
 	return old && old->id == now->id ? old : NULL;
 }
-
-const struct vst_snap_container *vst_delta_snapshot_container(const struct vst_snapshot *base, __u32 index,
-							      const struct vst_snap_container *now)
-{
-	const struct vst_snap_container *old = base ? vst_snapshot_container(base, index) : NULL;
-
-	return old && old->id == now->id ? old : NULL;
-}
-
-const struct vst_snap_device *vst_delta_snapshot_device(const struct vst_snapshot *base, __u32 index,
-							const struct vst_snap_device *now)
-{
-	const struct vst_snap_device *old = base ? vst_snapshot_device(base, index) : NULL;
-
-	return old && old->dev == now->dev ? old : NULL;
-}

@@ -37,10 +37,6 @@ const struct vst_snap_io *vst_delta_snapshot_io(const struct vst_snapshot *base,
 						const struct vst_snap_io *now);
 const struct vst_snap_wait *vst_delta_snapshot_wait(const struct vst_snapshot *base, __u32 index,
 						    const struct vst_snap_wait *now);
-const struct vst_snap_container *vst_delta_snapshot_container(const struct vst_snapshot *base, __u32 index,
-							      const struct vst_snap_container *now);
-const struct vst_snap_device *vst_delta_snapshot_device(const struct vst_snapshot *base, __u32 index,
-							const struct vst_snap_device *now);
 
 /* How much one counter of a row grew; before may be NULL. */
 static inline __u64 vst_delta_io(const struct vst_snap_io *now, const struct vst_snap_io *before, enum vst_counter c)

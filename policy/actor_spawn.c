@@ -8,11 +8,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "policy/actor_msg.h"
 #include "policy/actor_spawn.h"
+#include "policy/journal.h"
 
 enum { CHILD_FD = 3 };
 
@@ -71,7 +73,7 @@ int vst_actor_connect(const char *state_dir)
 	return peer.uid == geteuid() ? TAKE_FD(fd) : -EPERM;
 }
 
-/* The child has stdin, stdout, stderr and its socket; no signal blocked; a session that a terminal's Ctrl-C misses. */
+/* The child has stdin, stdout, stderr and its socket (-1: none); no signal blocked; a session that a terminal's Ctrl-C misses. */
 static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr, int child)
 {
 	sigset_t none, all;
@@ -79,9 +81,9 @@ static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr,
 
 	sigemptyset(&none);
 	sigfillset(&all);
-	err = posix_spawn_file_actions_adddup2(actions, child, CHILD_FD);
+	err = child < 0 ? 0 : posix_spawn_file_actions_adddup2(actions, child, CHILD_FD);
 	if (!err)
-		err = posix_spawn_file_actions_addclosefrom_np(actions, CHILD_FD + 1);
+		err = posix_spawn_file_actions_addclosefrom_np(actions, child < 0 ? CHILD_FD : CHILD_FD + 1);
 	if (!err)
 		err = posix_spawnattr_setsigmask(attr, &none);
 	if (!err)
@@ -94,12 +96,18 @@ static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr,
 
 static int spawn(struct vst_actor_place *place, int child, pid_t *ret_pid)
 {
-	char *argv[10] = { place->program, "--fd", "3", "--state", place->state_dir };
+	char *argv[10] = { place->program, "--state", place->state_dir };
 	char *const env[] = { getenv("JOURNAL_STREAM") ? "JOURNAL_STREAM=1" : NULL, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
-	int n = 5, err;
+	int n = 3, err;
 
+	if (child < 0) {
+		argv[n++] = "--revert";
+	} else {
+		argv[n++] = "--fd";
+		argv[n++] = "3";
+	}
 	if (*place->cgroup_root) {
 		argv[n++] = "--cgroup-root";
 		argv[n++] = place->cgroup_root;
@@ -131,4 +139,23 @@ int vst_actor_spawn(struct vst_actor_place *place, pid_t *ret_pid)
 	child = pair[1];
 	err = spawn(place, child, ret_pid);
 	return err ? err : TAKE_FD(ours);
+}
+
+int vst_actor_undo_left(const struct vst_actor_opts *opts)
+{
+	struct vst_actor_place place = { 0 };
+	int err = vst_actor_place_init(&place, opts), status;
+	pid_t pid;
+
+	if (err)
+		return err;
+	if (!vst_journal_is_left(place.state_dir))
+		return 0;
+	err = spawn(&place, -1, &pid);
+	if (err)
+		return err;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return !WIFEXITED(status) || WEXITSTATUS(status);
 }

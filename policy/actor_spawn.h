@@ -21,4 +21,10 @@ int vst_actor_connect(const char *state_dir);
 /* Starts an actor. Its socket and its pid, or -errno. */
 int vst_actor_spawn(struct vst_actor_place *place, pid_t *ret_pid);
 
+/*
+ * Undoes what an actor left that was killed: if there is a journal that no actor has open, runs `vstor-actor --revert` and
+ * waits for it. 0: nothing is left, 1: something is, and vstor-actor has said what; -errno.
+ */
+int vst_actor_undo_left(const struct vst_actor_opts *opts);
+
 #endif /* VST_POLICY_ACTOR_SPAWN_H */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A pass of the engine: which containers there are, and what is wanted for each. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ static void container_free(struct vst_engine *e, struct econtainer *c)
 {
 	vst_engine_drop_wants(e, c);
 	vst_engine_drop_caps(e, c);
+	vst_value_unref(c->value);
 	free(c->special);
 	free(c->want);
 	free(c->condition);
@@ -44,6 +46,8 @@ void vst_engine_free(struct vst_engine *e)
 	drop_containers(e, true);
 	vst_engine_drop_loops(e);
 	vst_measured_clear(&e->measured);
+	for (size_t i = 0; i < e->n_disks; i++)
+		vst_value_unref(e->disk[i].device);
 	free(e->holds);
 	free(e->conditions);
 	free(e->protected);
@@ -98,13 +102,12 @@ const struct vst_rule *vst_engine_protection(const struct econtainer *c, __u32 d
 
 /* --- the policy --- */
 
-void vst_engine_set_policy(struct vst_engine *e, const struct vst_policy *policy)
+int vst_engine_set_policy(struct vst_engine *e, const struct vst_policy *policy)
 {
-	bool *holds = calloc(policy ? policy->n_rules + 1 : 1, sizeof(*holds));
+	bool *holds = policy ? calloc(policy->n_rules + 1, sizeof(*holds)) : NULL;
 
-	/* without memory for the new policy the old one stays: it is the caller's to try again */
-	if (!holds)
-		return;
+	if (policy && !holds)
+		return -ENOMEM;
 	free(e->holds);
 	e->holds = holds;
 	e->policy = policy;
@@ -126,6 +129,7 @@ void vst_engine_set_policy(struct vst_engine *e, const struct vst_policy *policy
 			c->n_condition = 0;
 	}
 	e->n_protected = 0;
+	return 0;
 }
 
 /* --- disks --- */
@@ -149,13 +153,17 @@ static const struct vst_host_disk *host_disk(const struct vst_host *host, __u32 
 /* The policy names this disk: it counts even before the first I/O. */
 static bool is_named(const struct vst_engine *e, const char *name)
 {
+	char path[128];
+
 	if (vst_policy_iocost(e->policy, name))
 		return true;
+	snprintf(path, sizeof(path), "/dev/%s", name); /* a rule may name it by its path, too */
 	for (size_t i = 0; e->device_rules && i < e->policy->n_rules; i++) {
 		const struct vst_globs *globs = &e->policy->rule[i].match[VST_MATCH_DEVICE];
 
 		for (size_t k = 0; k < globs->n; k++)
-			if (!globs->glob[k].exclude && vst_glob_matches(globs->glob[k].text, name))
+			if (!globs->glob[k].exclude && (vst_glob_matches(globs->glob[k].text, name) ||
+							vst_glob_matches(globs->glob[k].text, path)))
 				return true;
 	}
 	return false;
@@ -172,7 +180,7 @@ static void find_disks(struct vst_engine *e)
 	const struct vst_snap_device *d;
 	bool changed = e->host->generation != e->host_generation;
 
-	memcpy(before, e->disk, n_before * sizeof(before[0]));
+	memcpy(before, e->disk, n_before * sizeof(before[0])); /* with its references */
 	e->n_disks = 0;
 	vst_snapshot_for_each(e->now, VST_SNAP_DEVICES, d, i)
 	{
@@ -182,11 +190,14 @@ static void find_disks(struct vst_engine *e)
 			break;
 		if (!d->present || (!d->counter[VST_DEVICE_kernel_ios] && !is_named(e, d->name)))
 			continue;
-		*disk = (struct edisk){ d->dev, d->name, host_disk(e->host, d->dev), d->layer == VST_LAYER_STACKED };
+		*disk = (struct edisk){ d->dev, vst_value_ref(d), d->name, host_disk(e->host, d->dev),
+					d->layer == VST_LAYER_STACKED };
 		if (e->n_disks >= n_before || before[e->n_disks].dev != d->dev)
 			changed = true;
 		e->n_disks++;
 	}
+	for (size_t i = 0; i < n_before; i++)
+		vst_value_unref(before[i].device);
 	if (changed || n_before != e->n_disks)
 		e->generation++;
 	e->host_generation = e->host->generation;
@@ -249,6 +260,15 @@ static __u64 identity_of(const struct vst_snap_container *c)
 	return hash;
 }
 
+/* The snapshot may be released before the next pass, which need not be of a snapshot that has the container. */
+static void set_value(struct econtainer *c, const struct vst_snap_container *value)
+{
+	const struct vst_snap_container *old = c->value;
+
+	c->value = vst_value_ref(value);
+	vst_value_unref(old);
+}
+
 static struct econtainer *container_of(struct vst_engine *e, const struct vst_snap_container *value)
 {
 	struct econtainer *c;
@@ -257,13 +277,13 @@ static struct econtainer *container_of(struct vst_engine *e, const struct vst_sn
 	if (c && c->value == value)
 		return c;
 	if (c && !value->ended && identity_of(value) == c->identity) {
-		c->value = value;
+		set_value(c, value);
 		return c;
 	}
 	if (!counts(e, value)) /* a container that ended loses its knobs at the end of the pass */
 		return NULL;
 	if (c) {
-		c->value = value;
+		set_value(c, value);
 		c->identity = identity_of(value);
 		c->stale = true;
 		return c;
@@ -272,7 +292,7 @@ static struct econtainer *container_of(struct vst_engine *e, const struct vst_sn
 	if (!c)
 		return NULL;
 	c->id = value->id;
-	c->value = value;
+	set_value(c, value);
 	c->identity = identity_of(value);
 	c->stale = true;
 	HASH_ADD(hh, e->containers, id, sizeof(c->id), c);
@@ -400,6 +420,8 @@ int vst_engine_notice(struct vst_engine *e, const struct vst_snapshot *snapshot,
 	e->host = host;
 	e->plan = plan;
 	e->clock = now;
+	for (size_t i = 0; i < e->n_disks; i++) /* what is known of the host may have been read again since the pass */
+		e->disk[i].host = host_disk(host, e->disk[i].dev);
 	vst_snapshot_for_each(snapshot, VST_SNAP_CONTAINERS, value, i)
 	{
 		HASH_FIND(hh, e->containers, &value->id, sizeof(value->id), c);
@@ -433,11 +455,6 @@ const struct vst_engine_protected *vst_engine_protected(const struct vst_engine 
 {
 	*ret_n = e->n_protected;
 	return e->protected;
-}
-
-const struct vst_measured *vst_engine_measured(const struct vst_engine *e)
-{
-	return &e->measured;
 }
 
 unsigned int vst_engine_unknown_blockio(const struct vst_engine *e)

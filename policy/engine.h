@@ -59,21 +59,21 @@ void vst_engine_free(struct vst_engine *engine);
 
 /*
  * From now on this policy, borrowed until the next call has returned; NULL: none, and nothing is wanted. Conditions of rules that have
- * the same name and text in both keep their time.
+ * the same name and text in both keep their time. 0, or -ENOMEM: then the policy before stays in force.
  */
-void vst_engine_set_policy(struct vst_engine *engine, const struct vst_policy *policy);
+int vst_engine_set_policy(struct vst_engine *engine, const struct vst_policy *policy);
 
 /*
  * One pass: puts what is wanted into the plan. In the first one, knobs that the plan has as applied were a predecessor's:
  * caps and rules with conditions go on from there, and nothing is written that stays the same. prev NULL: nothing was measured, so only rules without conditions count.
- * `now` is borrowed until the next pass. 0 or -ENOMEM; then the plan may lack a part, and the next pass makes up for it.
+ * The snapshots are borrowed until the call returns; the engine keeps references to values of `now`. 0 or -ENOMEM; then the plan may lack a part, and the next pass makes up for it.
  */
 int vst_engine_run(struct vst_engine *engine, const struct vst_snapshot *prev, const struct vst_snapshot *now,
 		   const struct vst_host *host, struct vst_plan *plan);
 
 /*
  * Between two passes: tells what is wanted for containers that are new in a snapshot, or that have got their name only now, so
- * that they need not wait for the next pass. Only rules without conditions count. The snapshot is borrowed until the next pass.
+ * that they need not wait for the next pass. Only rules without conditions count. The snapshot is borrowed as in vst_engine_run().
  * 0 or -ENOMEM.
  */
 int vst_engine_notice(struct vst_engine *engine, const struct vst_snapshot *snapshot, const struct vst_host *host,
@@ -108,7 +108,6 @@ struct vst_engine_protected {
 /* Valid until the next pass. */
 const struct vst_engine_condition *vst_engine_conditions(const struct vst_engine *engine, size_t *ret_n);
 const struct vst_engine_protected *vst_engine_protected(const struct vst_engine *engine, size_t *ret_n);
-const struct vst_measured *vst_engine_measured(const struct vst_engine *engine);
 /* Containers whose annotations name a blockio class that the policy does not import. */
 unsigned int vst_engine_unknown_blockio(const struct vst_engine *engine);
 /* What a rule is matched against, for a container and a disk (NULL: none). Texts are borrowed. */

@@ -49,7 +49,7 @@ struct econtainer {
 	UT_hash_handle hh;
 	__u32 id;
 	__u32 index;				/* in the snapshot */
-	const struct vst_snap_container *value; /* of the last pass */
+	const struct vst_snap_container *value; /* the newest that was seen; a reference */
 	__u64 identity;				/* of all that rules can match */
 	unsigned int generation;		/* of policy, host and disks, when the wants were computed */
 	bool seen, stale;
@@ -68,8 +68,9 @@ struct econtainer {
 /* A disk in use. */
 struct edisk {
 	__u32 dev;
-	const char *name;		  /* of the snapshot of this pass */
-	const struct vst_host_disk *host; /* NULL: not known */
+	const struct vst_snap_device *device; /* a reference */
+	const char *name;		      /* in it */
+	const struct vst_host_disk *host;     /* NULL: not known */
 	bool stacked;
 };
 

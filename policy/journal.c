@@ -366,3 +366,11 @@ void vst_journal_close(struct vst_journal *j)
 	vst_cleanup_close(&j->dir);
 	*j = (struct vst_journal){ .dir = -1, .fd = -1 };
 }
+
+bool vst_journal_is_left(const char *state_dir)
+{
+	_cleanup_close_ int dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* closing it gives the lock back */
+	return dir >= 0 && !faccessat(dir, JOURNAL, F_OK, AT_SYMLINK_NOFOLLOW) && !flock(dir, LOCK_EX | LOCK_NB);
+}

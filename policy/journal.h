@@ -45,6 +45,9 @@ void vst_journal_close(struct vst_journal *journal);
 /* Reads a journal without locking or changing it: for people. 0 or -errno. */
 int vst_journal_peek(const char *state_dir, const char *boot_id, struct vst_entries *entries, struct vst_replay *ret);
 
+/* Is there a journal that no actor has open? */
+bool vst_journal_is_left(const char *state_dir);
+
 /* The running kernel's, from /proc. 0 or -errno. */
 int vst_boot_id(int proc, char ret[VST_BOOT_ID_LEN + 1]);
 

@@ -11,6 +11,7 @@
 
 #include "agent/acting/acting_priv.h"
 #include "agent/base/log.h"
+#include "policy/actor_spawn.h"
 
 static double clock_s(clockid_t clock)
 {
@@ -195,6 +196,23 @@ static int start_actor(struct vst_acting *a)
 	return vst_actor_start(&opts, &events, a, &a->actor);
 }
 
+/* An agent that only plans has no actor that would undo what both left when they were killed. */
+static void undo_left(const struct vst_acting *a)
+{
+	struct vst_actor_opts opts = {
+		.program = a->opts.actor,
+		.state_dir = a->opts.state_dir,
+		.cgroup_root = a->opts.cgroup_root,
+		.sysfs = a->opts.sysfs,
+	};
+	int err = vst_actor_undo_left(&opts);
+
+	if (err < 0)
+		vst_warn("cannot run vstor-actor, to undo what it left in %s when it was killed: %s; run "
+			 "`vstor-actor --revert`",
+			 opts.state_dir ? opts.state_dir : VST_STATE_DIR, strerror(-err));
+}
+
 /* --- waiting --- */
 
 static int add_fd(struct vst_acting *a, int fd)
@@ -320,7 +338,7 @@ static void notice(struct vst_acting *a, double now)
 		return;
 	if (vst_engine_notice(a->engine, s, &a->facts.host, &a->plan, now))
 		vst_warn("out of memory: a new container gets its knobs with the next tick");
-	vst_snapshot_unref(a->seen); /* the engine has let go of it */
+	vst_snapshot_unref(a->seen);
 	a->seen = s;
 }
 
@@ -445,6 +463,8 @@ static int start(struct vst_acting *a)
 		err = start_actor(a);
 	if (err)
 		return err;
+	if (!a->opts.act)
+		undo_left(a);
 	if (a->opts.policy) {
 		if (vst_acting_watch(a))
 			vst_warn("cannot watch the directory of %s: %s; a change counts after SIGHUP", a->opts.policy,

@@ -101,14 +101,16 @@ int vst_acting_parse(const char *text, size_t len, const char *name, struct vst_
 	return err;
 }
 
-void vst_acting_use(struct vst_acting *a, struct vst_policy *policy, const char *name)
+int vst_acting_use(struct vst_acting *a, struct vst_policy *policy, const char *name)
 {
 	struct vst_policy_box *box = policy ? vst_policy_box_new(policy) : NULL, *old = a->policy;
+	int err = policy && !box ? -ENOMEM : vst_engine_set_policy(a->engine, policy);
 
-	if (policy && !box)
-		return;
+	if (err) { /* the engine still refers to the rules of the old one */
+		vst_policy_box_unref(box);
+		return err;
+	}
 	a->policy = box;
-	vst_engine_set_policy(a->engine, box ? box->policy : NULL);
 	vst_policy_box_unref(old);
 	free(a->file);
 	a->file = strdup(name);
@@ -117,6 +119,7 @@ void vst_acting_use(struct vst_acting *a, struct vst_policy *policy, const char 
 	a->loaded = vst_acting_unix();
 	a->reverted = !policy;
 	a->changed = true;
+	return 0;
 }
 
 static void tell_bad(struct vst_acting *a, const char *why)
@@ -136,14 +139,20 @@ static void tell_bad(struct vst_acting *a, const char *why)
 int vst_acting_use_text(struct vst_acting *a, const char *text, size_t len, const char *name, char **ret_why)
 {
 	struct vst_policy *policy = NULL;
+	size_t n_rules;
 	int err = vst_acting_parse(text, len, name, &policy, ret_why);
 
 	if (err)
 		return err;
-	vst_info("policy %s: %zu rule%s in force%s", name, policy->n_rules, policy->n_rules == 1 ? "" : "s",
+	n_rules = policy->n_rules;
+	err = vst_acting_use(a, policy, name);
+	if (err) {
+		*ret_why = strdup("out of memory");
+		return err;
+	}
+	vst_info("policy %s: %zu rule%s in force%s", name, n_rules, n_rules == 1 ? "" : "s",
 		 a->opts.act ? "" : ", planned only (the agent runs without --act)");
-	vst_acting_log_text(a, "policy", "%s is in force: %zu rules", name, policy->n_rules);
-	vst_acting_use(a, policy, name);
+	vst_acting_log_text(a, "policy", "%s is in force: %zu rules", name, n_rules);
 	return 0;
 }
 
@@ -168,11 +177,13 @@ void vst_acting_load(struct vst_acting *a, bool force)
 	}
 	if (!force && a->content && len == a->content_len && !memcmp(text, a->content, len))
 		return;
-	free(a->content);
-	a->content = strdup(text);
-	a->content_len = len;
-	if (vst_acting_use_text(a, text, len, a->opts.policy, &why))
+	err = vst_acting_use_text(a, text, len, a->opts.policy, &why);
+	if (err)
 		tell_bad(a, why ? why : "out of memory");
+	free(a->content);
+	/* not strdup(): the file may have a NUL. Without memory the same text is tried again at the next event. */
+	a->content = err == -ENOMEM ? NULL : TAKE_PTR(text);
+	a->content_len = len;
 }
 
 bool vst_acting_wants_fsync(const struct vst_acting *a)

@@ -89,7 +89,8 @@ void vst_acting_load(struct vst_acting *a, bool force);
 /* A policy's text: 0 and it is in force, or -EINVAL, -ENOMEM and *ret_why, which the caller frees. */
 int vst_acting_use_text(struct vst_acting *a, const char *text, size_t len, const char *name, char **ret_why);
 int vst_acting_parse(const char *text, size_t len, const char *name, struct vst_policy **ret, char **ret_why);
-void vst_acting_use(struct vst_acting *a, struct vst_policy *policy, const char *name);
+/* Takes the policy over; NULL: none, which cannot fail. 0, or -ENOMEM: the one before stays in force. */
+int vst_acting_use(struct vst_acting *a, struct vst_policy *policy, const char *name);
 
 /* acting_log.c */
 /* before: what we had written until then; "": nothing */

@@ -72,8 +72,8 @@ static void plan(struct vst_acting *a, struct vst_acting_question *r)
 	if (!engine || !r->reply.status || !a->snapshot) {
 		say(r, a->snapshot ? -ENOMEM : -EAGAIN, a->snapshot ? "out of memory" : "the agent has just started");
 	} else {
-		vst_engine_set_policy(engine, policy);
-		err = vst_engine_run(engine, NULL, a->snapshot, &a->facts.host, &plan);
+		err = vst_engine_set_policy(engine, policy)
+			      ?: vst_engine_run(engine, NULL, a->snapshot, &a->facts.host, &plan);
 		for (struct vst_plan_knob *k = plan.first; k; k = k->next)
 			if (!vst_host_facts_read(&a->facts, k, old))
 				vst_plan_set_old(&plan, k, old);

@@ -27,20 +27,36 @@ static struct vst_io_row_key key_of(const struct vst_key *key, const struct vst_
 
 _Static_assert(sizeof(struct vst_io_row_key) == offsetof(struct vst_io_row_key, pad) + 7, "all bytes are compared");
 
-static void past_free(struct vst_io_row *row)
+static void past_free(struct vst_io_past *past)
 {
-	if (!row->past)
-		return;
-	for (int i = 0; i < VST_TIME__N; i++)
-		free(row->past->hist[i].bucket);
-	free(row->past);
-	row->past = NULL;
+	for (int i = 0; past && i < VST_TIME__N; i++)
+		free(past->hist[i].bucket);
+	free(past);
+}
+
+static void past_set(struct vst_io_row *row, struct vst_io_past *past)
+{
+	past_free(row->past);
+	row->past = past;
+}
+
+/* 0 or -ENOMEM; what *to has then is freed by past_free(). */
+static int hist_copy(struct vst_sparse *to, const struct vst_sparse *from)
+{
+	if (!from->n)
+		return 0;
+	to->bucket = malloc(from->n * sizeof(*to->bucket));
+	if (!to->bucket)
+		return -ENOMEM;
+	to->n = from->n;
+	memcpy(to->bucket, from->bucket, from->n * sizeof(*to->bucket));
+	return 0;
 }
 
 void vst_io_rows_free(struct vst_io_table *t, struct vst_io_row *row)
 {
 	HASH_DEL(t->by_key, row);
-	past_free(row);
+	past_free(row->past);
 	vst_value_unref(row->value);
 	t->at[row->place] = NULL;
 	vst_places_give_back(&t->places, row->place);
@@ -77,25 +93,38 @@ static int past_begin(struct vst_io_row *row)
 {
 	struct vst_io_past *past = calloc(1, sizeof(*past));
 	const struct vst_counts *c = &row->value->counts;
+	int err = 0;
 
 	if (!past)
 		return -ENOMEM;
 	memcpy(past->counter, c->counter, sizeof(past->counter));
-	past_free(row);
-	row->past = past;
-	for (int i = 0; i < VST_TIME__N; i++) {
-		const struct vst_sparse *h = &c->time[i].hist;
-
+	for (int i = 0; i < VST_TIME__N && !err; i++) {
 		past->sum_ns[i] = c->time[i].sum_ns;
-		if (!h->n)
-			continue;
-		past->hist[i].bucket = malloc(h->n * sizeof(*h->bucket));
-		if (!past->hist[i].bucket)
-			return -ENOMEM;
-		past->hist[i].n = h->n;
-		memcpy(past->hist[i].bucket, h->bucket, h->n * sizeof(*h->bucket));
+		err = hist_copy(&past->hist[i], &c->time[i].hist);
 	}
-	return 0;
+	if (err)
+		past_free(past);
+	else
+		past_set(row, past);
+	return err;
+}
+
+/* A copy of the row's past, or an empty one. NULL: out of memory. */
+static struct vst_io_past *past_copy(const struct vst_io_row *row)
+{
+	struct vst_io_past *past = calloc(1, sizeof(*past));
+	int err = 0;
+
+	if (!past || !row->past)
+		return past;
+	memcpy(past->counter, row->past->counter, sizeof(past->counter));
+	memcpy(past->sum_ns, row->past->sum_ns, sizeof(past->sum_ns));
+	for (int i = 0; i < VST_TIME__N && !err; i++)
+		err = hist_copy(&past->hist[i], &row->past->hist[i]);
+	if (!err)
+		return past;
+	past_free(past);
+	return NULL;
 }
 
 /* Room for the row at a place. */
@@ -205,11 +234,10 @@ static int past_hist(struct vst_sparse *h, const __u32 *now)
 	return 0;
 }
 
-/* Adds what is in a slot to the past of its row. */
-static int past_add(struct vst_io_row *row, const struct vst_counters *c, const struct vst_hists *h)
+/* Adds what is in a slot to the past of a row. */
+static int past_add(struct vst_io_past *past, const struct vst_counters *c, const struct vst_hists *h)
 {
 	__u32 now[VST_HIST_BUCKETS], direct;
-	struct vst_io_past *past = row->past;
 	int i = 0, err = 0;
 
 #define X(f, d) past->counter[i++] += c->f;
@@ -234,22 +262,26 @@ static int past_add(struct vst_io_row *row, const struct vst_counters *c, const 
 	return err;
 }
 
-/* What a number counted, before it is taken from a row that has others. 0 or -errno, then nothing has changed but the past. */
+/* What a number counted, before it is taken from a row that has others. 0 or -errno, then nothing has changed. */
 static int past_take(struct vst_io_table *t, struct vst_io_row *row, __u32 number, const struct vst_maps *m)
 {
+	/* The number stays with the row if a slot cannot be read: then none of its slots may be in the past, or it counts twice. */
+	struct vst_io_past *past = past_copy(row);
 	__u32 slot;
 	int err = 0;
 
-	if (!row->past)
-		row->past = calloc(1, sizeof(*row->past));
-	if (!row->past)
+	if (!past)
 		return -ENOMEM;
 	for (slot = t->slot_first[number]; slot && !err; slot = t->slot_next[slot]) {
 		if (bpf_map_lookup_elem(m->hists_fd, &slot, t->scratch))
 			err = -errno;
 		else
-			err = past_add(row, &m->counters[slot], t->scratch);
+			err = past_add(past, &m->counters[slot], t->scratch);
 	}
+	if (err)
+		past_free(past);
+	else
+		past_set(row, past);
 	return err;
 }
 
@@ -263,7 +295,7 @@ static void number_take_back(struct vst_io_table *t, __u32 number, const struct 
 		if (past_take(t, row, number, m))
 			return;
 	} else {
-		past_free(row);
+		past_set(row, NULL);
 	}
 	for (slot = t->slot_first[number]; slot; slot = next) {
 		next = t->slot_next[slot];

@@ -489,24 +489,9 @@ struct vst_container *vst_owners_first(struct vst_owners *o)
 	return o->containers;
 }
 
-unsigned int vst_owners_count(struct vst_owners *o)
-{
-	struct vst_container *c;
-	unsigned int n = 0;
-
-	for (c = o->containers; c; c = c->hh.next)
-		n += c->listed;
-	return n;
-}
-
 __u64 vst_owners_overflowed(const struct vst_owners *o)
 {
 	return o->overflowed;
-}
-
-const char *vst_owners_view(const struct vst_owners *o)
-{
-	return o->why;
 }
 
 void vst_owners_free(struct vst_owners *o)

@@ -135,13 +135,9 @@ struct vst_container *vst_owners_find(struct vst_owners *o, const char *path);
 
 /* All containers but vstor's own, for iteration with uthash's ->hh.next. */
 struct vst_container *vst_owners_first(struct vst_owners *o);
-unsigned int vst_owners_count(struct vst_owners *o);
 
 /* Cgroups that found no place of their own since the start, and names that were not looked up because too many waited. */
 __u64 vst_owners_overflowed(const struct vst_owners *o);
 __u64 vst_owners_unnamed(const struct vst_owners *o);
-
-/* Why running containers may be shown without names on this host; "": they are not. */
-const char *vst_owners_view(const struct vst_owners *o);
 
 #endif /* VST_OWNERS_H */

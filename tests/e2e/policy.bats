@@ -114,6 +114,25 @@ explained() {
 	within 2 is bulk ""
 }
 
+@test "both are killed: the next start undoes everything, also without --act" {
+	local pid
+	limit 1MiB/s >"$policy"
+	populate bulk
+	start --act
+	within 5 is bulk 1048576
+	pid=$(ctl policy status --json | jq -r 'select(.type == "policy").actor_pid')
+	kill -STOP "$agent" # or it would start another actor
+	kill -9 "$pid"
+	kill -9 "$agent"
+	wait "$agent" || true
+	agent=
+	is bulk 1048576
+	[ -e "$dir/state/journal" ]
+	start
+	is bulk ""
+	[ ! -e "$dir/state/journal" ]
+}
+
 @test "killing the actor undoes everything, and the agent sets it again" {
 	local pid
 	limit 1MiB/s >"$policy"

@@ -56,11 +56,17 @@ bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double bef
 	return gone_at > 0 && gone_at < before;
 }
 
+static __u32 unreadable; /* slot */
+
 /* The histograms of a slot, when its number is taken from a row that has others. */
 int bpf_map_lookup_elem(int fd, const void *key, void *value)
 {
 	struct vst_hists *h = value;
 
+	if (unreadable && *(const __u32 *)key == unreadable) {
+		errno = EFAULT;
+		return -1;
+	}
 	memset(h, 0, sizeof(*h));
 	h->n[*(const __u32 *)key][VST_TIME_DEVICE] = h->n[*(const __u32 *)key][VST_TIME_LATENCY] = 1;
 	return 0;
@@ -192,6 +198,42 @@ static void one_row_for_each_key(void **state)
 	/* another key is another row */
 	row_keys[6] = (struct vst_key){ .owner = 99, .dev = 2, .op = VST_OP_WRITE };
 	assert_ptr_not_equal(vst_io_rows_of(t, 6, &maps, NULL, 300), row);
+	vst_io_table_free(t);
+}
+
+/* A number that cannot be taken back stays, and what it counted is counted once. */
+static void a_failed_take_back_counts_once(void **state)
+{
+	struct vst_io_table *t;
+	struct vst_io_row *row;
+
+	gone_at = 0;
+	memset(counters, 0, sizeof(counters));
+	assert_int_equal(vst_io_table_new(&t), 0);
+	for (__u32 i = 3; i <= 4; i++) {
+		row_keys[i] = (struct vst_key){ .owner = 10 + i, .dev = 1, .op = VST_OP_WRITE };
+		row = vst_io_rows_of(t, i, &maps, NULL, 100);
+		assert_non_null(row);
+		t->slot_first[i] = i;
+		counters[i].ios = i;
+	}
+	t->slot_next[3] = 8;
+	counters[8].ios = 10;
+	assert_int_equal(row_read(t, row, &maps), 0);
+	assert_int_equal(row->value->counts.counter[VST_COUNTER_ios], 17);
+	unreadable = 8;
+	gone_at = 150;
+	vst_io_table_reclaim(t, NULL, NULL, 200);
+	reclaim_twice(t, 200);
+	assert_int_equal(t->slot_first[3], 3);
+	assert_int_equal(t->slot_first[4], 0);
+	assert_int_equal(row_read(t, row, &maps), 0);
+	assert_int_equal(row->value->counts.counter[VST_COUNTER_ios], 17);
+	unreadable = 0;
+	reclaim_twice(t, 200);
+	assert_int_equal(row->number, 0);
+	assert_int_equal(row->value->counts.counter[VST_COUNTER_ios], 17);
+	gone_at = 0;
 	vst_io_table_free(t);
 }
 
@@ -360,6 +402,7 @@ int main(void)
 		cmocka_unit_test(counts_are_kept_ten_minutes_after_the_end),
 		cmocka_unit_test(the_dead_make_room_at_once),
 		cmocka_unit_test(one_row_for_each_key),
+		cmocka_unit_test(a_failed_take_back_counts_once),
 		cmocka_unit_test(what_is_in_flight_makes_and_keeps_a_row),
 		cmocka_unit_test(bits_are_found_in_their_order),
 		cmocka_unit_test(a_row_is_the_sum_of_its_slots),

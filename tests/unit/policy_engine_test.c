@@ -402,6 +402,39 @@ static void a_new_container_need_not_wait(void **state)
 	assert_null(world_wanted(w, "/a", "io.max", "8:0 rbps"));
 }
 
+/* Before its first I/O, a disk that a rule names gets its knob, also when the rule gives its path. */
+static void a_disk_named_by_its_path(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: x, match: {container: a, device: /dev/sdb}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	assert_non_null(world_value(w, "/a", "io.max", "8:16 wbps"));
+	assert_null(world_value(w, "/a", "io.max", "8:0 wbps"));
+}
+
+/* Nobody keeps the snapshots that were noticed: what the engine goes on reading of them is its own. */
+static void noticed_snapshots_go(void **state)
+{
+	struct world *w = *state;
+	__u32 a;
+
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 1MiB/s}}\n");
+	world_container(w, "/old", "", "", "old");
+	world_tick(w);
+	a = world_container(w, "/a", "", "", "a");
+	for (int i = 0; i < 3; i++) {
+		w->container[a].fresh = true; /* a value of its own in each snapshot */
+		world_snapshot(w, 0.05);
+		assert_int_equal(vst_engine_notice(w->engine, w->now, &w->host, &w->plan, w->time), 0);
+	}
+	world_policy(w, RULES "- {name: y, match: {container: a, device: sda}, when: 'p99_read > 1ms', weight: 5}\n");
+	world_remove(w, a);
+	world_tick(w);
+	assert_null(world_wanted(w, "/a", "io.max", "8:0 wbps"));
+}
+
 /* --- conflicts, refusals, an actor that dies --- */
 
 static void conflict(struct world *w, unsigned int n)
@@ -703,6 +736,8 @@ int main(void)
 		TEST(groups_of_processes_without_a_container),
 		TEST(a_container_goes),
 		TEST(a_new_container_need_not_wait),
+		TEST(noticed_snapshots_go),
+		TEST(a_disk_named_by_its_path),
 		TEST(the_administrator_wins),
 		TEST(refusals_are_retried_ever_more_seldom),
 		TEST(the_actor_dies),

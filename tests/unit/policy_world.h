@@ -72,7 +72,7 @@ static inline void world_policy(struct world *w, const char *yaml)
 	vst_policy_errors_clear(&errors);
 	assert_int_equal(err, 0);
 	w->policy = policy;
-	vst_engine_set_policy(w->engine, policy);
+	assert_int_equal(vst_engine_set_policy(w->engine, policy), 0);
 	vst_policy_free(old);
 }
 
