@@ -294,6 +294,26 @@ static void step_revert(struct vst_act *act, const struct vst_step *step, struct
 	ret->id = step->id;
 }
 
+/*
+ * The knob of a step holds the wanted value. The answer repeats the step's own words: vstord compares them with what it
+ * wants, and sends the step again if they differ. e: the knob's entry; NULL: vstor never wrote the knob, and there is
+ * nothing to undo.
+ */
+static void holds_already(struct vst_entry *e, const struct vst_step *step, struct vst_outcome *ret)
+{
+	if (e) { /* for another reason now */
+		copy(e->written, step->wanted, sizeof(e->written));
+		copy(e->rule, step->rule, sizeof(e->rule));
+		copy(e->why, step->why, sizeof(e->why));
+		outcome_of(e, VST_KNOB_APPLIED, 0, ret);
+	} else {
+		ret->state = VST_KNOB_APPLIED;
+		copy(ret->old, ret->now, sizeof(ret->old));
+		copy(ret->written, step->wanted, sizeof(ret->written));
+	}
+	vst_explain(ret->text, "it holds that value already: nothing was written");
+}
+
 static void step_apply(struct vst_act *act, const struct vst_step *step, int64_t now_us, struct vst_outcome *ret)
 {
 	const struct vst_actuator *a = actuator_of(act, &step->knob);
@@ -318,13 +338,7 @@ static void step_apply(struct vst_act *act, const struct vst_step *step, int64_t
 	if (e && !may_write(act, e, step, ret))
 		return;
 	if (a->equal(&knob, ret->now, step->wanted) && (!e || !*e->foreign)) {
-		ret->state = VST_KNOB_APPLIED;
-		if (e) { /* for another reason now */
-			copy(e->rule, step->rule, sizeof(e->rule));
-			copy(e->why, step->why, sizeof(e->why));
-			outcome_of(e, VST_KNOB_APPLIED, 0, ret);
-		}
-		vst_explain(ret->text, "it holds that value already: nothing was written");
+		holds_already(e, step, ret);
 		return;
 	}
 	err = a->probe(&act->roots, knob.attr, knob.key, ret->text);

@@ -182,10 +182,13 @@ static void what_is_so_already_is_not_written(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(step(f, "1", "old"), VST_KNOB_APPLIED);
+	assert_string_equal(f->out.written, "old"); /* vstord sends a step again while this differs from what it wants */
+	assert_string_equal(f->out.old, "old");
 	assert_int_equal(fakes[1].writes, 0);
 	assert_int_equal(in_journal(f), 0);
 	step(f, "1", "a");
 	step(f, "1", "a");
+	assert_string_equal(f->out.written, "a");
 	assert_int_equal(fakes[1].writes, 1);
 	step(f, "1", "old"); /* a step to the old value, not a revert */
 	assert_int_equal(step(f, "1", ""), VST_KNOB_REVERTED);
