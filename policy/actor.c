@@ -294,11 +294,53 @@ static void step_revert(struct vst_act *act, const struct vst_step *step, struct
 	ret->id = step->id;
 }
 
+/*
+ * The knob of a step holds the wanted value. The answer repeats the step's own words: vstord compares them with what it
+ * wants, and sends the step again if they differ. e: the knob's entry; NULL: vstor never wrote the knob, and there is
+ * nothing to undo.
+ */
+static void holds_already(struct vst_entry *e, const struct vst_step *step, struct vst_outcome *ret)
+{
+	if (e) { /* for another reason now */
+		copy(e->written, step->wanted, sizeof(e->written));
+		copy(e->rule, step->rule, sizeof(e->rule));
+		copy(e->why, step->why, sizeof(e->why));
+		outcome_of(e, VST_KNOB_APPLIED, 0, ret);
+	} else {
+		ret->state = VST_KNOB_APPLIED;
+		copy(ret->old, ret->now, sizeof(ret->old));
+		copy(ret->written, step->wanted, sizeof(ret->written));
+	}
+	vst_explain(ret->text, "it holds that value already: nothing was written");
+}
+
+/*
+ * A knob without an entry that holds the wanted value may have inherited it from one that vstor wrote: then vstor undoes
+ * it as well, and the value that was there before is the origin's. Returns the origin's entry, or NULL.
+ */
+static struct vst_entry *inherited(struct vst_act *act, const struct vst_knob *knob, const char *now)
+{
+	const struct vst_actuator *a = actuator_of(act, knob);
+	struct vst_knob origin = *knob;
+	char value[VST_VALUE_MAX], text[VST_TEXT_MAX];
+	struct vst_entry *e;
+	int err;
+
+	origin.target_id = 0;
+	for (unsigned int i = 0; a->origin && !a->origin(&act->roots, knob, i, origin.target); i++) {
+		e = vst_entries_find(&act->journal.entries, &origin);
+		if (e && *e->written && a->equal(knob, now, e->written) &&
+		    look(act, e, value, &err, text) == HOLDS_OURS)
+			return e;
+	}
+	return NULL;
+}
+
 static void step_apply(struct vst_act *act, const struct vst_step *step, int64_t now_us, struct vst_outcome *ret)
 {
 	const struct vst_actuator *a = actuator_of(act, &step->knob);
 	struct vst_knob knob = step->knob;
-	struct vst_entry *e;
+	struct vst_entry *e, *origin = NULL;
 	int err = a->check(&knob, step->wanted, ret->text);
 
 	if (!err && act->journal.unusable) {
@@ -317,14 +359,12 @@ static void step_apply(struct vst_act *act, const struct vst_step *step, int64_t
 	e = entry_of(act, &knob);
 	if (e && !may_write(act, e, step, ret))
 		return;
-	if (a->equal(&knob, ret->now, step->wanted) && (!e || !*e->foreign)) {
-		ret->state = VST_KNOB_APPLIED;
-		if (e) { /* for another reason now */
-			copy(e->rule, step->rule, sizeof(e->rule));
-			copy(e->why, step->why, sizeof(e->why));
-			outcome_of(e, VST_KNOB_APPLIED, 0, ret);
-		}
-		vst_explain(ret->text, "it holds that value already: nothing was written");
+	if (!e && a->equal(&knob, ret->now, step->wanted))
+		origin = inherited(act, &knob, ret->now);
+	if (origin) {
+		copy(ret->now, origin->old, sizeof(ret->now));
+	} else if (a->equal(&knob, ret->now, step->wanted) && (!e || !*e->foreign)) {
+		holds_already(e, step, ret);
 		return;
 	}
 	err = a->probe(&act->roots, knob.attr, knob.key, ret->text);
@@ -332,6 +372,19 @@ static void step_apply(struct vst_act *act, const struct vst_step *step, int64_t
 		refuse(step, err, ret);
 	else
 		apply(act, e, &knob, step, now_us, ret);
+}
+
+/* A refused step leaves what an earlier one wrote. vstord has to know, so that it can take that back. */
+static void tell_what_stays(struct vst_act *act, const struct vst_step *step, struct vst_outcome *ret)
+{
+	const struct vst_entry *e = vst_entries_find(&act->journal.entries, &step->knob);
+
+	if (!e)
+		return;
+	copy(ret->old, e->old, sizeof(ret->old));
+	copy(ret->written, e->written, sizeof(ret->written));
+	ret->conflicts = e->conflicts;
+	ret->since_us = e->since_us;
 }
 
 void vst_act_step(struct vst_act *act, const struct vst_step *step, int64_t now_us, struct vst_outcome *ret)
@@ -347,6 +400,8 @@ void vst_act_step(struct vst_act *act, const struct vst_step *step, int64_t now_
 	} else {
 		step_apply(act, step, now_us, ret);
 	}
+	if (ret->state == VST_KNOB_REFUSED && !*ret->written)
+		tell_what_stays(act, step, ret);
 	ret->id = step->id;
 }
 

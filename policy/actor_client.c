@@ -45,6 +45,7 @@ struct vst_actor {
 	bool end_received;
 	uint32_t stop_type;
 	int end_result;
+	char refusal[VST_TEXT_MAX]; /* why the last one refused */
 };
 
 static int64_t now_us(void)
@@ -168,6 +169,8 @@ static void on_hello(struct vst_actor *a, const struct vst_actor_hello *hello, i
 	a->status.adopted = hello->adopted;
 	a->status.state = hello->result ? VST_ACTOR_REFUSING : VST_ACTOR_READY;
 	memcpy(a->status.text, hello->text, sizeof(a->status.text));
+	a->status.refuses_again = hello->result && !strcmp(a->refusal, hello->text);
+	memcpy(a->refusal, hello->text, sizeof(a->refusal));
 	a->due_us = !hello->result		    ? INT64_MAX
 		    : hello->result == -EWOULDBLOCK ? now + RETRY_LOCKED
 						    : now + RETRY_REFUSING;
@@ -244,6 +247,20 @@ static void receive_all(struct vst_actor *a, int64_t now)
 	}
 }
 
+/* Ends an actor that refuses, in case the next one need not. Nobody answers the steps that it has not answered. */
+static void replace(struct vst_actor *a, int64_t now)
+{
+	vst_cleanup_close(&a->fd);
+	a->fd = -1;
+	reap_later(a, a->status.pid);
+	a->queue_n = 0;
+	a->status.in_flight = 0;
+	a->status.knobs = 0;
+	if (a->events.lost)
+		a->events.lost(a->ctx, &a->status);
+	launch(a, now);
+}
+
 void vst_actor_process(struct vst_actor *a, int64_t now)
 {
 	receive_all(a, now);
@@ -254,9 +271,7 @@ void vst_actor_process(struct vst_actor *a, int64_t now)
 	if (a->status.state == VST_ACTOR_DOWN) {
 		launch(a, now);
 	} else if (a->status.state == VST_ACTOR_REFUSING) {
-		vst_cleanup_close(&a->fd);
-		reap_later(a, a->status.pid);
-		launch(a, now);
+		replace(a, now);
 	} else if (a->status.state == VST_ACTOR_STARTING) {
 		if (a->status.pid > 0)
 			kill(a->status.pid, SIGKILL);

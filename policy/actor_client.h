@@ -46,6 +46,7 @@ struct vst_actor_status {
 	int pid;	     /* 0: none, or not our child */
 	int adopted_pid;     /* of an actor that a predecessor started */
 	bool adopted;	     /* took over the knobs of a predecessor: read them from the knob events */
+	bool refuses_again;  /* for the same reason as the one before, which it replaces */
 	unsigned int knobs;  /* held now */
 	unsigned int starts; /* how often it was started */
 	unsigned int deaths; /* how often it ended without being asked */

@@ -46,6 +46,12 @@ struct vst_actuator {
 	bool (*equal)(const struct vst_knob *knob, const char *now, const char *written);
 	/* The attributes that probe() knows, NULL at the end. */
 	const char *(*attr)(unsigned int i);
+	/*
+	 * Number i of the targets from which this one may have inherited its value when it was made. 0; -ENOENT: there are
+	 * no more. NULL: nothing is inherited.
+	 */
+	int (*origin)(const struct vst_roots *roots, const struct vst_knob *knob, unsigned int i,
+		      char ret[VST_TARGET_MAX]);
 };
 
 extern const struct vst_actuator vst_cgroup_io;

@@ -163,6 +163,26 @@ static bool equal(const struct vst_knob *knob, const char *now, const char *writ
 	return !strcmp(now, written);
 }
 
+/* A new thread or process has the priority of the thread that made it: of its own process, or of the parent. */
+static int origin(const struct vst_roots *roots, const struct vst_knob *knob, unsigned int i, char ret[VST_TARGET_MAX])
+{
+	static const char *const fields[] = { "\nTgid:\t", "\nPPid:\t" };
+	char path[VST_TARGET_MAX + 8], status[4096], *p;
+	int n;
+
+	if (i >= sizeof(fields) / sizeof(*fields))
+		return -ENOENT;
+	snprintf(path, sizeof(path), "%s/status", knob->target);
+	n = vst_read_small(roots->proc, path, status, sizeof(status));
+	if (n < 0)
+		return n;
+	p = strstr(status, fields[i]);
+	if (!p)
+		return -EINVAL;
+	snprintf(ret, VST_TARGET_MAX, "%ld", strtol(p + strlen(fields[i]), NULL, 10));
+	return 0;
+}
+
 static const char *attr(unsigned int i)
 {
 	return i ? NULL : "ioprio";
@@ -177,4 +197,5 @@ const struct vst_actuator vst_ioprio = {
 	.write = write_prio,
 	.equal = equal,
 	.attr = attr,
+	.origin = origin,
 };

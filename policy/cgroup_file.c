@@ -9,13 +9,6 @@
 #include "policy/cgroup_file.h"
 #include "policy/cost_words.h"
 
-/*
- * Limits below these can hold a container's I/O up for minutes, and whoever waits for it: no objective needs them.
- * Values that are restored are not checked.
- */
-#define BPS_MIN 65536
-#define IOPS_MIN 10
-
 #define THROTTLE_V1(name, min, what)                                                                                   \
 	{ name, false, false, VST_FORM_V1_DEVICE, VST_NEED_DEVICE, min, UINT64_MAX, "0", what }
 
@@ -36,10 +29,12 @@ const struct vst_cgroup_attr vst_cgroup_attrs[] = {
 	  "share of a busy disk under bfq" },
 	{ "blkio.bfq.weight_device", false, false, VST_FORM_WEIGHT, VST_NEED_BFQ, 1, 1000, "default",
 	  "share of one busy disk under bfq" },
-	THROTTLE_V1("blkio.throttle.read_bps_device", BPS_MIN, "limit of bytes read a second"),
-	THROTTLE_V1("blkio.throttle.write_bps_device", BPS_MIN, "limit of bytes written a second, direct I/O only"),
-	THROTTLE_V1("blkio.throttle.read_iops_device", IOPS_MIN, "limit of reads a second"),
-	THROTTLE_V1("blkio.throttle.write_iops_device", IOPS_MIN, "limit of writes a second, direct I/O only"),
+	THROTTLE_V1("blkio.throttle.read_bps_device", VST_LIMIT_BYTES_MIN, "limit of bytes read a second"),
+	THROTTLE_V1("blkio.throttle.write_bps_device", VST_LIMIT_BYTES_MIN,
+		    "limit of bytes written a second, direct I/O only"),
+	THROTTLE_V1("blkio.throttle.read_iops_device", VST_LIMIT_IOPS_MIN, "limit of reads a second"),
+	THROTTLE_V1("blkio.throttle.write_iops_device", VST_LIMIT_IOPS_MIN,
+		    "limit of writes a second, direct I/O only"),
 	{ 0 },
 };
 
@@ -216,7 +211,7 @@ static int number_check(const struct vst_cgroup_attr *attr, const char *key, con
 	uint64_t min = attr->min, n;
 
 	if (attr->form == VST_FORM_MAX)
-		min = strstr(key, "iops") ? IOPS_MIN : BPS_MIN;
+		min = strstr(key, "iops") ? VST_LIMIT_IOPS_MIN : VST_LIMIT_BYTES_MIN;
 	if (!strcmp(value, attr->unset) && strcmp(key, "default"))
 		return 0;
 	if (parse_number(value, &n) && n >= min && n <= attr->max)

@@ -426,7 +426,7 @@ static int want_cap(struct vst_engine *e, struct scene *s, struct bulk *b, int d
 		*value = 0;
 		return 0;
 	}
-	share = fmax(share, ACTIVE_BYTES_S / 4);
+	share = fmax(share, VST_LIMIT_BYTES_MIN);
 	if (!*value || fabs(share - *value) > CAP_STEP * *value)
 		*value = share;
 	if (!*knob)

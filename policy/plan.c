@@ -57,6 +57,12 @@ static int set_text(char **text, const char *value)
 
 /* --- knobs --- */
 
+/* A refused step leaves what an earlier one wrote: then .written is set. */
+static bool holds_ours(const struct vst_plan_knob *k)
+{
+	return k->state == VST_KNOB_APPLIED || k->written;
+}
+
 /* The hash's key is stored behind the target's path, in one block. */
 static struct vst_plan_knob *find(struct vst_plan *plan, uint32_t actuator, const char *target, const char *attr,
 				  const char *key, char buf[KEY_MAX], size_t *ret_len)
@@ -97,6 +103,23 @@ static struct vst_plan_knob *knob_new(uint32_t actuator, uint64_t target_id, con
 	return k;
 }
 
+/*
+ * Another cgroup or thread has the knob's name now. Whatever was applied is gone with the earlier one; the actor forgets
+ * its record of that when it gets a step with the new id.
+ */
+static void set_target_id(struct vst_plan *plan, struct vst_plan_knob *k, uint64_t target_id)
+{
+	bool is_another = k->target_id != 0;
+
+	k->target_id = target_id;
+	k->retry_at = k->backoff = 0;
+	if (!is_another || !holds_ours(k))
+		return;
+	k->state = VST_KNOB_PLANNED;
+	set_text(&k->written, NULL);
+	plan->changes++;
+}
+
 struct vst_plan_knob *vst_plan_get(struct vst_plan *plan, enum vst_actuator_id actuator, const char *target,
 				   uint64_t target_id, const char *attr, const char *key)
 {
@@ -117,9 +140,8 @@ struct vst_plan_knob *vst_plan_get(struct vst_plan *plan, enum vst_actuator_id a
 		*plan->last = k;
 		plan->last = &k->next;
 		plan->n++;
-	} else if (target_id && k->target_id != target_id && k->state != VST_KNOB_APPLIED) {
-		k->target_id = target_id; /* another cgroup has the path now */
-		k->retry_at = k->backoff = 0;
+	} else if (target_id && k->target_id != target_id) {
+		set_target_id(plan, k, target_id);
 	}
 	k->refs++;
 	return k;
@@ -168,7 +190,7 @@ int vst_plan_want(struct vst_plan *plan, struct vst_plan_knob *k, const struct v
 /* Nothing of ours is left in it, and nobody asks for it. */
 static bool is_over(const struct vst_plan_knob *k)
 {
-	return !k->wanted && !k->refs && !k->step_id && k->state != VST_KNOB_APPLIED;
+	return !k->wanted && !k->refs && !k->step_id && !holds_ours(k);
 }
 
 void vst_plan_end(struct vst_plan *plan)
@@ -206,7 +228,7 @@ bool vst_plan_is_due(const struct vst_plan_knob *k)
 {
 	if (k->wanted && !k->refusal)
 		return !is_set(k) && !(k->state == VST_KNOB_CONFLICT && k->conflicts >= VST_CONFLICTS_MAX);
-	return k->state == VST_KNOB_APPLIED;
+	return holds_ours(k);
 }
 
 static bool same_target(const struct vst_plan_knob *a, const struct vst_plan_knob *b)
@@ -271,6 +293,32 @@ static void back_off(struct vst_plan_knob *k, double now)
 	}
 }
 
+static bool is_gone(int result)
+{
+	return result == -ENOENT || result == -ESRCH || result == -ESTALE;
+}
+
+/* Does the knob hold what vstor wrote, after this? */
+static bool leaves_ours(const struct vst_outcome *o)
+{
+	return o->state == VST_KNOB_APPLIED || (o->state == VST_KNOB_REFUSED && *o->written && !is_gone(o->result));
+}
+
+/*
+ * A cgroup can be made again under the same path, and where the engine does not know its inode number, the next step must
+ * not insist on the earlier one. A thread's number is reused by strangers, so a thread stays the one that it was.
+ */
+static bool may_return(const struct vst_plan_knob *k, const struct vst_outcome *o)
+{
+	return k->actuator == VST_ACTUATOR_CGROUP_IO && (o->state == VST_KNOB_REVERTED || is_gone(o->result));
+}
+
+/* It tells of an earlier cgroup or thread of this name. */
+static bool is_of_another(const struct vst_plan_knob *k, const struct vst_outcome *o)
+{
+	return k->target_id && o->knob.target_id && k->target_id != o->knob.target_id;
+}
+
 /* Returns whether something changed that people can see. */
 static bool take(struct vst_plan_knob *k, const struct vst_outcome *o)
 {
@@ -282,10 +330,12 @@ static bool take(struct vst_plan_knob *k, const struct vst_outcome *o)
 	k->since_us = o->since_us;
 	if (o->state != VST_KNOB_REFUSED || *o->old)
 		changed |= set_text(&k->old, o->old) > 0;
-	changed |= set_text(&k->written, o->state == VST_KNOB_APPLIED ? o->written : NULL) > 0;
+	changed |= set_text(&k->written, leaves_ours(o) ? o->written : NULL) > 0;
 	changed |= set_text(&k->text, *o->text ? o->text : NULL) > 0;
 	if (o->knob.target_id && o->state == VST_KNOB_APPLIED)
 		k->target_id = o->knob.target_id;
+	if (may_return(k, o))
+		k->target_id = 0;
 	return changed;
 }
 
@@ -307,6 +357,8 @@ struct vst_plan_knob *vst_plan_outcome(struct vst_plan *plan, const struct vst_o
 		k->step_id = 0;
 		plan->in_flight--;
 	}
+	if (is_of_another(k, o))
+		return k;
 	plan->changes += take(k, o);
 	back_off(k, now);
 	return k;
@@ -319,10 +371,21 @@ void vst_plan_written(struct vst_plan *plan, const struct vst_outcome *o, char r
 	snprintf(ret, VST_VALUE_MAX, "%s", k && k->written ? k->written : "");
 }
 
+/* The actor lists what it wrote last, and does not know that the step after that was refused. */
+static bool is_refused_beyond(const struct vst_plan_knob *k, const struct vst_outcome *row)
+{
+	return k->state == VST_KNOB_REFUSED && k->written && row->state == VST_KNOB_APPLIED &&
+	       !strcmp(k->written, row->written);
+}
+
 struct vst_plan_knob *vst_plan_adopt(struct vst_plan *plan, const struct vst_outcome *row, double now)
 {
 	struct vst_plan_knob *k = find_outcome(plan, row);
+	bool is_news;
 
+	/* the actor remembers a conflict after the last want of the knob is gone; a new want hears of it again */
+	if (!k && row->state == VST_KNOB_CONFLICT && plan->pass)
+		return NULL;
 	if (!k) {
 		k = vst_plan_get(plan, row->knob.actuator, row->knob.target, row->knob.target_id, row->knob.attr,
 				 row->knob.key);
@@ -334,7 +397,12 @@ struct vst_plan_knob *vst_plan_adopt(struct vst_plan *plan, const struct vst_out
 	}
 	if (k->step_id)
 		return k; /* its outcome comes, and is newer */
+	if (is_of_another(k, row) || is_refused_beyond(k, row))
+		return k;
+	is_news = k->state != row->state || k->conflicts != row->conflicts || k->result != row->result;
 	plan->changes += take(k, row);
+	if (is_news) /* a conflict that goes on does not put off its retry with each list */
+		back_off(k, now);
 	return k;
 }
 
@@ -342,10 +410,9 @@ void vst_plan_lost(struct vst_plan *plan)
 {
 	for (struct vst_plan_knob *k = plan->first; k; k = k->next) {
 		k->step_id = 0;
-		if (k->state == VST_KNOB_APPLIED) {
+		if (k->state == VST_KNOB_APPLIED)
 			k->state = k->wanted ? VST_KNOB_PLANNED : VST_KNOB_REVERTED;
-			set_text(&k->written, NULL);
-		}
+		set_text(&k->written, NULL);
 		if (k->state == VST_KNOB_REFUSED)
 			k->retry_at = k->backoff = 0;
 	}

@@ -100,7 +100,10 @@ void vst_plan_sent(struct vst_plan *plan, struct vst_plan_knob *knob, uint64_t i
 struct vst_plan_knob *vst_plan_outcome(struct vst_plan *plan, const struct vst_outcome *outcome, double now);
 /* What we had written to the knob of an outcome that is not taken yet; "": nothing. */
 void vst_plan_written(struct vst_plan *plan, const struct vst_outcome *outcome, char ret[VST_VALUE_MAX]);
-/* A knob that the actor took over from a predecessor, or lists: as above, and it is added if it is missing. */
+/*
+ * A knob that the actor took over from a predecessor, or lists: as above, and it is added if it is missing. Except that
+ * after the first pass, a conflict about a knob that nobody wants is not news: NULL.
+ */
 struct vst_plan_knob *vst_plan_adopt(struct vst_plan *plan, const struct vst_outcome *row, double now);
 /* The actor ended: it reverted what it held, and steps in flight have no outcome. */
 void vst_plan_lost(struct vst_plan *plan);

@@ -3,13 +3,11 @@
 #include <string.h>
 
 #include "policy/rules_priv.h"
+#include "policy/step.h"
 
 #define WEIGHT_MIN 1 /* as the kernel's io.weight */
 #define WEIGHT_MAX 10000
-/* Below a page in a second a container would hang rather than be slow. */
-#define BYTES_MIN 4096.0
 #define BYTES_MAX 1099511627776.0
-#define IOPS_MIN 1.0
 #define IOPS_MAX 1e9
 /* Shorter than any disk needs, and longer than anyone waits. */
 #define OBJECTIVE_MIN_US 10.0
@@ -27,8 +25,9 @@ static bool parse_limit(struct vst_parse *p, struct vst_yaml *node, enum vst_max
 	double value;
 
 	if (!vst_decode_scalar(p, node, vst_limit_name(i), vst_unit_example(unit)) ||
-	    !vst_decode_quantity(p, node, 0, node->len, vst_limit_name(i), unit, bytes ? BYTES_MIN : IOPS_MIN,
-				 bytes ? BYTES_MAX : IOPS_MAX, &value))
+	    !vst_decode_quantity(p, node, 0, node->len, vst_limit_name(i), unit,
+				 bytes ? VST_LIMIT_BYTES_MIN : VST_LIMIT_IOPS_MIN, bytes ? BYTES_MAX : IOPS_MAX,
+				 &value))
 		return false;
 	rule->max.limit[i] = value;
 	return true;

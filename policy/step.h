@@ -114,6 +114,12 @@ bool vst_knob_same(const struct vst_knob *a, const struct vst_knob *b);
 /* "io.max 8:0 wbps of /pods/a": for messages. Returns buf. */
 const char *vst_knob_describe(const struct vst_knob *knob, char *buf, size_t len);
 
+/*
+ * Limits below these can hold a container's I/O up for minutes, and whoever waits for it: no objective needs them. No rule
+ * may ask for less, and the engine and the actor never set less. A value that is restored may be lower.
+ */
+enum { VST_LIMIT_BYTES_MIN = 65536, VST_LIMIT_IOPS_MIN = 10 };
+
 /* Fill in a knob. -ENAMETOOLONG if a part does not fit; *ret is untouched then. */
 int vst_knob_init(struct vst_knob *ret, enum vst_actuator_id actuator, const char *target, uint64_t target_id,
 		  const char *attr, const char *key);

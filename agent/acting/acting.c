@@ -122,7 +122,7 @@ static void on_ready(void *ctx, const struct vst_actor_status *status)
 		vst_info("vstor-actor: took over %u knobs from the agent before", status->knobs);
 		vst_acting_log_text(a, "actor", "took over %u knobs", status->knobs);
 	}
-	if (status->state == VST_ACTOR_REFUSING) {
+	if (status->state == VST_ACTOR_REFUSING && !status->refuses_again) {
 		vst_err("vstor-actor refuses to change anything: %s", status->text);
 		vst_acting_log_text(a, "actor", "refuses to act: %s", status->text);
 	}
@@ -138,6 +138,8 @@ static void on_lost(void *ctx, const struct vst_actor_status *status)
 	vst_plan_lost(&a->plan);
 	a->listing = false;
 	a->changed = true;
+	if (status->state == VST_ACTOR_REFUSING) /* it is replaced; the next one tells whether it refuses too */
+		return;
 	vst_warn("vstor-actor ended%s%s; it is started again, and first reverts what it had changed",
 		 *status->text ? ": " : "", status->text);
 	vst_acting_log_text(a, "actor", "ended: %s", status->text);

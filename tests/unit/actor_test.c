@@ -70,8 +70,18 @@ static bool fake_equal(const struct vst_knob *knob, const char *now, const char 
 	return !strcmp(now, written);
 }
 
+/* "9" may have its value from "8", and then from "7". */
+static int fake_origin(const struct vst_roots *roots, const struct vst_knob *knob, unsigned int i,
+		       char ret[VST_TARGET_MAX])
+{
+	if (i >= 2 || *knob->target != '9')
+		return -ENOENT;
+	strcpy(ret, i ? "7" : "8");
+	return 0;
+}
+
 static const struct vst_actuator fake = {
-	"fake", "for tests", fake_check, fake_probe, fake_read, fake_write, fake_equal, NULL,
+	"fake", "for tests", fake_check, fake_probe, fake_read, fake_write, fake_equal, NULL, fake_origin,
 };
 static const struct vst_actuator *const fake_table[VST_ACTUATOR__N] = { &fake, &fake };
 
@@ -182,10 +192,14 @@ static void what_is_so_already_is_not_written(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(step(f, "1", "old"), VST_KNOB_APPLIED);
+	assert_string_equal(f->out.written,
+			    "old"); /* vstord sends a step again while this differs from what it wants */
+	assert_string_equal(f->out.old, "old");
 	assert_int_equal(fakes[1].writes, 0);
 	assert_int_equal(in_journal(f), 0);
 	step(f, "1", "a");
 	step(f, "1", "a");
+	assert_string_equal(f->out.written, "a");
 	assert_int_equal(fakes[1].writes, 1);
 	step(f, "1", "old"); /* a step to the old value, not a revert */
 	assert_int_equal(step(f, "1", ""), VST_KNOB_REVERTED);
@@ -290,6 +304,9 @@ static void a_write_that_fails_leaves_what_was_before(void **state)
 	step(f, "1", "a");
 	fakes[1].write_err = -EIO;
 	assert_int_equal(step(f, "1", "b"), VST_KNOB_REFUSED);
+	assert_string_equal(f->out.written, "a");
+	assert_int_equal(step(f, "1", "forbidden"), VST_KNOB_REFUSED);
+	assert_string_equal(f->out.written, "a");		      /* still there, and to be undone */
 	assert_int_equal(vst_act_revert_all(&f->act, NULL, NULL), 1); /* cannot be undone: stays in the journal */
 	assert_int_equal(in_journal(f), 1);
 	fakes[1].write_err = 0;
@@ -335,6 +352,28 @@ static void a_target_that_is_gone_has_nothing_to_undo(void **state)
 	assert_int_equal(vst_act_revert_all(&f->act, NULL, NULL), 0);
 	assert_string_equal(fakes[2].value, "a");
 	assert_string_equal(fakes[4].value, "x");
+}
+
+static void what_is_inherited_is_undone_too(void **state)
+{
+	struct fixture *f = *state;
+
+	strcpy(fakes[9].value, "a");
+	assert_int_equal(step(f, "9", "a"), VST_KNOB_APPLIED); /* its own: nobody had it before */
+	assert_int_equal(in_journal(f), 0);
+	step(f, "7", "a");
+	step(f, "8", "b");
+	assert_int_equal(step(f, "9", "a"), VST_KNOB_APPLIED);
+	assert_string_equal(f->out.old, "old");
+	assert_int_equal(in_journal(f), 3);
+	assert_int_equal(step(f, "9", ""), VST_KNOB_REVERTED);
+	assert_string_equal(fakes[9].value, "old");
+	strcpy(fakes[9].value, "a");
+	fakes[7].id = 999; /* a stranger with the number of the origin, which has not inherited anything */
+	assert_int_equal(step(f, "9", "a"), VST_KNOB_APPLIED);
+	assert_string_equal(f->out.old, "a");
+	assert_int_equal(step(f, "9", ""), VST_KNOB_REVERTED);
+	assert_string_equal(fakes[9].value, "a");
 }
 
 static void without_its_journal_it_changes_nothing_but_undoes(void **state)
@@ -391,6 +430,7 @@ int main(void)
 		TEST(a_write_that_fails_leaves_what_was_before),
 		TEST(nothing_is_written_that_is_not_allowed_or_has_no_effect),
 		TEST(a_target_that_is_gone_has_nothing_to_undo),
+		TEST(what_is_inherited_is_undone_too),
 		TEST(without_its_journal_it_changes_nothing_but_undoes),
 		cmocka_unit_test(only_whole_messages_are_taken),
 	};

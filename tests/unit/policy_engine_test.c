@@ -52,13 +52,13 @@ static void a_limit_on_v1(void **state)
 	w->host.v2 = false;
 	world_container(w, "/bulk/a", "", "", "a");
 	world_policy(w,
-		     RULES "- {name: slow, match: {cgroup: /bulk}, max: {read: 1MiB/s, write: 2MiB/s, read_iops: 7/s, "
-			   "write_iops: 8/s}}\n");
+		     RULES "- {name: slow, match: {cgroup: /bulk}, max: {read: 1MiB/s, write: 2MiB/s, read_iops: 70/s, "
+			   "write_iops: 80/s}}\n");
 	world_tick(w);
 	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.read_bps_device", "8:0"), "1048576");
 	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.write_bps_device", "8:0"), "2097152");
-	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.read_iops_device", "8:0"), "7");
-	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.write_iops_device", "8:0"), "8");
+	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.read_iops_device", "8:0"), "70");
+	assert_string_equal(world_value(w, "/bulk/a", "blkio.throttle.write_iops_device", "8:0"), "80");
 }
 
 static void the_last_rule_wins(void **state)
@@ -369,6 +369,44 @@ static void a_container_goes(void **state)
 	assert_non_null(world_value(w, "/a", "io.max", "8:0 wbps"));
 }
 
+/* A service that is restarted between two passes has the same path, and a new cgroup without our values. */
+static void recreated_with_another_inode_between_two_ticks(void **state)
+{
+	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a");
+	struct vst_outcome late = { .state = VST_KNOB_APPLIED };
+	struct world_knob *knob;
+	struct vst_plan_knob *k;
+	int writes;
+
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	knob = world_find(w, "/a", "io.max", "8:0 wbps");
+	assert_int_equal(knob->id, w->container[a].ino);
+	k = world_wanted(w, "/a", "io.max", "8:0 wbps");
+	vst_knob_init(&late.knob, k->actuator, k->target, k->target_id, k->attr, k->key);
+	strcpy(late.written, "1048576");
+	strcpy(knob->value, knob->old);
+	writes = w->writes;
+	w->container[a].ino = 9999;
+	w->container[a].fresh = true;
+	world_plan(w);
+	assert_int_equal(vst_plan_state(k), VST_KNOB_PLANNED);
+	vst_plan_adopt(&w->plan, &late, w->time); /* a list that was under way tells of the earlier cgroup */
+	world_act(w);
+	assert_string_equal(knob->value, "1048576");
+	assert_int_equal(knob->id, 9999);
+	assert_int_equal(w->writes, writes + 1);
+	/* where only the actor knows the number: it finds the target gone, and the next step takes any */
+	late.state = VST_KNOB_REVERTED;
+	late.knob.target_id = 9999;
+	vst_plan_adopt(&w->plan, &late, w->time);
+	assert_int_equal(k->target_id, 0);
+	world_act(w);
+	assert_int_equal(knob->id, 0);
+	assert_int_equal(w->writes, writes + 2);
+}
+
 /* Between two passes: the rules without conditions count at once, and nothing is written twice. */
 static void a_new_container_need_not_wait(void **state)
 {
@@ -445,7 +483,6 @@ static void conflict(struct world *w, unsigned int n)
 	vst_knob_init(&o.knob, k->actuator, k->target, 0, k->attr, k->key);
 	strcpy(o.now, "777");
 	vst_plan_adopt(&w->plan, &o, w->time);
-	k->retry_at = w->time + VST_PLAN_CONFLICT_S;
 }
 
 static void the_administrator_wins(void **state)
@@ -458,8 +495,11 @@ static void the_administrator_wins(void **state)
 	world_tick(w);
 	writes = w->writes;
 	conflict(w, 1);
-	for (int i = 0; i < VST_PLAN_CONFLICT_S - 1; i++)
+	for (int i = 0; i < VST_PLAN_CONFLICT_S - 1; i++) {
 		world_tick(w);
+		if (i % 10 == 9)
+			conflict(w, 1); /* the list says so again: no news */
+	}
 	assert_int_equal(w->writes, writes);
 	world_tick(w);
 	world_tick(w);
@@ -471,6 +511,53 @@ static void the_administrator_wins(void **state)
 	vst_plan_forget_conflicts(&w->plan);
 	world_tick(w);
 	assert_int_equal(w->writes, writes + 2);
+}
+
+/* The actor lists such a conflict until it ends. */
+static void a_conflict_that_nobody_wants_is_not_news(void **state)
+{
+	struct world *w = *state;
+	struct vst_outcome row = { .state = VST_KNOB_CONFLICT, .result = -EBUSY, .conflicts = 1 };
+	uint64_t changes;
+
+	vst_knob_init(&row.knob, VST_ACTUATOR_CGROUP_IO, "/a", 7, "io.max", "8:0 wbps");
+	assert_non_null(vst_plan_adopt(&w->plan, &row, w->time)); /* taken over: rules were not asked yet */
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	assert_int_equal(w->plan.n, 0);
+	changes = w->plan.changes;
+	assert_null(vst_plan_adopt(&w->plan, &row, w->time));
+	assert_int_equal(w->plan.n, 0);
+	assert_int_equal(w->plan.changes, changes);
+}
+
+/* The value of an earlier step stays in a knob whose next step is refused. */
+static void what_a_refusal_leaves_is_taken_back(void **state)
+{
+	struct world *w = *state;
+	struct vst_outcome o = { .state = VST_KNOB_REFUSED, .result = -EINVAL }, row = { .state = VST_KNOB_APPLIED };
+	struct vst_plan_knob *k;
+	struct vst_step step;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	world_policy(w, RULES "- {name: x, match: {container: a}, max: {write: 2MiB/s}}\n");
+	world_plan(w);
+	k = vst_plan_next_step(&w->plan, NULL, w->time, &step);
+	assert_non_null(k);
+	vst_plan_sent(&w->plan, k, step.id, w->time);
+	o.id = step.id;
+	o.knob = row.knob = step.knob;
+	strcpy(o.written, "1048576");
+	strcpy(row.written, "1048576");
+	vst_plan_outcome(&w->plan, &o, w->time);
+	vst_plan_adopt(&w->plan, &row, w->time);
+	assert_int_equal(k->state, VST_KNOB_REFUSED); /* what the list says does not end the pause */
+	assert_null(vst_plan_next_step(&w->plan, NULL, w->time, &step));
+	world_policy(w, RULES "- {name: x, match: {container: b}, max: {write: 2MiB/s}}\n");
+	world_tick(w);
+	assert_null(world_value(w, "/a", "io.max", "8:0 wbps"));
 }
 
 static void refusals_are_retried_ever_more_seldom(void **state)
@@ -735,10 +822,13 @@ int main(void)
 		TEST(taken_back),
 		TEST(groups_of_processes_without_a_container),
 		TEST(a_container_goes),
+		TEST(recreated_with_another_inode_between_two_ticks),
 		TEST(a_new_container_need_not_wait),
 		TEST(noticed_snapshots_go),
 		TEST(a_disk_named_by_its_path),
 		TEST(the_administrator_wins),
+		TEST(a_conflict_that_nobody_wants_is_not_news),
+		TEST(what_a_refusal_leaves_is_taken_back),
 		TEST(refusals_are_retried_ever_more_seldom),
 		TEST(the_actor_dies),
 		TEST(a_condition_has_to_last),
