@@ -457,6 +457,11 @@ const struct vst_engine_protected *vst_engine_protected(const struct vst_engine 
 	return e->protected;
 }
 
+const struct vst_measured *vst_engine_measured(const struct vst_engine *engine)
+{
+	return &engine->measured;
+}
+
 unsigned int vst_engine_unknown_blockio(const struct vst_engine *e)
 {
 	unsigned int n = 0;

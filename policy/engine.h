@@ -108,6 +108,7 @@ struct vst_engine_protected {
 /* Valid until the next pass. */
 const struct vst_engine_condition *vst_engine_conditions(const struct vst_engine *engine, size_t *ret_n);
 const struct vst_engine_protected *vst_engine_protected(const struct vst_engine *engine, size_t *ret_n);
+const struct vst_measured *vst_engine_measured(const struct vst_engine *engine);
 /* Containers whose annotations name a blockio class that the policy does not import. */
 unsigned int vst_engine_unknown_blockio(const struct vst_engine *engine);
 /* What a rule is matched against, for a container and a disk (NULL: none). Texts are borrowed. */
