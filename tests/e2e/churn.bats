@@ -50,6 +50,7 @@ self() { # FIELD
 	churn on --count 1000 --watch "$agent"
 	[ "$(jq .rmdir.busy "$dir/off")" = 0 ]
 	[ "$(jq .rmdir.busy "$dir/on")" = 0 ]
+	echo "held: $(jq -c .descriptors_held "$dir/on")"
 	[ "$(jq -c .descriptors_held "$dir/on")" = "[]" ]
 	[ "$(jq .descriptors_looked_at "$dir/on")" -ge 100 ] # one for every ten containers, however long that takes
 	until_true containers_counted on
@@ -62,8 +63,9 @@ self() { # FIELD
 	jq -e '.ratio < 2' "$dir/pairs"
 	grown=$(($(agent_kib) - before))
 	echo "# the agent grew by $grown KiB; it keeps the 1,000 for 10 minutes" >&3
-	# 3 to 4 MiB are usual: of each its name, its two rows, and the locks it waited for, of which a busy machine has more
-	[ "$grown" -le 8192 ]
+	# 9 to 11 MiB were measured on a busy machine: of each its names, once for the loop and once for the snapshot, its rows, what
+	# these counted before their places were taken back, and the locks it waited for, of which a busy machine has more
+	[ "$grown" -le 16384 ]
 	# ... but not their places in the kernel's tables: they go 10 s after the end, and 30 s in which nobody gets them. Each
 	# container had two, for its read and its write; the few that remain are of who else is there.
 	taken_back() {

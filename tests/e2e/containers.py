@@ -171,7 +171,8 @@ class Watch:
                 path = os.readlink(f"/proc/{self.pid}/fd/{fd}")
             except OSError:
                 continue
-            if path.startswith(self.HELD):
+            # the threads open the root of a hierarchy again and again, which keeps no container
+            if path.startswith(self.HELD) and not os.path.ismount(path):
                 found.append((fd, path))
         if self.sleep() == before:
             self.open = {key: self.open.get(key, begin) for key in found}

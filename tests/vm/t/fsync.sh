@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # desc: how long fsync takes on ext4, xfs and btrfs, as a program measures it itself; also O_SYNC, and one that hangs
 # needs: fast-disk 1G
-# needs: time 300
+# needs: time 900
 # needs: package jq e2fsprogs xfsprogs btrfs-progs dmsetup
-# core
 # shellcheck source=SCRIPTDIR/../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
 # shellcheck source=SCRIPTDIR/../lib/agent.sh
