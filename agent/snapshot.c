@@ -509,3 +509,15 @@ const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *
 	vst_snapshot_for_each(s, VST_SNAP_DEVICES, d, i) if (d->dev == dev) return d;
 	return NULL;
 }
+
+const struct vst_snap_container *vst_snapshot_container_of(const struct vst_snapshot *s, __u32 id)
+{
+	const struct vst_snap_container *c;
+
+	vst_snapshot_for_each(s, VST_SNAP_CONTAINERS, c, i)
+	{
+		if (c->id == id)
+			return c;
+	}
+	return NULL;
+}
