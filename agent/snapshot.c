@@ -135,6 +135,9 @@ static void destroy_device(void *value)
 	if (!d->v.block) {
 		free(d->name);
 		free(d->not_judged);
+		for (size_t i = 0; i < d->n_links; i++)
+			free(d->links[i]);
+		free(d->links);
 	}
 	block_unref(d->v.block);
 	free(d);
@@ -234,6 +237,9 @@ static void move_wait(struct mover *m, struct vst_snap_wait *w)
 
 static void move_device(struct mover *m, struct vst_snap_device *d)
 {
+	move_array(m, &d->links, d->n_links, sizeof(*d->links));
+	for (size_t i = 0; i < d->n_links; i++)
+		move_text(m, &d->links[i]);
 	move_text(m, &d->name);
 	move_text(m, &d->not_judged);
 }

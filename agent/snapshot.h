@@ -166,6 +166,8 @@ struct vst_snap_device {
 	__u32 dev;
 	__u8 layer; /* enum vst_layer */
 	char *name;
+	char **links; /* other names: paths such as /dev/mapper/data */
+	size_t n_links;
 	bool present;
 	bool accounted;	  /* the kernel counts its I/O (queue/iostats) */
 	char *not_judged; /* why the kernel's count is no judge; "": it is */

@@ -414,7 +414,7 @@ static int find_special(struct vst_engine *e, struct econtainer *c)
 	for (size_t i = 0; i < e->n_disks; i++) {
 		struct special *s = &c->special[c->n_special];
 
-		vst_engine_subject(c->value, e->disk[i].name, &subject);
+		vst_engine_subject(c->value, e->disk[i].device, &subject);
 		vst_engine_holds(e, c, e->disk[i].dev);
 		vst_policy_winners(e->policy, &subject, e->holds, s->winner);
 		s->dev = e->disk[i].dev;

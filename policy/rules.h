@@ -409,8 +409,10 @@ bool vst_globs_match(const struct vst_globs *globs, const char *text);
 /* As above, for a path: a glob also matches what is below, and * and ? do not match a '/'. */
 bool vst_globs_match_cgroup(const struct vst_globs *globs, const char *path);
 bool vst_rule_matches(const struct vst_rule *rule, const struct vst_subject *subject);
-/* The iocost entry of a disk, by its kernel name; NULL: none. */
-const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, const char *disk);
+/* Of the subject only the disk counts; an empty list matches every disk. */
+bool vst_globs_match_device(const struct vst_globs *globs, const struct vst_subject *disk);
+/* The iocost entry of a disk; NULL: none. */
+const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, const struct vst_subject *disk);
 bool vst_policy_in_scope(const struct vst_policy *policy, const struct vst_subject *subject);
 
 /* Why a rule does or does not decide about an attribute of a subject. X(ENUM, "text") */

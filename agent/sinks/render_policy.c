@@ -191,7 +191,7 @@ static void explain_disk(struct vst_out *o, const struct vst_acting_status *p, c
 	struct vst_subject subject;
 	const char *device = disk ? disk->name : "";
 
-	vst_engine_subject(c, disk ? disk->name : NULL, &subject);
+	vst_engine_subject(c, disk, &subject);
 	find_holds(p, c->id, disk ? disk->dev : 0, holds);
 	if (vst_policy_resolve(p->policy->policy, &subject, holds, &res)) {
 		o->failed = true;

@@ -111,6 +111,15 @@ static void scopes(void **state)
 	vst_policy_free(p);
 }
 
+static const struct vst_iocost *iocost_of(const struct vst_policy *p, const char *disk, const char *link)
+{
+	struct vst_subject s = { .field[VST_MATCH_DEVICE] = disk,
+				 .device_link = &link,
+				 .n_device_links = link ? 1 : 0 };
+
+	return vst_policy_iocost(p, &s);
+}
+
 static void iocost_entries(void **state)
 {
 	struct vst_policy *p = parse("version: 1\n"
@@ -126,10 +135,11 @@ static void iocost_entries(void **state)
 				     "rules: [{name: a, match: all, weight: 1}]\n");
 
 	assert_int_equal(p->n_iocost, 2);
-	assert_ptr_equal(vst_policy_iocost(p, "vda"), &p->iocost[1]);
-	assert_ptr_equal(vst_policy_iocost(p, "nvme1n1"), &p->iocost[0]);
-	assert_null(vst_policy_iocost(p, "nvme0n1"));
-	assert_null(vst_policy_iocost(p, "sda"));
+	assert_ptr_equal(iocost_of(p, "vda", NULL), &p->iocost[1]);
+	assert_ptr_equal(iocost_of(p, "nvme1n1", NULL), &p->iocost[0]);
+	assert_null(iocost_of(p, "nvme0n1", NULL));
+	assert_null(iocost_of(p, "sda", NULL));
+	assert_ptr_equal(iocost_of(p, "sda", "/dev/vda"), &p->iocost[1]); /* by its other name */
 	assert_int_equal(p->iocost[1].line, 6);
 	assert_string_equal(p->iocost[0].qos, "enable=1 ctrl=auto");
 	assert_non_null(strstr(p->iocost[1].model, "wrandiops=1"));
