@@ -16,6 +16,7 @@
 
 #include "include/vstor/classes.h"
 #include "lib/label.h"
+#include "policy/ioprio.h"
 
 /* --- limits of a policy file: whoever may write it cannot exhaust the agent --- */
 #define VST_POLICY_VERSION 1
@@ -246,20 +247,6 @@ enum vst_cache_mode {
 	VST_CACHE_MODES(X)
 #undef X
 		VST_CACHE__N
-};
-
-/* Numbered as IOPRIO_CLASS_* of linux/ioprio.h. X(ENUM, "name", "systemd's name", has levels, "what it is") */
-#define VST_IOPRIOS(X)                                                                                                 \
-	X(NONE, "none", "none", false, "derived from the nice value")                                                  \
-	X(RT, "rt", "realtime", true, "before all others; can starve them")                                            \
-	X(BE, "be", "best-effort", true, "level 0 is the first, 7 the last")                                           \
-	X(IDLE, "idle", "idle", false, "only when nobody else uses the disk")
-
-enum vst_ioprio_class {
-#define X(e, n, s, l, d) VST_IOPRIO_##e,
-	VST_IOPRIOS(X)
-#undef X
-		VST_IOPRIO__N
 };
 
 /* --- the policy --- */
@@ -514,6 +501,8 @@ enum vst_metric vst_objective_metric(enum vst_objective objective);
 const char *vst_cache_mode_name(unsigned int mode);
 const char *vst_ioprio_name(unsigned int class);
 bool vst_ioprio_has_levels(enum vst_ioprio_class class);
+/* The classes that a rule may ask for, one after the other; NULL behind the last. */
+const char *vst_ioprio_wanted_name(unsigned int i);
 const char *vst_verdict_name(unsigned int verdict);
 
 #endif /* VST_POLICY_RULES_H */

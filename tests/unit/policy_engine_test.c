@@ -250,7 +250,8 @@ static void wants_of_streams_are_refused(void **state)
 	*w->host.no_ioprio = 0;
 	world_container(w, "/a", "", "", "a");
 	world_policy(w, RULES "- {name: late, match: {container: a, kind: journal}, ioprio: idle}\n"
-			      "- {name: past, match: {container: a, pattern: sequential}, cache: bypass}\n");
+			      "- {name: past, match: {container: a, pattern: sequential}, cache: bypass}\n"
+			      "- {name: high, match: {container: a, kind: metadata}, class: 5}\n");
 	world_tick(w);
 	assert_int_equal(w->writes, 0);
 	k = world_wanted(w, "/a", "ioprio", "");
@@ -261,6 +262,10 @@ static void wants_of_streams_are_refused(void **state)
 	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
 	assert_string_equal(k->rule, "past");
 	assert_non_null(strstr(vst_plan_text(k), "no actuator"));
+	k = world_wanted(w, "/a", "class", "");
+	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
+	assert_string_equal(k->rule, "high");
+	assert_non_null(strstr(vst_plan_text(k), "no effect"));
 }
 
 /* No probe raises the alarm, so its rule never counts; vst_rule_note_text() tells. */

@@ -151,7 +151,9 @@ static void notes(void **state)
 	struct vst_policy *p =
 		parse("version: 1\nrules:\n"
 		      "- {name: a, match: all, when: [read > 1MiB/s, alarm mass_encryption], weight: 1}\n"
-		      "- {name: b, match: all, when: read > 1MiB/s, weight: 1}\n");
+		      "- {name: b, match: all, when: read > 1MiB/s, weight: 1}\n"
+		      "- {name: c, match: {pattern: sequential}, ioprio: idle}\n"
+		      "- {name: d, match: {namespace: batch}, ioprio: idle}\n");
 	char text[256] = "before";
 
 	assert_true(vst_rule_note_text(&p->rule[0], text, sizeof(text)) > 0);
@@ -160,6 +162,11 @@ static void notes(void **state)
 			    "never counts");
 	assert_int_equal(vst_rule_note_text(&p->rule[1], text, sizeof(text)), 0);
 	assert_string_equal(text, "");
+	assert_true(vst_rule_note_text(&p->rule[2], text, sizeof(text)) > 0);
+	assert_string_equal(text,
+			    "rule 'c' asks for an ioprio by pattern, and vstor does not know which threads do such "
+			    "I/O: the rule has no effect; match the container instead");
+	assert_int_equal(vst_rule_note_text(&p->rule[3], text, sizeof(text)), 0);
 	vst_policy_free(p);
 }
 
@@ -231,8 +238,6 @@ static void wants(void **state)
 		{ "ioprio: be", VST_ATTR_IOPRIO, "ioprio be/4" },
 		{ "ioprio: be/0", VST_ATTR_IOPRIO, "ioprio be/0" },
 		{ "ioprio: best-effort/7", VST_ATTR_IOPRIO, "ioprio be/7" },
-		{ "ioprio: rt/3", VST_ATTR_IOPRIO, "ioprio rt/3" },
-		{ "ioprio: realtime", VST_ATTR_IOPRIO, "ioprio rt/4" },
 		{ "cache: keep", VST_ATTR_CACHE, "cache keep" },
 		{ "cache: normal", VST_ATTR_CACHE, "cache normal" },
 		{ "cache: bypass", VST_ATTR_CACHE, "cache bypass" },
