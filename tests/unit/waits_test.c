@@ -387,6 +387,34 @@ static void test_an_end_that_is_seen_late_is_paid_late(void **state)
 	vst_waits_disk_free(w);
 }
 
+/* A stacked device's row is looked at only because its requests are old: also once more, when they have ended. */
+static void test_the_end_on_a_stacked_device_is_paid_whenever_it_comes(void **state)
+{
+	for (int end = 12; end <= 20; end++) {
+		struct vst_io_row *one;
+		struct vst_waits_disk *w;
+		struct vst_blame *b;
+
+		table_new(state);
+		one = row_new(1, &containers[1], VST_OP_WRITE);
+		one->key.layer = VST_LAYER_STACKED;
+		assert_int_equal(vst_waits_disk_new(&w), 0);
+		assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
+		for (int s = 11; s <= end; s++) {
+			under_way(one, 1, 10, s);
+			tick(w, b, s);
+		}
+		under_way(one, 0, 0, end + 0.9);
+		work(one, 1, (__u64)((end + 0.9 - 10) * 1e3), true);
+		tick(w, b, end + 0.9);
+		assert_true(fabs(device_wait(b, &containers[0]) - (end + 0.9 - 10) * 1e9) < 2e6);
+		vst_blame_free(b);
+		vst_wait_rows_free(&wait_rows);
+		vst_waits_disk_free(w);
+		table_free(state);
+	}
+}
+
 static void test_looks_cost_a_thousandth(void **state)
 {
 	assert_true(vst_waits_disk_pace(0) == 0.05);
@@ -449,6 +477,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_disk_that_does_not_answer_is_charged_as_time_passes, table_new,
 						table_free),
 		cmocka_unit_test_setup_teardown(test_an_end_that_is_seen_late_is_paid_late, table_new, table_free),
+		cmocka_unit_test(test_the_end_on_a_stacked_device_is_paid_whenever_it_comes),
 		cmocka_unit_test(test_looks_cost_a_thousandth),
 		cmocka_unit_test_setup_teardown(test_who_pauses_waits_for_who_writes, table_new, table_free),
 	};
