@@ -12,7 +12,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define BPF_F_NO_PREALLOC 1 /* include/uapi/linux/bpf.h */
+#define BPF_F_NO_PREALLOC 1  /* include/uapi/linux/bpf.h */
 #define TASK_INTERRUPTIBLE 1 /* include/linux/sched.h */
 #define TASK_UNINTERRUPTIBLE 2
 #define JBD2_ABORT 2 /* include/linux/jbd2.h */
@@ -353,7 +353,8 @@ static __always_inline int handle_begin(enum vst_journal_call call, __u64 from)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (!task->journal_info && !(task->flags & PF_KTHREAD)) /* else it has a handle, which this is a part of; or is nobody's */
+	if (!task->journal_info &&
+	    !(task->flags & PF_KTHREAD)) /* else it has a handle, which this is a part of; or is nobody's */
 		wait_begin(call, from);
 	return 0;
 }

@@ -34,8 +34,8 @@ struct vst_maps {
 	struct vst_journal_opens *journal_opens; /* NULL likewise */
 	int throttled_fd;			 /* -1: not watched */
 	struct vst_pause_opens *pause_opens;	 /* NULL likewise */
-	const __u64 *pauses_lost; /* NULL likewise */
-	int fsync_rows_fd;	  /* -1: not measured yet */
+	const __u64 *pauses_lost;		 /* NULL likewise */
+	int fsync_rows_fd;			 /* -1: not measured yet */
 	int fsync_open_fd;
 	const struct vst_fsync_state *fsync_state;
 };

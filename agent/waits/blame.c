@@ -180,7 +180,8 @@ void vst_blame_collect(struct vst_blame *b, struct vst_devices *devices)
 		w->oldest_ns = p->oldest_ns;
 		w->times.max_ns = p->max_ns;
 		vst_devices_name(devices, (__u32)p->key.resource, name, sizeof(name));
-		vst_wait_row_texts(&p->row, &(struct vst_wait_texts){ .name = name, .evidence = p->key.holder ? "share" : "" });
+		vst_wait_row_texts(&p->row,
+				   &(struct vst_wait_texts){ .name = name, .evidence = p->key.holder ? "share" : "" });
 		p->added = false;
 		b->added = next;
 	}

@@ -14,7 +14,7 @@
 #define LATENCIES 4    /* a window is as long as so many requests one after the other */
 #define PEEKS 0.001    /* of a core, for all looks between ticks */
 #define IDLE 3.0       /* seconds until a row is not looked at any more */
-#define FORGET 60.0    /* seconds until nobody expects the end of requests any more that were charged, but are in flight no more */
+#define FORGET 60.0    /* seconds until the end of requests that are in flight no more is not expected any more */
 #define BUSY 0.02      /* of a window, for all requests together: else nobody waits */
 
 /* What a row had counted at the end of a window. */

@@ -118,8 +118,8 @@ struct vst_journal_open {
 	__u64 task;   /* its address */
 	__u64 sleeps; /* that it had had when it began */
 	__u64 from;
-	__u32 call; /* enum vst_journal_call */
-	__u32 dev;  /* of the file system; 0: not looked up yet */
+	__u32 call;	  /* enum vst_journal_call */
+	__u32 dev;	  /* of the file system; 0: not looked up yet */
 	__u64 charged_ns; /* by looks */
 	/* by the last look at which it waited: */
 	__u64 looked_ns; /* 0: there was none */

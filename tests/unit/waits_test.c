@@ -580,11 +580,9 @@ static void test_a_pause_is_charged_as_it_passes(void **state)
 	assert_true(pair_of_type(b, &containers[0], VST_WAIT_DIRTY)->waiting == 2); /* nobody has written anything */
 	vst_blame_collect(b, NULL);
 	/* one thread's next pause has begun: the probe charged the rest of its last one */
-	*maps.pause_opens->open = (struct vst_pause_open){ .since_ns = 2150000000,
-							   .end_ns = 2350000000,
-							   .call_ns = 1000000000,
-							   .owner = 1 << 2,
-							   .dev = 7 };
+	*maps.pause_opens->open = (struct vst_pause_open){
+		.since_ns = 2150000000, .end_ns = 2350000000, .call_ns = 1000000000, .owner = 1 << 2, .dev = 7
+	};
 	throttle_key = (struct vst_throttle_key){ .owner = 1 << 2, .dev = 7 };
 	throttle = (struct vst_throttle){ .ns = 150000000, .waits = 1 };
 	throttled = 1;
