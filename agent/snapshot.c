@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,12 +40,14 @@ static bool is_last(_Atomic int *refs)
 	return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1;
 }
 
+static void destroy(struct vst_value *v);
+
 void vst_value_unref(const void *value)
 {
 	struct vst_value *v = (struct vst_value *)value;
 
 	if (v && is_last(&v->refs))
-		v->destroy(v);
+		destroy(v);
 }
 
 static void chunk_unref(struct vst_chunk *c)
@@ -149,15 +152,30 @@ static const struct {
 #undef X
 };
 
+#define A_SNAPSHOT VST_SNAP__N /* the type of a snapshot's head */
+
+static void destroy_snapshot(void *value);
+
+static void destroy(struct vst_value *v)
+{
+	if (v->type == A_SNAPSHOT)
+		destroy_snapshot(v);
+	else
+		kinds[v->type].destroy(v);
+}
+
+/* The most that is asked for: the histograms of a row of I/O. */
+_Static_assert(VST_TIME__N *VST_HIST_BUCKETS * sizeof(struct vst_bucket) <= UINT16_MAX, "fits .extra");
+
 void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra)
 {
-	struct vst_value *v = calloc(1, kinds[list].size + extra);
+	struct vst_value *v = extra <= UINT16_MAX ? calloc(1, kinds[list].size + extra) : NULL;
 
 	if (!v)
 		return NULL;
 	atomic_init(&v->refs, 1);
-	v->extra = (__u32)extra;
-	v->destroy = kinds[list].destroy;
+	v->type = list;
+	v->extra = (__u16)extra;
 	if (ret_extra)
 		*ret_extra = (char *)v + kinds[list].size;
 	return v;
@@ -271,6 +289,26 @@ int vst_value_own_texts(enum vst_snap_list list, void *value)
 	return 0;
 }
 
+static struct vst_block *block_ref(struct vst_block *b)
+{
+	if (b)
+		atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+	return b;
+}
+
+void vst_value_share_texts(struct vst_snap_wait *to, const struct vst_snap_wait *from)
+{
+	struct vst_block *old = to->v.block;
+
+	to->v.block = block_ref(from->v.block);
+	to->evidence = from->evidence;
+	to->name = from->name;
+	to->object = from->object;
+	to->stack = from->stack;
+	to->n_stack = from->n_stack;
+	block_unref(old);
+}
+
 /* What is not shared. */
 static void forget_hists(enum vst_snap_list list, void *value)
 {
@@ -292,9 +330,7 @@ void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, voi
 		return NULL;
 	memcpy((char *)v + sizeof(*v), (const char *)from + sizeof(*from), kinds[list].size - sizeof(*v));
 	forget_hists(list, v);
-	v->block = from->block;
-	if (v->block)
-		atomic_fetch_add_explicit(&v->block->refs, 1, memory_order_relaxed);
+	v->block = block_ref(from->block);
 	return v;
 }
 
@@ -435,7 +471,7 @@ struct vst_snapshot *vst_snapshot_next(const struct vst_snapshot *prev)
 		s->n_probes = 0;
 	}
 	atomic_init(&s->v.refs, 1);
-	s->v.destroy = destroy_snapshot;
+	s->v.type = A_SNAPSHOT;
 	s->seq++;
 	for (unsigned int i = 0; prev && i < VST_SNAP__N; i++)
 		err = err ?: vector_copy(&s->list[i], &prev->list[i]);

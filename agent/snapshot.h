@@ -24,11 +24,11 @@
 
 /* --- values --- */
 
-/* The head of every value: only snapshot.c touches it. */
+/* The head of every value: only snapshot.c touches it. There are tens of thousands of values, so their fields are packed. */
 struct vst_value {
 	_Atomic int refs;
-	__u32 extra; /* bytes that were allocated behind the value: pointers into them are not freed */
-	void (*destroy)(void *value);
+	__u16 type;		 /* enum vst_snap_list, or a snapshot */
+	__u16 extra;		 /* bytes that were allocated behind the value: pointers into them are not freed */
 	struct vst_block *block; /* where all texts and arrays of the value are; NULL: each is freed alone */
 };
 
@@ -114,25 +114,25 @@ enum vst_wait_side {
 
 struct vst_snap_wait {
 	struct vst_value v;
-	__u32 id; /* unique, never given again */
 	__u64 changed_seq;
+	__u32 id;	/* unique, never given again */
 	__u8 type;	/* enum vst_wait_type */
 	__u8 side;	/* enum vst_wait_side */
 	__u8 lock_type; /* enum vst_lock_type; of a lock */
 	__u8 named_by;	/* enum vst_lock_named_by; of a lock */
-	char *evidence; /* how the holder is known: "owner", "last", "share", ...; "" of a waiter's row */
 	__u32 waiter;	/* index of a container */
 	__u32 holder;	/* index of a container */
 	__u32 dev;	/* of what is no lock; 0: several */
+	__u32 waiting;	/* tasks that wait now */
+	char *evidence; /* how the holder is known: "owner", "last", "share", ...; "" of a waiter's row */
 	char *name;	/* of the resource: the lock's, the device's, the partition's */
 	char *object;	/* the file, file system or disk of the longest wait; "" if not known */
 	char **stack;	/* what the holder was last seen doing, innermost first */
 	size_t n_stack;
 	__u64 waits;		/* that ended, or, of a pair, that ended or began */
 	__u64 total_ns;		/* also of waits that go on */
-	struct vst_times times; /* of waits that ended; of a waiter's row */
-	__u32 waiting;		/* tasks that wait now */
 	__u64 oldest_ns;	/* since when the one that waits longest does; 0: none */
+	struct vst_times times; /* of waits that ended; of a waiter's row */
 };
 
 /* Counters of a device: /v1/check shows "SIDE":{"FIELD":N}. X(side, field, "what it counts"); those of a side together */
@@ -277,6 +277,9 @@ void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra
  * own, which its copies share. NULL becomes "". 0, or -ENOMEM, and nothing has changed.
  */
 int vst_value_own_texts(enum vst_snap_list list, void *value);
+
+/* The texts of one wait for another: both have the same block afterwards, `from` must have one. No histogram, no number. */
+void vst_value_share_texts(struct vst_snap_wait *to, const struct vst_snap_wait *from);
 
 /*
  * A new value with everything that is in the old one, but without its histograms; its numbers may be changed. The texts
