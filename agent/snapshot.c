@@ -11,6 +11,7 @@
 
 struct vst_block {
 	_Atomic int refs;
+	__u32 size; /* of .data */
 	_Alignas(8) char data[];
 };
 
@@ -61,10 +62,27 @@ static void chunk_unref(struct vst_chunk *c)
 
 /* --- values --- */
 
-static void block_unref(struct vst_block *b)
+struct vst_block *vst_value_block(const void *value)
+{
+	return ((const struct vst_value *)value)->block;
+}
+
+struct vst_block *vst_block_ref(struct vst_block *b)
+{
+	if (b)
+		atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+	return b;
+}
+
+void vst_block_unref(struct vst_block *b)
 {
 	if (b && is_last(&b->refs))
 		free(b);
+}
+
+bool vst_block_has(const struct vst_block *b, const void *text)
+{
+	return b && (const char *)text >= b->data && (const char *)text < b->data + b->size;
 }
 
 static void destroy_container(void *value)
@@ -92,7 +110,7 @@ static void destroy_container(void *value)
 		}
 		free(c->limits);
 	}
-	block_unref(c->v.block);
+	vst_block_unref(c->v.block);
 	free(c);
 }
 
@@ -110,7 +128,7 @@ static void destroy_io(void *value)
 
 	for (unsigned int i = 0; i < VST_TIME__N; i++)
 		hist_free(&io->v, sizeof(*io), &io->counts.time[i].hist);
-	block_unref(io->v.block);
+	vst_block_unref(io->v.block);
 	free(io);
 }
 
@@ -127,7 +145,7 @@ static void destroy_wait(void *value)
 		free(w->stack);
 	}
 	hist_free(&w->v, sizeof(*w), &w->times.hist);
-	block_unref(w->v.block);
+	vst_block_unref(w->v.block);
 	free(w);
 }
 
@@ -139,7 +157,7 @@ static void destroy_device(void *value)
 		free(d->name);
 		free(d->not_judged);
 	}
-	block_unref(d->v.block);
+	vst_block_unref(d->v.block);
 	free(d);
 }
 
@@ -283,30 +301,24 @@ int vst_value_own_texts(enum vst_snap_list list, void *value)
 		return -ENOMEM;
 	}
 	atomic_init(&v->block->refs, 1);
+	v->block->size = (__u32)m.used;
 	m = (struct mover){ .to = v->block->data };
 	move_texts(&m, list, value);
-	block_unref(old);
+	vst_block_unref(old);
 	return 0;
-}
-
-static struct vst_block *block_ref(struct vst_block *b)
-{
-	if (b)
-		atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
-	return b;
 }
 
 void vst_value_share_texts(struct vst_snap_wait *to, const struct vst_snap_wait *from)
 {
 	struct vst_block *old = to->v.block;
 
-	to->v.block = block_ref(from->v.block);
+	to->v.block = vst_block_ref(from->v.block);
 	to->evidence = from->evidence;
 	to->name = from->name;
 	to->object = from->object;
 	to->stack = from->stack;
 	to->n_stack = from->n_stack;
-	block_unref(old);
+	vst_block_unref(old);
 }
 
 /* What is not shared. */
@@ -330,7 +342,7 @@ void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, voi
 		return NULL;
 	memcpy((char *)v + sizeof(*v), (const char *)from + sizeof(*from), kinds[list].size - sizeof(*v));
 	forget_hists(list, v);
-	v->block = block_ref(from->block);
+	v->block = vst_block_ref(from->block);
 	return v;
 }
 

@@ -291,4 +291,13 @@ void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, voi
 void *vst_value_ref(const void *value);
 void vst_value_unref(const void *value);
 
+/*
+ * The block in which the texts and arrays of a value are, borrowed, for whoever shares them with it; NULL: they are in none. A block
+ * never changes. It is referred to and given up as a value is; vst_block_has() says whether a text is in it.
+ */
+struct vst_block *vst_value_block(const void *value);
+struct vst_block *vst_block_ref(struct vst_block *b);
+void vst_block_unref(struct vst_block *b);
+bool vst_block_has(const struct vst_block *b, const void *text);
+
 #endif /* VST_SNAPSHOT_H */

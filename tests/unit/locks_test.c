@@ -438,7 +438,8 @@ static void test_cpus_are_added_up(void **state)
 	assert_int_equal(row->row.value->times.max_ns, 5000);
 	assert_int_equal(row->row.value->times.hist.n, 1);
 	assert_int_equal(row->row.value->times.hist.bucket[0].n, 3);
-	assert_string_equal(row->row.value->name, "unknown"); /* when it was read */
+	assert_string_equal(row->row.value->name, "unknown");			    /* when it was read */
+	assert_ptr_equal(l->rows->row.value->name, l->rows->next->row.value->name); /* the text is shared */
 	b = vst_locks_blames(l);
 	assert_int_equal(l->n_all_blames, 1);
 	assert_int_equal(b->row.value->total_ns, 1000);
