@@ -16,7 +16,8 @@
 #define ASK_LAST 60.0	   /* ... up to this, then never again */
 #define ASK_AT_ONCE 1024   /* in one tick; the others wait for the next */
 #define CHECK_EVERY 10.0   /* seconds between two looks whether a name has changed (docker rename, podman rename) */
-#define LIMITS_EVERY 5.0   /* seconds between two readings of a container's limits ... */
+#define LIMITS_EVERY 5.0   /* seconds between two readings of a container's limits, at least ... */
+#define LIMITS_RATE 10	   /* ... and on average so many readings a second: 5 files for each cgroup on its path */
 #define LIMITS_ACTIVE 10.0 /* ... that did I/O or waited in the last seconds */
 #define LIMITS_KEEP 60.0 /* seconds without I/O after which they are forgotten: nobody looks whether they still hold */
 
@@ -266,13 +267,21 @@ void vst_owners_answers(struct vst_owners *o, double now)
 	}
 }
 
+double vst_owners_limits_every(unsigned int active)
+{
+	return active > LIMITS_EVERY * LIMITS_RATE ? (double)active / LIMITS_RATE : LIMITS_EVERY;
+}
+
 static bool ask_limits(struct vst_owners *o, struct vst_container *c, double now)
 {
 	struct vst_lookup *k;
 
 	if (now - c->active_at > LIMITS_KEEP)
 		limits_forget(c);
-	if (!(c->active_at > 0) || c->ended || now - c->active_at > LIMITS_ACTIVE || now - c->limits_at < LIMITS_EVERY)
+	if (!(c->active_at > 0) || c->ended || now - c->active_at > LIMITS_ACTIVE)
+		return false;
+	o->n_active++;
+	if (c->limits_at > 0 && now - c->limits_at < vst_owners_limits_every(o->was_active))
 		return false;
 	c->limits_at = now;
 	k = vst_lookup_new(VST_LOOKUP_LIMITS, VST_ACCOUNT_LIMITS, c->cgroup);
@@ -290,6 +299,8 @@ void vst_owners_ask(struct vst_owners *o, double now)
 
 	if (!o->lookups)
 		return;
+	o->was_active = o->n_active;
+	o->n_active = 0;
 	for (; n && asked < ASK_AT_ONCE; n--, c = c->hh.next) {
 		c = c ?: o->containers;
 		asked += ask_limits(o, c, now);

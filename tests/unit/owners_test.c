@@ -329,6 +329,15 @@ static void a_slurm_job_is_a_container(void **state)
 }
 
 /* A version 1 cgroup was renamed, and the scan finds it under its new path. */
+/* Reading the limits of 1,000 containers every 5 seconds took twice the time of all the rest. */
+static void limits_of_many_are_read_less_often(void **state)
+{
+	assert_true(vst_owners_limits_every(0) == 5);
+	assert_true(vst_owners_limits_every(50) == 5);
+	assert_true(vst_owners_limits_every(100) == 10);
+	assert_true(vst_owners_limits_every(1000) == 100);
+}
+
 /* A snapshot's value of the container, of which only the texts matter here. */
 static struct vst_snap_container *value_of(const struct vst_container *c)
 {
@@ -408,6 +417,7 @@ int main(void)
 		cmocka_unit_test(users_cannot_take_all_places),
 		cmocka_unit_test(inside_a_container_is_its_own_account),
 		cmocka_unit_test(a_slurm_job_is_a_container),
+		cmocka_unit_test(limits_of_many_are_read_less_often),
 		cmocka_unit_test(texts_shared_with_a_snapshot),
 		cmocka_unit_test(renamed_cgroup),
 	};
