@@ -220,6 +220,8 @@ static int put_containers(struct vst_collect *c, struct vst_snapshot *s, struct 
 			return -ENOMEM;
 		}
 		err = put_container(c, s, from, from->place);
+		if (!err)
+			vst_container_share_texts(from, c->known[from->place].value);
 		s->self.containers += from->listed;
 	}
 	if (err)

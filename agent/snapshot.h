@@ -24,11 +24,11 @@
 
 /* --- values --- */
 
-/* The head of every value: only snapshot.c touches it. */
+/* The head of every value: only snapshot.c touches it. There are tens of thousands of values, so their fields are packed. */
 struct vst_value {
 	_Atomic int refs;
-	__u32 extra; /* bytes that were allocated behind the value: pointers into them are not freed */
-	void (*destroy)(void *value);
+	__u16 type;		 /* enum vst_snap_list, or a snapshot */
+	__u16 extra;		 /* bytes that were allocated behind the value: pointers into them are not freed */
 	struct vst_block *block; /* where all texts and arrays of the value are; NULL: each is freed alone */
 };
 
@@ -124,25 +124,25 @@ enum vst_wait_side {
 
 struct vst_snap_wait {
 	struct vst_value v;
-	__u32 id; /* unique, never given again */
 	__u64 changed_seq;
+	__u32 id;	/* unique, never given again */
 	__u8 type;	/* enum vst_wait_type */
 	__u8 side;	/* enum vst_wait_side */
 	__u8 lock_type; /* enum vst_lock_type; of a lock */
 	__u8 named_by;	/* enum vst_lock_named_by; of a lock */
-	char *evidence; /* how the holder is known: "owner", "last", "share", ...; "" of a waiter's row */
 	__u32 waiter;	/* index of a container */
 	__u32 holder;	/* index of a container */
 	__u32 dev;	/* of what is no lock; 0: several */
+	__u32 waiting;	/* tasks that wait now */
+	char *evidence; /* how the holder is known: "owner", "last", "share", ...; "" of a waiter's row */
 	char *name;	/* of the resource: the lock's, the device's, the partition's */
 	char *object;	/* the file, file system or disk of the longest wait; "" if not known */
 	char **stack;	/* what the holder was last seen doing, innermost first */
 	size_t n_stack;
 	__u64 waits;		/* that ended, or, of a pair, that ended or began */
 	__u64 total_ns;		/* also of waits that go on */
-	struct vst_times times; /* of waits that ended; of a waiter's row */
-	__u32 waiting;		/* tasks that wait now */
 	__u64 oldest_ns;	/* since when the one that waits longest does; 0: none */
+	struct vst_times times; /* of waits that ended; of a waiter's row */
 };
 
 /* Counters of a device: /v1/check shows "SIDE":{"FIELD":N}. X(side, field, "what it counts"); those of a side together */
@@ -293,6 +293,9 @@ void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra
  */
 int vst_value_own_texts(enum vst_snap_list list, void *value);
 
+/* The texts of one wait for another: both have the same block afterwards, `from` must have one. No histogram, no number. */
+void vst_value_share_texts(struct vst_snap_wait *to, const struct vst_snap_wait *from);
+
 /*
  * A new value with everything that is in the old one, but without its histograms; its numbers may be changed. The texts
  * are shared: vst_value_own_texts() was called for the old one. NULL only if out of memory.
@@ -302,5 +305,14 @@ void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, voi
 /* Takes and gives back a reference to a value, on any thread; NULL is allowed. */
 void *vst_value_ref(const void *value);
 void vst_value_unref(const void *value);
+
+/*
+ * The block in which the texts and arrays of a value are, borrowed, for whoever shares them with it; NULL: they are in none. A block
+ * never changes. It is referred to and given up as a value is; vst_block_has() says whether a text is in it.
+ */
+struct vst_block *vst_value_block(const void *value);
+struct vst_block *vst_block_ref(struct vst_block *b);
+void vst_block_unref(struct vst_block *b);
+bool vst_block_has(const struct vst_block *b, const void *text);
 
 #endif /* VST_SNAPSHOT_H */
