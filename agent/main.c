@@ -52,6 +52,7 @@ struct options {
 	bool fsync;
 	bool verbose;
 	struct vst_acting_opts acting;
+	struct vst_recorder_opts recorder;
 };
 
 /* --- options --- */
@@ -69,6 +70,8 @@ static void print_help(void)
 	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
 	       "      --handover SECONDS  after SIGTERM, keep what was set for so long for the next vstord, 0 to 3600 "
 	       "[0]\n"
+	       "      --record DIR        record what is seen, for vstorctl --at\n"
+	       "      --record-size SIZE  of the recording, at most: 200M, 1G [200M]\n"
 	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
@@ -95,7 +98,18 @@ static int parse_handover(const char *text, unsigned int *ret)
 /* 0, an exit code + 1 to leave at once, with everything said. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_POLICY, OPT_ACT, OPT_STATE, OPT_HANDOVER, OPT_VERSION };
+	enum {
+		OPT_SOCKET = 256,
+		OPT_BUDGET,
+		OPT_FSYNC,
+		OPT_POLICY,
+		OPT_ACT,
+		OPT_STATE,
+		OPT_HANDOVER,
+		OPT_RECORD,
+		OPT_RECORD_SIZE,
+		OPT_VERSION
+	};
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
@@ -104,6 +118,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "act", no_argument, NULL, OPT_ACT },
 		{ "state", required_argument, NULL, OPT_STATE },
 		{ "handover", required_argument, NULL, OPT_HANDOVER },
+		{ "record", required_argument, NULL, OPT_RECORD },
+		{ "record-size", required_argument, NULL, OPT_RECORD_SIZE },
 		{ "fsync", no_argument, NULL, OPT_FSYNC },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -151,6 +167,15 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case OPT_HANDOVER:
 			if (parse_handover(optarg, &o->acting.handover_s))
 				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_RECORD:
+			o->recorder.dir = optarg;
+			break;
+		case OPT_RECORD_SIZE:
+			if (vst_recorder_parse_size(optarg, &o->recorder.size)) {
+				fprintf(stderr, "vstord: --record-size '%s' is not a size from 4M to 1024G\n", optarg);
+				return VST_EXIT_USAGE + 1;
+			}
 			break;
 		case OPT_FSYNC:
 			o->fsync = true;
@@ -234,6 +259,7 @@ static int publish(struct vst_agent *a)
 	a->answered = asked;
 	if (vst_stuck_any(a->stuck) || is_old(a, VST_STUCK_AGE))
 		vst_stuck_look(a->stuck, s);
+	vst_recorder_offer(a->recorder, s);
 	vst_relay_publish(a->relay, s, &asked);
 	return err;
 }
@@ -764,6 +790,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 	vst_self_update(&a->self);
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
+	err = err ?: vst_recorder_new(&o->recorder, a->acting, &a->recorder);
 	if (!err) {
 		vst_server_acting(server, a->acting);
 		a->always_fsync = o->fsync;
@@ -772,6 +799,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 		notify("STOPPING=1");
 	}
 	vst_server_free(server);
+	vst_recorder_free(a->recorder);
 	vst_acting_free(a->acting);
 	if (!err)
 		vst_info("stopped");
@@ -780,7 +808,9 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .socket = VST_SOCKET_DEFAULT, .interval = 1, .budget = 20 };
+	struct options o = {
+		.socket = VST_SOCKET_DEFAULT, .interval = 1, .budget = 20, .recorder.size = VST_RECORDER_SIZE
+	};
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;
 	uint64_t random;

@@ -178,6 +178,14 @@ struct vst_snap_caps {
 	bool dropped; /* false: not yet, or the kernel refused */
 };
 
+/* The recording of snapshots, when this one was made. */
+struct vst_snap_recording {
+	const char *dir;   /* NULL: nothing is recorded */
+	__u64 size, bytes; /* that it may have, and has */
+	__u64 skipped;	   /* snapshots that the disk was too slow for */
+	int error;	   /* errno of the last write; 0: it succeeded */
+};
+
 struct vst_snap_self {
 	double cpu_percent; /* of one core */
 	__u64 rss_bytes;
@@ -193,6 +201,7 @@ struct vst_snap_self {
 	__u64 lock_lost[VST_LOCK_LOSS__N];
 	__u64 journal_lost, pause_lost;
 	__u64 overflow_cgroups; /* that found no place of their own */
+	struct vst_snap_recording recording;
 };
 
 /* --- the snapshot --- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <time.h>
+#include "replay.h"
 #include "sampler.h"
 
 /* How long to wait for an agent that is gone: an upgrade restarts it in less. */
@@ -58,16 +59,16 @@ static int wait_until(struct vst_sampler *s, double when)
 /* The agent was there and is gone: ask until it is back. */
 static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit_result *ret)
 {
-	double until = vst_now() + GONE_S;
+	double until = vst_client_now(s->client) + GONE_S;
 	int rc;
 
 	vst_error("%s", vst_client_error(s->client));
 	vst_error("waiting up to %.0f s for it to come back", GONE_S);
 	do {
-		rc = wait_until(s, vst_now() + GONE_RETRY_S);
+		rc = wait_until(s, vst_client_now(s->client) + GONE_RETRY_S);
 		if (!rc)
 			rc = ask(s, feed, ret);
-	} while (rc == VST_EXIT_UNREACHABLE && vst_now() < until);
+	} while (rc == VST_EXIT_UNREACHABLE && vst_client_now(s->client) < until);
 	return rc;
 }
 
@@ -80,7 +81,7 @@ static int first(struct vst_sampler *s)
 	for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
 		if (is_asked(s, feed))
 			rc = say(s, ask(s, (enum vst_feed)feed, &what));
-	s->next = vst_now() + s->delay;
+	s->next = vst_client_now(s->client) + s->delay;
 	return rc;
 }
 
@@ -110,7 +111,7 @@ static int next(struct vst_sampler *s)
 
 	do {
 		rc = wait_until(s, s->next);
-		s->next = vst_pace(s->next, s->delay, vst_now());
+		s->next = vst_pace(s->next, s->delay, vst_client_now(s->client));
 		told = false;
 		for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
 			if (is_asked(s, feed))
@@ -168,7 +169,7 @@ static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct
 	int rc = first(s);
 
 	while (!rc && is_unsupported(s, total) && is_starting(s)) {
-		rc = wait_until(s, vst_now() + STARTING_RETRY_S);
+		rc = wait_until(s, vst_client_now(s->client) + STARTING_RETRY_S);
 		vst_feeds_forget(&s->feeds, s->wanted); /* or else the next reply would be a difference */
 		rc = rc ?: first(s);
 	}
@@ -210,7 +211,11 @@ int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what)
 		rc = vst_whom_ask(ctl, what->typed, &s.whom);
 	if (rc)
 		return rc;
-	s.client = vst_client_new(ctl->socket);
+	if (ctl->replay && !ctl->opt[VST_OPT_TOTAL] && vst_replay_begin(ctl->replay, s.delay)) {
+		vst_whom_clear(&s.whom);
+		return VST_EXIT_FAILED;
+	}
+	s.client = vst_client_new(ctl);
 	vst_feeds_open(&s.feeds);
 	rc = sample(ctl, &s, what, samples);
 	vst_client_free(s.client);

@@ -316,7 +316,7 @@ static int run_screen(const struct vst_ctl *ctl, const struct vst_look *look, do
 		top.kept[i].sort = vst_view_column(vst_views[i], vst_views[i]->sort);
 		top.view = vst_views[i] == look->view ? i : top.view;
 	}
-	top.client = vst_client_new(ctl->socket);
+	top.client = vst_client_new(ctl);
 	vst_feeds_open(&top.feeds);
 	rc = ask_first(&top);
 	if (!rc) {
