@@ -214,6 +214,7 @@ static void *run(void *arg)
 
 	/* the loop goes first: this thread took over its priority */
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 0);
+	pthread_setname_np(pthread_self(), "recorder");
 	vst_caps_drop(VST_CAPS_RECORDER, VST_CAPS_ALWAYS, NULL);
 	while ((s = next(r, &skipped))) {
 		if (skipped > r->told_skipped)
