@@ -81,8 +81,8 @@ static int parse_clock(const char *text, struct tm *tm, double *ret_fraction, bo
 
 int vst_moment_parse(const char *text, double latest, double *ret_until)
 {
-	struct tm tm = { 0 };
-	const char *clock = text, *day;
+	struct tm tm = { 0 }, date;
+	const char *day;
 	time_t now = (time_t)latest, at;
 	bool has_fraction;
 	double v;
@@ -97,11 +97,13 @@ int vst_moment_parse(const char *text, double latest, double *ret_until)
 	}
 	if (!localtime_r(&now, &tm))
 		return -EINVAL;
-	day = strptime(text, "%Y-%m-%d", &tm);
+	date = tm; /* strptime() writes to it also if it fails */
+	day = strptime(text, "%Y-%m-%d", &date);
 	if (day && *day != ' ' && *day != 'T')
 		return -EINVAL;
-	clock = day ? day + 1 : text;
-	if (parse_clock(clock, &tm, &v, &has_fraction))
+	if (day)
+		tm = date;
+	if (parse_clock(day ? day + 1 : text, &tm, &v, &has_fraction))
 		return -EINVAL;
 	tm.tm_isdst = -1;
 	at = mktime(&tm);

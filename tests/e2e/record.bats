@@ -44,20 +44,25 @@ load_py() { # run|clean OPTION...
 # Runs a command that shows an interval, and keeps what it prints. The agent ticks seldom, so the only snapshots near it are those that
 # this command asked for; and a second later the next one comes.
 live() { # NAME COMMAND...
-	ctl "${@:2}" >"$dir/$1.live"
+	date +%s.%N >"$dir/$1.since"
+	ctl "${@:2}" >"$dir/$1.live" 2>/dev/null
 	date +%s.%N >"$dir/$1.when"
 	sleep 1.1
 }
 
-# The same from the recording, by the time and the length that the first line of the live output tells.
+# The same from the recording, by the time and the length that the first line of the live output tells; where it tells none, of one of
+# the snapshots that were made while the command ran.
 again() { # NAME COMMAND...
-	local at=${3-} d=1
+	local at d
 	if grep -q ', interval' "$dir/$1.live"; then
 		at=$(sed -n '1s/, interval.*//p' "$dir/$1.live")
 		d=$(sed -n '1s/.*, interval \([0-9.]*\) s.*/\1/p' "$dir/$1.live")
 		replay "${@:2}" --at "$at" -d "$d" >"$dir/$1.again"
 	else
-		replay "${@:2}" --at "@$(cat "$dir/$1.when")" >"$dir/$1.again"
+		for at in $(seq "$(cat "$dir/$1.since")" 0.01 "$(cat "$dir/$1.when")"); do
+			replay "${@:2}" --at "@$at" >"$dir/$1.again" 2>/dev/null || continue
+			! cmp -s "$dir/$1.live" "$dir/$1.again" || break
+		done
 	fi
 	cmp "$dir/$1.live" "$dir/$1.again" || { diff "$dir/$1.live" "$dir/$1.again" >&2; return 1; }
 }
@@ -81,7 +86,7 @@ again() { # NAME COMMAND...
 	again blame blame -s
 	again explain explain host
 	again check check
-	again ps ps --all 2>/dev/null
+	again ps ps --all
 	again top top -b -n 1
 	d=$(head -n 1 "$dir/json.live" | jq .interval)
 	replay io --json --at "@$(head -n 1 "$dir/json.live" | jq .time)" -d "$d" >"$dir/json.again"
