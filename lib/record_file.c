@@ -81,10 +81,12 @@ void vst_record_frame_seal(struct vst_record_frame *frame, const void *compresse
 
 int vst_record_head_check(const void *data, size_t len)
 {
-	const struct vst_record_file_head *head = data;
+	struct vst_record_file_head head;
 
-	if (len < sizeof(*head) || memcmp(head->magic, VST_RECORD_MAGIC, sizeof(head->magic)) != 0 ||
-	    head->len > VST_RECORD_HEAD_MAX)
+	if (len < sizeof(head))
+		return -EBADMSG;
+	memcpy(&head, data, sizeof(head));
+	if (memcmp(head.magic, VST_RECORD_MAGIC, sizeof(head.magic)) != 0 || head.len > VST_RECORD_HEAD_MAX)
 		return -EBADMSG;
 	return 0;
 }

@@ -205,11 +205,10 @@ again() { # NAME COMMAND...
 	tmux -S "$dir/tmux" send-keys '['
 	earlier() { [[ "$(clock)" < "$1" ]]; }
 	until_true earlier "$end"
-	tmux -S "$dir/tmux" send-keys ']'
-	is_at() { [ "$(clock)" = "$1" ]; }
-	until_true is_at "$end"
-	tmux -S "$dir/tmux" send-keys ']'
+	tmux -S "$dir/tmux" send-keys ']' ']' ']'
 	until_true screen 'the recording ends here'
+	is_at() { [ "$(clock)" = "$1" ]; }
+	is_at "$end"
 	there=$(date -d "$end 2 seconds ago" +%H:%M:%S)
 	tmux -S "$dir/tmux" send-keys '@' "$there" Enter
 	until_true is_at "$there"
