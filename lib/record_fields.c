@@ -112,6 +112,7 @@ static const struct vst_record_field devices[] = {
 	NUMBER(T, dev),
 	NUMBER(T, layer),
 	TEXT(T, name),
+	TEXTS(T, links, 1),
 	BOOL(T, present),
 	BOOL(T, accounted),
 	TEXT(T, not_judged),
