@@ -12,18 +12,26 @@
 #define STARTING_RETRY_S 0.05
 
 /*
- * The agent collects for the first feed of a sample; the others may use the same figures, collected a moment ago.
+ * The agent collects for the first feed of a sample. The others are to be of the same snapshot, so it may be as old as that question is,
+ * and by this much older: the two questions may have taken different times to get to the agent.
  */
 #define SAME_SAMPLE_S 0.1
 
 static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit_result *ret)
 {
-	unsigned int before = s->wanted & ((1U << feed) - 1);
+	double now = vst_client_now(s->client), max_age = s->max_age;
 	/* only once for each sample, because the agent collects again to name locks */
-	bool names = !s->live && !(before & ~VST_FEED(IO));
-	const char *path = vst_feeds_begin(&s->feeds, feed, fmax(s->max_age, before ? SAME_SAMPLE_S : 0), names);
-	int rc = vst_client_get(s->client, path, vst_feeds_line, &s->feeds);
+	bool names = !s->live && !s->begun;
+	const char *path;
+	int rc;
 
+	if (s->begun)
+		max_age += now - s->asked + SAME_SAMPLE_S;
+	else
+		s->asked = now;
+	s->begun = true;
+	path = vst_feeds_begin(&s->feeds, feed, max_age, names);
+	rc = vst_client_get(s->client, path, vst_feeds_line, &s->feeds);
 	*ret = VST_COMMIT_SAMPLE;
 	if (vst_feeds_refused(&s->feeds, rc))
 		return 0;
@@ -72,15 +80,22 @@ static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit_
 	return rc;
 }
 
+/* The i-th feed of a sample: I/O is the last, because the agent collects anew for the first one that has names of locks. */
+static enum vst_feed feed_at(int i)
+{
+	return (enum vst_feed)((i + 1) % VST_FEED__N);
+}
+
 /* Asks for the first state; its differences are the totals since the agent started. */
 static int first(struct vst_sampler *s)
 {
 	enum vst_commit_result what;
 	int rc = 0;
 
-	for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
-		if (is_asked(s, feed))
-			rc = say(s, ask(s, (enum vst_feed)feed, &what));
+	s->begun = false;
+	for (int i = 0; !rc && i < VST_FEED__N; i++)
+		if (is_asked(s, feed_at(i)))
+			rc = say(s, ask(s, feed_at(i), &what));
 	s->next = vst_client_now(s->client) + s->delay;
 	return rc;
 }
@@ -113,9 +128,10 @@ static int next(struct vst_sampler *s)
 		rc = wait_until(s, s->next);
 		s->next = vst_pace(s->next, s->delay, vst_client_now(s->client));
 		told = false;
-		for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
-			if (is_asked(s, feed))
-				rc = advance(s, (enum vst_feed)feed, &told);
+		s->begun = false;
+		for (int i = 0; !rc && i < VST_FEED__N; i++)
+			if (is_asked(s, feed_at(i)))
+				rc = advance(s, feed_at(i), &told);
 	} while (!rc && s->wanted & ~s->feeds.sampled);
 	return rc;
 }
