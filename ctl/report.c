@@ -9,7 +9,7 @@
 #include "replay.h"
 #include "report.h"
 
-#define POINTS_MAX 240
+#define POINTS_MAX 120
 #define DEVICES_MAX 64
 
 enum { OPT_FOR = 16 };
@@ -22,29 +22,54 @@ const struct vst_option vst_report_options[] = {
 
 /* --- series --- */
 
+/* True and the place of a key, or false: it is new, and has the place `next` from now on. */
+static bool place_of(json_t **index, const char *key, size_t next, size_t *ret)
+{
+	json_t *at;
+
+	if (!*index)
+		*index = json_object();
+	at = json_object_get(*index, key);
+	if (!at)
+		json_object_set_new(*index, key, json_integer((json_int_t)next));
+	*ret = (size_t)json_integer_value(at);
+	return at != NULL;
+}
+
 static struct vst_series *series_of(struct vst_series_set *set, const char *key, const char *name)
 {
 	struct vst_series *s;
+	size_t at;
 
-	for (size_t i = 0; i < set->n; i++)
-		if (!strcmp(set->list[i].key, key))
-			return &set->list[i];
+	if (place_of(&set->index, key, set->n, &at))
+		return &set->list[at];
 	set->list = vst_grow(set->list, set->n, &set->cap, sizeof(*set->list));
 	s = &set->list[set->n++];
 	*s = (struct vst_series){ vst_dup(name), vst_dup(key), vst_alloc(set->points * sizeof(double)), 0 };
 	return s;
 }
 
+/* What people see: vstor's own words in brackets, as everywhere. The caller frees. */
+static char *label_of(const struct vst_who *who)
+{
+	char *text = vst_alloc(strlen(who->name) + 3);
+
+	sprintf(text, vst_who_is_own(who) ? "[%s]" : "%s", who->name);
+	return text;
+}
+
 static void series_add(struct vst_series_set *set, const struct vst_who *who, size_t point, double v)
 {
 	char *key = vst_alloc(strlen(who->cgroup) + strlen(who->name) + 2);
+	char *label = label_of(who);
 	struct vst_series *s;
 
-	/* the same order as vst_who_compare(): a cgroup, or one of vstor's own words */
+	/* as vst_who_compare() has it: a cgroup, or one of vstor's own words */
 	sprintf(key, "%s%s", who->cgroup, *who->cgroup ? "" : who->name);
-	s = series_of(set, key, who->name);
+	s = series_of(set, key, label);
 	s->v[point] += v;
 	s->sum += v;
+	free(label);
 	free(key);
 }
 
@@ -77,6 +102,7 @@ static void series_clear(struct vst_series_set *set)
 		free(set->list[i].v);
 	}
 	free(set->list);
+	json_decref(set->index);
 }
 
 /* --- one interval --- */
@@ -112,20 +138,25 @@ static void take_io(struct vst_report *r, const struct vst_feeds *f, size_t poin
 	free(latency);
 }
 
-static struct vst_report_pair *pair_of(struct vst_report *r, const struct vst_wait *w, const char *resource)
+/* Steals the labels. */
+static struct vst_report_pair *pair_of(struct vst_report *r, const struct vst_wait *w, char *waiter, char *holder,
+				       const char *resource)
 {
-	struct vst_report_pair *p;
+	char *key = vst_alloc(strlen(waiter) + strlen(holder) + strlen(resource) + strlen(w->evidence) + 4);
+	size_t at;
+	bool is_known;
 
-	for (size_t i = 0; i < r->n_pairs; i++) {
-		p = &r->pair[i];
-		if (!strcmp(p->waiter, w->waiter) && !strcmp(p->holder, w->holder) && !strcmp(p->resource, resource))
-			return p;
+	sprintf(key, "%s\n%s\n%s\n%s", waiter, holder, resource, w->evidence);
+	is_known = place_of(&r->pair_index, key, r->n_pairs, &at);
+	free(key);
+	if (is_known) {
+		free(waiter);
+		free(holder);
+		return &r->pair[at];
 	}
 	r->pair = vst_grow(r->pair, r->n_pairs, &r->pairs_cap, sizeof(*r->pair));
-	p = &r->pair[r->n_pairs++];
-	*p = (struct vst_report_pair){ vst_dup(w->waiter), vst_dup(w->holder), vst_dup(resource), vst_dup(w->evidence),
-				       0 };
-	return p;
+	r->pair[r->n_pairs] = (struct vst_report_pair){ waiter, holder, vst_dup(resource), vst_dup(w->evidence), 0 };
+	return &r->pair[r->n_pairs++];
 }
 
 static void take_waits(struct vst_report *r, const struct vst_feeds *f, size_t point)
@@ -135,11 +166,11 @@ static void take_waits(struct vst_report *r, const struct vst_feeds *f, size_t p
 
 	for (size_t i = 0; i < all->n; i++) {
 		const struct vst_wait *w = &all->list[i];
-		const struct vst_who waiter = vst_wait_waiter(w);
+		const struct vst_who waiter = vst_wait_waiter(w), holder = vst_wait_holder(w);
 		char *resource = vst_resource_text(w);
 
 		series_add(&r->waits, &waiter, point, vst_delta_rate(w->us, all->interval));
-		pair_of(r, w, resource)->us += w->us;
+		pair_of(r, w, label_of(&waiter), label_of(&holder), resource)->us += w->us;
 		free(resource);
 	}
 	for (size_t i = 0; waits && i < waits->n; i++) {
@@ -277,6 +308,7 @@ static void clear(struct vst_report *r)
 		free(r->pair[i].evidence);
 	}
 	free(r->pair);
+	json_decref(r->pair_index);
 }
 
 static int report(const struct vst_ctl *ctl, double seconds)

@@ -16,6 +16,7 @@ struct vst_series {
 
 struct vst_series_set {
 	struct vst_series *list;
+	json_t *index; /* places in the list, by key; until it is sorted */
 	size_t n, cap;
 	size_t points;
 };
@@ -36,6 +37,7 @@ struct vst_report {
 	struct vst_series_set waits;	  /* of each container: us of waiting in a second */
 	struct vst_series_set fsync;	  /* p99 of fsync of each container, in us */
 	struct vst_report_pair *pair;
+	json_t *pair_index; /* places there, by all texts of a pair */
 	size_t n_pairs, pairs_cap;
 };
 

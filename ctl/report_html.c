@@ -36,7 +36,8 @@ static const char style[] =
 	".b0{background:var(--s0)}.b1{background:var(--s1)}.b2{background:var(--s2)}.b3{background:var(--s3)}"
 	".b4{background:var(--s4)}.b5{background:var(--s5)}.b6{background:var(--s6)}\n"
 	"table{border-collapse:collapse;width:100%;font-size:.9em}td,th{text-align:left;padding:.25em .6em .25em 0;"
-	"border-bottom:1px solid var(--line);overflow-wrap:anywhere}.n{text-align:right;white-space:nowrap}\n"
+	"border-bottom:1px solid "
+	"var(--line);vertical-align:top}.w{overflow-wrap:anywhere}.n{text-align:right;white-space:nowrap}\n"
 	".bar{fill:var(--s1)}\n";
 
 static void put_text(FILE *out, const char *name)
@@ -95,18 +96,23 @@ struct chart {
 	bool has_rest; /* what is not shown can be added up */
 };
 
-/* The next larger of 1, 2, 5, 10, ... : the end of an axis. */
-static double round_up(double v)
+/* The next larger of 1, 2, 5, 10, ..., of units of 1024 if there are any: the end of an axis. */
+static double round_up(double v, bool by_1024)
 {
-	double power = v > 0 ? pow(10, floor(log10(v))) : 1;
+	double unit = 1, power;
 
+	while (by_1024 && v >= 1024) {
+		v /= 1024;
+		unit *= 1024;
+	}
+	power = v > 0 ? pow(10, floor(log10(v))) : 1;
 	for (int i = 0; i < 3; i++) {
 		static const double steps[] = { 1, 2, 5 };
 
 		if (v <= steps[i] * power)
-			return steps[i] * power;
+			return steps[i] * power * unit;
 	}
-	return 10 * power;
+	return 10 * power * unit;
 }
 
 /* What is not among the first series of a sorted set, as another one; false: there is no such. */
@@ -197,7 +203,7 @@ static void put_chart(FILE *out, const struct vst_report *r, const struct chart 
 		top = max_of(&c->set->list[i], r->points, top);
 	if (has_rest)
 		top = max_of(&rest, r->points, top);
-	top = round_up(top > 0 ? top : 1);
+	top = round_up(top > 0 ? top : 1, c->format == format_bytes);
 	fprintf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", WIDTH, HEIGHT, c->title);
 	put_axes(out, r, top, c->format);
 	for (size_t i = shown; i--;)
@@ -255,7 +261,7 @@ static void put_pairs(FILE *out, struct vst_report *r)
 
 		fputs("<tr>", out);
 		for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
-			fputs("<td>", out);
+			fputs(k < 2 ? "<td class=\"w\">" : "<td>", out);
 			put_text(out, texts[k]);
 			fputs("</td>", out);
 		}
@@ -292,9 +298,9 @@ static void put_containers(FILE *out, const struct vst_report *r)
 		vst_format_count(ios, sum_of(&r->ios, s->key) * r->step, VST_UNITS_HUMAN);
 		vst_format_bytes(bytes, s->sum * r->step, VST_UNITS_HUMAN);
 		vst_format_us(wait, sum_of(&r->waits, s->key) * r->step, VST_UNITS_HUMAN);
-		fputs("<tr><td>", out);
+		fputs("<tr><td class=\"w\">", out);
 		put_text(out, s->name);
-		fputs("</td><td class=\"dim\">", out);
+		fputs("</td><td class=\"dim w\">", out);
 		put_text(out, *s->key == '/' ? s->key : "");
 		fprintf(out, "</td><td class=\"n\">%s</td><td class=\"n\">%sB</td><td class=\"n\">%s</td></tr>\n", ios,
 			bytes, wait);
