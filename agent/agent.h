@@ -37,7 +37,7 @@ struct vst_agent {
 	struct vst_stuck *stuck;
 	struct vst_acting *acting;
 	struct vst_recorder *recorder; /* NULL: nothing is recorded */
-	bool always_fsync; /* is measured, whatever the policy says */
+	bool always_fsync;	       /* is measured, whatever the policy says */
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_snap_caps caps;

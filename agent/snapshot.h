@@ -273,6 +273,13 @@ const void *vst_snapshot_next_value(const struct vst_snapshot *s, enum vst_snap_
 /* The container with that id; NULL: the snapshot does not have it. */
 const struct vst_snap_container *vst_snapshot_container_of(const struct vst_snapshot *s, __u32 id);
 
+/*
+ * Moves *index to the first one from there on whose value is not the same in both, where it may be missing in one of them; false: there
+ * is none. It takes time for what changed, not for what exists. prev may be NULL.
+ */
+bool vst_snapshot_next_change(const struct vst_snapshot *prev, const struct vst_snapshot *now, enum vst_snap_list list,
+			      __u32 *index);
+
 /* The device with that number; NULL: it is not known. */
 const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *s, __u32 dev);
 

@@ -543,7 +543,8 @@ int vst_cmd_policy(const struct vst_ctl *ctl, int argc, char **argv)
 		if (argc > 2 && subcommands[i].needs == OPERAND_NONE)
 			return vst_usage("policy", "unexpected argument '%s': %s takes none", argv[2], argv[1]);
 		if (ctl->replay && strcmp(argv[1], "plan") != 0 && strcmp(argv[1], "status") != 0)
-			return vst_usage("policy", "--at and --replay are for plan and status: a recording has no more");
+			return vst_usage("policy",
+					 "--at and --replay are for plan and status: a recording has no more");
 		return subcommands[i].run(ctl, argc > 2 ? argv[2] : NULL);
 	}
 	return vst_usage("policy", "there is no '%s'", argv[1]);

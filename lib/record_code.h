@@ -13,7 +13,7 @@
 /* X(ENUM): the streams of a frame, in their order */
 #define VST_RECORD_STREAMS(X)                                                                                          \
 	X(SHAPE)   /* indices and masks of what changed */                                                             \
-	X(NUMBERS) /* differences */                                                                                   \
+	X(NUMBERS) /* differences; how many texts a list has */                                                        \
 	X(BUCKETS) /* indices of histograms' buckets that grew */                                                      \
 	X(GROWTH)  /* by how much each of them grew */                                                                 \
 	X(TEXTS)   /* each ends with a 0 */

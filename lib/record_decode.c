@@ -177,7 +177,7 @@ static void take_hist(struct work *w, const struct vst_record_field *f, void *va
 
 static void take_texts(struct work *w, const struct vst_record_field *f, void *value)
 {
-	__u64 n = get(w, VST_STREAM_SHAPE);
+	__u64 n = get(w, VST_STREAM_NUMBERS);
 	char **list = NULL;
 
 	if (n > TEXTS_MAX || (f && !f->max && n % f->width)) {

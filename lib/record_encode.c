@@ -40,9 +40,9 @@ static void put_bytes(struct vst_record_buf *b, const void *data, size_t n)
 	b->len += n;
 }
 
-static void put(struct vst_record_buf *b, __u64 v)
+static inline void put(struct vst_record_buf *b, __u64 v)
 {
-	unsigned char *to = vst_record_buf_room(b, 10);
+	unsigned char *to = b->cap - b->len >= 10 ? b->data + b->len : vst_record_buf_room(b, 10);
 
 	if (!to)
 		return;
@@ -53,7 +53,7 @@ static void put(struct vst_record_buf *b, __u64 v)
 }
 
 /* Small numbers of either sign become small ones. */
-static void put_signed(struct vst_record_buf *b, __s64 v)
+static inline void put_signed(struct vst_record_buf *b, __s64 v)
 {
 	put(b, (__u64)v << 1 ^ (__u64)(v >> 63));
 }
@@ -66,14 +66,22 @@ static void put_text(struct vst_record_buf *b, const char *text)
 
 /* --- fields --- */
 
-static __u64 number_at(const struct vst_record_field *f, const void *value)
+static inline __u64 number_at(const struct vst_record_field *f, const void *value)
 {
-	const void *at = value ? (const char *)value + f->offset : NULL;
-	__u64 v = 0;
+	const void *at = (const char *)value + f->offset;
 
-	if (at) /* x86 stores the low byte first */
-		memcpy(&v, at, f->size);
-	return v;
+	if (!value)
+		return 0;
+	switch (f->size) {
+	case 8:
+		return *(const __u64 *)at;
+	case 4:
+		return *(const __u32 *)at;
+	case 2:
+		return *(const __u16 *)at;
+	default:
+		return *(const __u8 *)at;
+	}
 }
 
 static const char *text_at(const struct vst_record_field *f, const void *value)
@@ -120,24 +128,18 @@ static bool same_texts(const struct vst_record_field *f, const void *old, const 
 	return true;
 }
 
-static bool same(const struct vst_record_field *f, const void *old, const void *new)
+static bool same_text(const struct vst_record_field *f, const void *old, const void *new)
 {
-	const char *text;
+	const char *o = text_at(f, old), *n = text_at(f, new);
 
-	switch ((enum vst_record_type)f->type) {
-	case VST_RECORD_TEXT:
-		text = text_at(f, new);
-		return text == text_at(f, old) || !strcmp(text, text_at(f, old));
-	case VST_RECORD_TEXTS:
-		return same_texts(f, old, new);
-	case VST_RECORD_HIST: {
-		const struct vst_sparse *o = hist_at(f, old), *n = hist_at(f, new);
+	return o == n || !strcmp(o, n);
+}
 
-		return o->n == n->n && (!n->n || !memcmp(o->bucket, n->bucket, n->n * sizeof(*n->bucket)));
-	}
-	default:
-		return number_at(f, old) == number_at(f, new);
-	}
+static bool same_hist(const struct vst_record_field *f, const void *old, const void *new)
+{
+	const struct vst_sparse *o = hist_at(f, old), *n = hist_at(f, new);
+
+	return o->n == n->n && (!n->n || !memcmp(o->bucket, n->bucket, n->n * sizeof(*n->bucket)));
 }
 
 /* The buckets that differ; both lists are sorted. Gaps between indices begin at 1, so 0 is the end. */
@@ -166,26 +168,44 @@ static void put_hist(struct vst_record_encoder *e, const struct vst_sparse *old,
 	put(buckets, 0);
 }
 
-static void put_field(struct vst_record_encoder *e, const struct vst_record_field *f, const void *old, const void *new)
+static void put_texts(struct vst_record_encoder *e, const struct vst_record_field *f, const void *new)
 {
 	char *const *texts;
 	size_t n;
 
+	texts = texts_at(f, new, &n);
+	put(&e->stream[VST_STREAM_NUMBERS], n);
+	for (size_t i = 0; i < n; i++)
+		put_text(&e->stream[VST_STREAM_TEXTS], texts[i]);
+}
+
+/* False: the field has not changed, and nothing is written. */
+static inline bool put_field(struct vst_record_encoder *e, const struct vst_record_field *f, const void *old,
+			     const void *new)
+{
+	__u64 grew;
+
 	switch ((enum vst_record_type)f->type) {
 	case VST_RECORD_TEXT:
+		if (same_text(f, old, new))
+			return false;
 		put_text(&e->stream[VST_STREAM_TEXTS], text_at(f, new));
-		break;
+		return true;
 	case VST_RECORD_TEXTS:
-		texts = texts_at(f, new, &n);
-		put(&e->stream[VST_STREAM_SHAPE], n);
-		for (size_t i = 0; i < n; i++)
-			put_text(&e->stream[VST_STREAM_TEXTS], texts[i]);
-		break;
+		if (same_texts(f, old, new))
+			return false;
+		put_texts(e, f, new);
+		return true;
 	case VST_RECORD_HIST:
+		if (same_hist(f, old, new))
+			return false;
 		put_hist(e, hist_at(f, old), hist_at(f, new));
-		break;
+		return true;
 	default:
-		put_signed(&e->stream[VST_STREAM_NUMBERS], (__s64)(number_at(f, new) - number_at(f, old)));
+		grew = number_at(f, new) - number_at(f, old);
+		if (grew)
+			put_signed(&e->stream[VST_STREAM_NUMBERS], (__s64)grew);
+		return grew != 0;
 	}
 }
 
@@ -197,15 +217,12 @@ static void put_value(struct vst_record_encoder *e, const struct vst_record_list
 	__u64 mask = 0;
 
 	for (unsigned int i = 0; i < list->n; i++)
-		mask |= (__u64)!same(&list->field[i], old, new) << i;
+		mask |= (__u64)put_field(e, &list->field[i], old, new) << i;
 	if (!mask && old)
 		return;
 	put(shape, (__u64)(index - *last));
 	put(shape, mask);
 	*last = index;
-	for (unsigned int i = 0; i < list->n; i++)
-		if (mask >> i & 1)
-			put_field(e, &list->field[i], old, new);
 }
 
 /* --- lists --- */
@@ -215,14 +232,12 @@ static __u32 id_of(const struct vst_record_list *list, const void *value)
 	return *(const __u32 *)((const char *)value + list->id);
 }
 
-/* The value that the one at this index is compared with; NULL: it is new. */
-static const void *base_of(const struct vst_record_list *list, const struct vst_snapshot *prev, __u32 index,
-			   const void *now)
+static const void *value_at(const struct vst_snapshot *s, enum vst_snap_list list, __u32 index)
 {
 	__u32 at = index;
-	const void *old = prev ? vst_snapshot_next_value(prev, (enum vst_snap_list)list->list, &at) : NULL;
+	const void *value = s ? vst_snapshot_next_value(s, list, &at) : NULL;
 
-	return old && at == index && id_of(list, old) == id_of(list, now) ? old : NULL;
+	return at == index ? value : NULL;
 }
 
 /* Those that are gone, and those whose index now belongs to another. */
@@ -231,14 +246,12 @@ static void put_removed(struct vst_record_encoder *e, const struct vst_record_li
 {
 	struct vst_record_buf *shape = &e->stream[VST_STREAM_SHAPE];
 	enum vst_snap_list which = (enum vst_snap_list)list->list;
-	const void *old, *new;
 	__s64 last = -1;
 
-	for (__u32 i = 0; prev && (old = vst_snapshot_next_value(prev, which, &i)); i++) {
-		__u32 at = i;
+	for (__u32 i = 0; prev && vst_snapshot_next_change(prev, now, which, &i); i++) {
+		const void *old = value_at(prev, which, i), *new = value_at(now, which, i);
 
-		new = vst_snapshot_next_value(now, which, &at);
-		if (new == old || (new && at == i &&id_of(list, new) == id_of(list, old)))
+		if (!old || (new && id_of(list, new) == id_of(list, old)))
 			continue;
 		put(shape, (__u64)(i - last));
 		last = i;
@@ -250,15 +263,16 @@ static void put_list(struct vst_record_encoder *e, const struct vst_record_list 
 		     const struct vst_snapshot *now)
 {
 	enum vst_snap_list which = (enum vst_snap_list)list->list;
-	const void *new;
 	__s64 last = -1;
 
 	put_removed(e, list, prev, now);
-	for (__u32 i = 0; (new = vst_snapshot_next_value(now, which, &i)); i++) {
-		const void *old = base_of(list, prev, i, new);
+	for (__u32 i = 0; vst_snapshot_next_change(prev, now, which, &i); i++) {
+		const void *old = value_at(prev, which, i), *new = value_at(now, which, i);
 
-		if (new != old)
-			put_value(e, list, i, &last, old, new);
+		if (!new)
+			continue;
+		/* one that is at the place of another is new */
+		put_value(e, list, i, &last, old && id_of(list, old) == id_of(list, new) ? old : NULL, new);
 	}
 	put(&e->stream[VST_STREAM_SHAPE], 0);
 }

@@ -22,11 +22,11 @@ bytes() {
 
 measure() { # WORD RATE MOST_BYTES_AN_HOUR
 	local before from n s hour
-	load run --device "$dev" --count 200 --rate "$2" --seconds 60 >"$said" &
+	load run --device "$dev" --count 200 --rate "$2" --seconds 36 >"$said" &
 	wait_for 120 "200 containers" grep -q ready "$said"
-	sleep 10
+	sleep 5
 	before=$(bytes) from=$(date +%s%N)
-	sleep 40
+	sleep 25
 	n=$(($(bytes) - before)) s=$((($(date +%s%N) - from) / 1000000))
 	wait $!
 	hour=$((n * 3600 / s)) # in units of 1000
