@@ -454,6 +454,7 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->slots_max = vst_probes_maps(a->probes)->slots;
 	self->overflow_cgroups = vst_owners_overflowed(a->owners);
 	self->watch_locks = vst_probes_watch_locks(a->probes);
+	vst_recorder_status(a->recorder, &self->recording);
 	put_lost(s, a);
 }
 

@@ -556,6 +556,30 @@ const void *vst_snapshot_next_value(const struct vst_snapshot *s, enum vst_snap_
 	return NULL;
 }
 
+static const struct vst_chunk *chunk_at(const struct vst_vector *v, __u32 index)
+{
+	return index / CHUNK < v->n_chunks ? v->chunk[index / CHUNK] : NULL;
+}
+
+bool vst_snapshot_next_change(const struct vst_snapshot *prev, const struct vst_snapshot *now, enum vst_snap_list list,
+			      __u32 *index)
+{
+	static const struct vst_vector none;
+	const struct vst_vector *a = prev ? &prev->list[list] : &none, *b = &now->list[list];
+	__u32 end = a->end > b->end ? a->end : b->end;
+
+	while (*index < end) {
+		if (chunk_at(a, *index) == chunk_at(b, *index)) {
+			*index = (*index / CHUNK + 1) * CHUNK;
+			continue;
+		}
+		if (vector_get(a, *index) != vector_get(b, *index))
+			return true;
+		(*index)++;
+	}
+	return false;
+}
+
 const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *s, __u32 dev)
 {
 	const struct vst_snap_device *d;

@@ -190,6 +190,14 @@ struct vst_snap_caps {
 	bool dropped; /* false: not yet, or the kernel refused */
 };
 
+/* The recording of snapshots, when this one was made. */
+struct vst_snap_recording {
+	const char *dir;   /* NULL: nothing is recorded */
+	__u64 size, bytes; /* that it may have, and has */
+	__u64 skipped;	   /* snapshots that the disk was too slow for */
+	int error;	   /* errno of the last write; 0: it succeeded */
+};
+
 struct vst_snap_self {
 	double cpu_percent; /* of one core */
 	__u64 rss_bytes;
@@ -205,6 +213,7 @@ struct vst_snap_self {
 	__u64 lock_lost[VST_LOCK_LOSS__N];
 	__u64 journal_lost, pause_lost;
 	__u64 overflow_cgroups; /* that found no place of their own */
+	struct vst_snap_recording recording;
 };
 
 /* --- the snapshot --- */
@@ -263,6 +272,13 @@ const void *vst_snapshot_next_value(const struct vst_snapshot *s, enum vst_snap_
 
 /* The container with that id; NULL: the snapshot does not have it. */
 const struct vst_snap_container *vst_snapshot_container_of(const struct vst_snapshot *s, __u32 id);
+
+/*
+ * Moves *index to the first one from there on whose value is not the same in both, where it may be missing in one of them; false: there
+ * is none. It takes time for what changed, not for what exists. prev may be NULL.
+ */
+bool vst_snapshot_next_change(const struct vst_snapshot *prev, const struct vst_snapshot *now, enum vst_snap_list list,
+			      __u32 *index);
 
 /* The device with that number; NULL: it is not known. */
 const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *s, __u32 dev);
