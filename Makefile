@@ -15,7 +15,7 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN)
 DEPFLAGS  = -MMD -MP
 
-AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1
+AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1 zlib
 CTL_PKGS   := libcurl jansson ncursesw yaml-0.1
 
 all: $(B)/vstord $(B)/vstorctl $(B)/vstor-actor ## build the agent, the command and the actor

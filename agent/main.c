@@ -27,7 +27,9 @@
 #include "agent/base/caps.h"
 #include "agent/base/log.h"
 #include "agent/collect.h"
+#include "agent/sinks/address.h"
 #include "agent/sinks/listener.h"
+#include "agent/sinks/metrics.h"
 #include "agent/sinks/server.h"
 #include "agent/sinks/stuck.h"
 #include "policy/actor_client.h"
@@ -47,6 +49,8 @@
 
 struct options {
 	const char *socket;
+	const char *metrics; /* ADDR:PORT; NULL: only on the control socket */
+	unsigned int metrics_series;
 	double interval;
 	double budget;
 	bool fsync;
@@ -64,6 +68,8 @@ static void print_help(void)
 	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
 	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
 	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
+	       "      --metrics ADDR:PORT serve metrics for Prometheus there; PORT alone is on 127.0.0.1\n"
+	       "      --metrics-series N  at most so many series, 500 to 1000000 [10000]\n"
 	       "      --policy FILE       rules about containers and disks; vstor.policy(5) describes them\n"
 	       "      --act               act on the policy; without it, only plan\n"
 	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
@@ -92,14 +98,56 @@ static int parse_handover(const char *text, unsigned int *ret)
 	return 0;
 }
 
+static int parse_metrics(const char *text, const char **ret)
+{
+	struct sockaddr_storage addr;
+	const char *why;
+	socklen_t len;
+
+	if (vst_address_parse(text, &addr, &len, &why)) {
+		fprintf(stderr, "vstord: --metrics '%s' is not ADDR:PORT: %s\n", text, why);
+		return -EINVAL;
+	}
+	*ret = text;
+	return 0;
+}
+
+static int parse_metrics_series(const char *text, unsigned int *ret)
+{
+	unsigned long n;
+	char *rest;
+
+	n = strtoul(text, &rest, 10);
+	if (*text < '0' || *text > '9' || *rest || n < VST_METRICS_SERIES_MIN || n > VST_METRICS_SERIES_MAX) {
+		fprintf(stderr, "vstord: --metrics-series '%s' is not a number from %d to %d\n", text,
+			VST_METRICS_SERIES_MIN, VST_METRICS_SERIES_MAX);
+		return -EINVAL;
+	}
+	*ret = (unsigned int)n;
+	return 0;
+}
+
 /* 0, an exit code + 1 to leave at once, with everything said. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_POLICY, OPT_ACT, OPT_STATE, OPT_HANDOVER, OPT_VERSION };
+	enum {
+		OPT_SOCKET = 256,
+		OPT_BUDGET,
+		OPT_FSYNC,
+		OPT_METRICS,
+		OPT_METRICS_SERIES,
+		OPT_POLICY,
+		OPT_ACT,
+		OPT_STATE,
+		OPT_HANDOVER,
+		OPT_VERSION
+	};
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "budget", required_argument, NULL, OPT_BUDGET },
+		{ "metrics", required_argument, NULL, OPT_METRICS },
+		{ "metrics-series", required_argument, NULL, OPT_METRICS_SERIES },
 		{ "policy", required_argument, NULL, OPT_POLICY },
 		{ "act", no_argument, NULL, OPT_ACT },
 		{ "state", required_argument, NULL, OPT_STATE },
@@ -138,6 +186,14 @@ static int parse_options(int argc, char **argv, struct options *o)
 				fprintf(stderr, "vstord: --budget '%s' is not a percentage from 0 to 100\n", optarg);
 				return VST_EXIT_USAGE + 1;
 			}
+			break;
+		case OPT_METRICS:
+			if (parse_metrics(optarg, &o->metrics))
+				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_METRICS_SERIES:
+			if (parse_metrics_series(optarg, &o->metrics_series))
+				return VST_EXIT_USAGE + 1;
 			break;
 		case OPT_POLICY:
 			o->acting.policy = optarg;
@@ -743,6 +799,11 @@ static int block_signals(void)
 
 static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 {
+	const struct vst_server_opts serve = {
+		.path = o->socket,
+		.metrics = o->metrics,
+		.metrics_series = o->metrics_series,
+	};
 	struct vst_acting_opts acting = o->acting;
 	struct vst_server *server = NULL;
 	int err;
@@ -753,7 +814,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 	if (err)
 		return err;
 	/* the socket first: a second agent is told so before it loads anything */
-	err = vst_server_new(o->socket, a->relay, &server);
+	err = vst_server_new(&serve, a->relay, &server);
 	if (err)
 		return err;
 	err = start_probes(a);
@@ -780,7 +841,9 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .socket = VST_SOCKET_DEFAULT, .interval = 1, .budget = 20 };
+	struct options o = {
+		.socket = VST_SOCKET_DEFAULT, .metrics_series = VST_METRICS_SERIES, .interval = 1, .budget = 20
+	};
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;
 	uint64_t random;
