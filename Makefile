@@ -115,11 +115,12 @@ bench-vm: all ## measure in guests what acting brings; BENCH="-k 6.12 weights" f
 
 C_FILES  := $(filter-out vmlinux.h,$(shell git ls-files '*.c' '*.h' 2>/dev/null))
 
-check: ## format, warnings of gcc and clang, shellcheck, licence lines
+check: ## format, warnings of gcc and clang, shellcheck, licence lines, dashboards and alerts
 	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES) && echo "ok format"
 	@$(MAKE) --no-print-directory -s all && echo "ok warnings (gcc)"
 	@$(MAKE) --no-print-directory -s B=build/clang CC=$(CLANG) all && echo "ok warnings (clang)"
 	@tests/lint
+	@tests/dashboards/run
 
 MAN := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.scd))
 $(B)/%: docs/%.scd | $(B)

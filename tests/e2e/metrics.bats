@@ -3,17 +3,20 @@
 # Metrics as Prometheus gets them: Debian's promtool judges the text, and Debian's Prometheus scrapes two agents.
 bats_require_minimum_version 1.5.0
 load lib
+load containers
 
 setup() {
 	agent_setup
 	rules=$BATS_TEST_DIRNAME/../../dashboards/rules.yaml
 	cgroups=()
+	churns=()
 }
 
 teardown() {
-	local g
+	exec 7>&- || true
+	[ -z "${crowd-}" ] || { kill "$crowd" 2>/dev/null || true; wait "$crowd" || true; }
 	agent_teardown
-	for g in "${cgroups[@]}"; do rmdir "$g" 2>/dev/null || true; done
+	[ -z "${root-}" ] || containers_teardown
 }
 
 needs() { # PROGRAM PACKAGE
@@ -183,4 +186,52 @@ query() { # PROMQL
 	# no sample was refused, and no rule failed
 	! grep -E 'level=(warn|error)' "$dir/prometheus.log" | grep -vE 'Error on ingesting out-of-order|deadline exceeded' || false
 	[ "$(curl -sS "http://127.0.0.1:$prom_port/api/v1/rules" | jq '[.data.groups[].rules[] | select(.health == "err")] | length')" = 0 ]
+}
+
+# Nanoseconds that the agent's threads other than the loop have run.
+server_ns() {
+	cat "/proc/$agent/task"/*/schedstat 2>/dev/null | awk '{ n += $1 } END { printf "%d", n }'
+	echo " $(awk '{ print $1 }' "/proc/$agent/task/$agent/schedstat")"
+}
+
+@test "250 containers: at most 10,000 series and 2 MB, and a scrape costs little" {
+	local all loop_ns all2 loop2 n=60 i size p99 cpu
+	containers_setup
+	loop_make 256
+	agent_start --metrics 0 --interval 0.2
+	metrics_url
+	mkfifo "$dir/in"
+	churns+=("$seed")
+	containers_py run "$dir/many" --device "$loop" --seed "$seed" --count 250 --crowd <"$dir/in" >"$dir/said" 2>&1 3>&- &
+	crowd=$!
+	exec 7>"$dir/in"
+	said() { grep -q "^$1" "$dir/said" || ! kill -0 "$crowd" 2>/dev/null; }
+	within 180 said ready
+	named() { [ "$(ctl ps --json | jq -r 'select(.state == "running" and (.container | startswith("churn-"))) | .cgroup' | wc -l)" = 250 ]; }
+	until_true named
+	echo >&7
+	within 180 said done
+	all_there() { [ "$(scrape | grep -c '^vstor_io_latency_seconds_count{.*container="churn-.*op="read"')" = 250 ]; }
+	until_true all_there
+	scrape >"$dir/m"
+	promtool check metrics <"$dir/m"
+	size=$(stat -c %s "$dir/m")
+	read -r all loop_ns < <(server_ns)
+	for ((i = 0; i < n; i++)); do
+		scrape -H 'Accept-Encoding: gzip' -o "$dir/gz" -w '%{time_total}\n' >>"$dir/times"
+		sleep 0.2 # so that each has a snapshot of its own
+	done
+	read -r all2 loop2 < <(server_ns)
+	exec 7>&-
+	wait "$crowd"
+	crowd=
+	p99=$(sort -n "$dir/times" | tail -n 1)
+	cpu=$((((all2 - all) - (loop2 - loop_ns)) / n / 1000))
+	echo "# $(value_of "$dir/m" vstor_metrics_series) series, $size bytes ($(stat -c %s "$dir/gz") compressed)," \
+		"a scrape takes $cpu us of a processor; the slowest of $n took $p99 s on this machine" >&3
+	[ "$(value_of "$dir/m" vstor_metrics_series)" -le 10000 ]
+	[ "$(value_of "$dir/m" vstor_metrics_dropped_series_total)" = 0 ]
+	[ "$size" -le 2000000 ]
+	# 1 % of a core with a scrape every 15 s; the wall-clock time of a busy machine is not judged
+	[ "$cpu" -le 100000 ]
 }

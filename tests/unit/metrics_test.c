@@ -455,6 +455,102 @@ static void test_no_series_twice(void **state)
 	has("vstor_device_kernel_ios_total{" LOOP0 "} 105");
 }
 
+#define GOLDEN "tests/fixtures/metrics.prom"
+
+/* The text with what differs from run to run replaced. */
+static char *masked(void)
+{
+	static const char *const mask[][2] = {
+		{ "vstor_build_info{", "vstor_build_info{version=\"0\",kernel=\"6.18\"} 1\n" },
+		{ "vstor_metrics_render_seconds ", "vstor_metrics_render_seconds 0.001\n" },
+	};
+	char *to = malloc(2 * strlen(text) + 1), *at = to;
+
+	for (const char *s = text; *s; s = strchr(s, '\n') + 1) {
+		const char *line = NULL;
+
+		for (size_t i = 0; i < 2; i++)
+			if (!strncmp(s, mask[i][0], strlen(mask[i][0])))
+				line = mask[i][1];
+		at += line ? sprintf(at, "%s", line) : sprintf(at, "%.*s\n", (int)strcspn(s, "\n"), s);
+	}
+	return to;
+}
+
+static char *read_file(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *buf = NULL;
+	size_t size = 0;
+
+	if (!f || getdelim(&buf, &size, 0, f) < 0)
+		fail_msg("cannot read %s: run the test in the root of the repository", path);
+	fclose(f);
+	return buf;
+}
+
+/* Everything that there can be, once: dashboards and rules are checked against this text. */
+static void everything(void)
+{
+	static struct vst_acting_row rows[] = { { .state = VST_KNOB_APPLIED } };
+	static struct vst_acting_protected p[] = { { .cgroup = "/a",
+						     .device = "loop0",
+						     .objective = "p99_fsync",
+						     .objective_us = 8000,
+						     .latency_us = 5000 } };
+	static struct vst_acting_status status = { .mode = VST_MODE_ACT,
+						   .error = "",
+						   .actor = "ready",
+						   .row = rows,
+						   .n_rows = 1,
+						   .protected = p,
+						   .n_protected = 1 };
+	static struct vst_snap_probe probe = { "rq_issue", "block_rq_issue", "block", "attached", "", 100, 5, 0 };
+	struct vst_snap_device *d;
+	struct vst_snap_wait *w;
+
+	reads(0, 1, 4, 10, 1);
+	wait_row(0, VST_WAIT_OF_WAITER, VST_WAIT_LOCK, 4, 0, "i_rwsem", 2500000000);
+	wait_row(1, VST_WAIT_OF_PAIR, VST_WAIT_LOCK, 4, 5, "i_rwsem", 2000000000);
+	wait_row(2, VST_WAIT_OF_WAITER, VST_WAIT_FSYNC, 4, 0, "loop0", 5000000);
+	w = (struct vst_snap_wait *)vst_snapshot_wait(now, 0);
+	w->waiting = 1;
+	w->oldest_ns = 500000000;
+	((struct vst_snap_wait *)vst_snapshot_wait(now, 2))->dev = 7 << 20;
+	d = (struct vst_snap_device *)vst_snapshot_device(now, 0);
+	d->lost[VST_LOSS_NO_END] = 3;
+	now->probes = malloc(sizeof(probe));
+	memcpy((void *)now->probes, &probe, sizeof(probe));
+	now->n_probes = 1;
+	now->self = (struct vst_snap_self){
+		.cpu_percent = 0.5, .rss_bytes = 1 << 24, .event_ns = 500, .budget_percent = 20
+	};
+	now->self.given_up[now->self.n_given_up++] = "locks";
+	policy = &status;
+	render(false);
+	policy = NULL;
+}
+
+/* A change of a name or label breaks the dashboards and alerts of users. VST_UPDATE=1 takes what is so now. */
+static void test_the_text_is_what_it_was(void **state)
+{
+	char *want, *is;
+
+	everything();
+	is = masked();
+	if (getenv("VST_UPDATE")) {
+		FILE *f = fopen(GOLDEN, "w");
+
+		assert_non_null(f);
+		fputs(is, f);
+		fclose(f);
+	}
+	want = read_file(GOLDEN);
+	assert_string_equal(is, want);
+	free(want);
+	free(is);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -471,6 +567,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_openmetrics, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_limit_holds_and_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_series_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_text_is_what_it_was, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
