@@ -19,18 +19,18 @@
 #define CLIENT_MEMORY (16 * 1024)
 #define CLIENT_SECONDS 10.0 /* from connecting to the end of the reply, Prometheus' own limit by default */
 
-struct client {
+struct scraper {
 	int fd;
 	double since; /* when it connected */
 	bool dropped; /* its connection was shut down */
-	struct client *prev, *next;
+	struct scraper *prev, *next;
 };
 
 struct vst_metrics_http {
 	struct vst_relay *relay;
 	struct vst_metrics_replies *replies;
 	struct MHD_Daemon *daemon;
-	struct client *oldest, *newest;
+	struct scraper *oldest, *newest;
 	unsigned int n_clients;
 };
 
@@ -108,7 +108,7 @@ static void on_log(void *arg, const char *fmt, va_list args)
 
 /* --- clients --- */
 
-static void drop(struct client *c)
+static void drop(struct scraper *c)
 {
 	c->dropped = true;
 	shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees it and closes the connection */
@@ -117,7 +117,7 @@ static void drop(struct client *c)
 /* One more than there is room for: throws out the one that has been here longest. */
 static void make_room(struct vst_metrics_http *h)
 {
-	for (struct client *c = h->oldest; c; c = c->next) {
+	for (struct scraper *c = h->oldest; c; c = c->next) {
 		if (c->dropped)
 			continue;
 		drop(c);
@@ -125,10 +125,10 @@ static void make_room(struct vst_metrics_http *h)
 	}
 }
 
-static void client_add(struct vst_metrics_http *h, struct MHD_Connection *conn, void **ret)
+static void scraper_add(struct vst_metrics_http *h, struct MHD_Connection *conn, void **ret)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct client *c = calloc(1, sizeof(*c));
+	struct scraper *c = calloc(1, sizeof(*c));
 
 	if (!c || !info) {
 		free(c);
@@ -145,7 +145,7 @@ static void client_add(struct vst_metrics_http *h, struct MHD_Connection *conn, 
 	*ret = c;
 }
 
-static void client_remove(struct vst_metrics_http *h, struct client *c)
+static void scraper_remove(struct vst_metrics_http *h, struct scraper *c)
 {
 	*(c->prev ? &c->prev->next : &h->oldest) = c->next;
 	*(c->next ? &c->next->prev : &h->newest) = c->prev;
@@ -159,9 +159,9 @@ static void on_connection(void *arg, struct MHD_Connection *conn, void **context
 			  enum MHD_ConnectionNotificationCode code)
 {
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		client_add(arg, conn, context);
+		scraper_add(arg, conn, context);
 	else if (*context)
-		client_remove(arg, *context);
+		scraper_remove(arg, *context);
 }
 
 /* --- run by the server --- */
@@ -175,7 +175,7 @@ void vst_metrics_http_run(struct vst_metrics_http *h, double now)
 {
 	unsigned int before = h->n_clients;
 
-	for (struct client *c = h->oldest; c; c = c->next)
+	for (struct scraper *c = h->oldest; c; c = c->next)
 		if (!c->dropped && c->since + CLIENT_SECONDS <= now)
 			drop(c);
 	MHD_run(h->daemon);
@@ -190,7 +190,7 @@ int vst_metrics_http_timeout_ms(struct vst_metrics_http *h, double now)
 	MHD_UNSIGNED_LONG_LONG ms;
 	int own;
 
-	for (struct client *c = h->oldest; c; c = c->next) {
+	for (struct scraper *c = h->oldest; c; c = c->next) {
 		left = fmax(c->since + CLIENT_SECONDS - now, 0);
 		if (!c->dropped)
 			next = next < 0 ? left : fmin(next, left);

@@ -15,7 +15,7 @@
 #define GZIP_LEVEL 1
 #define GZIP_WINDOW (15 + 16) /* 16: with a gzip header */
 
-enum form {
+enum reply_form {
 	FORM_OPENMETRICS = 1,
 	FORM_GZIP = 2,
 	FORM__N = 4,
