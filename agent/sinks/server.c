@@ -427,6 +427,18 @@ static enum MHD_Result on_post_part(struct vst_server *s, struct client *c, cons
 	return MHD_YES;
 }
 
+/*
+ * An administrator can let a group connect, so that its members see what root sees. To change what vstor does takes root, or the user as
+ * which the agent runs.
+ */
+static bool may_change(const struct client *c)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return !getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) && (!peer.uid || peer.uid == geteuid());
+}
+
 /* The head of a POST. */
 static enum MHD_Result on_post_head(struct client *c, const char *url)
 {
@@ -438,6 +450,8 @@ static enum MHD_Result on_post_head(struct client *c, const char *url)
 	if (!c->post)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED,
 			      "nothing at this path takes POST; docs/control-socket.md lists what does");
+	if (c->post->what != VST_ACTING_PLAN && !may_change(c))
+		return refuse(c, MHD_HTTP_FORBIDDEN, "only root may change what vstor does: nothing was changed");
 	if (length && strtoull(length, NULL, 10) > VST_POLICY_MAX_BYTES)
 		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "the policy is too long: it may have 1 MiB");
 	return MHD_YES;
