@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "agent/options.h"
+#include "agent/sinks/address.h"
+#include "agent/sinks/metrics.h"
 #include "policy/actor_client.h"
 #include "vstor/cli.h"
 
@@ -17,6 +19,8 @@ static void print_help(void)
 	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
 	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
 	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
+	       "      --metrics ADDR:PORT serve metrics for Prometheus there; PORT alone is on 127.0.0.1\n"
+	       "      --metrics-series N  at most so many series, 500 to 1000000 [10000]\n"
 	       "      --policy FILE       rules about containers and disks; vstor.policy(5) describes them\n"
 	       "      --act               act on the policy; without it, only plan\n"
 	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
@@ -47,12 +51,43 @@ static int parse_handover(const char *text, unsigned int *ret)
 	return 0;
 }
 
+static int parse_metrics(const char *text, const char **ret)
+{
+	struct sockaddr_storage addr;
+	const char *why;
+	socklen_t len;
+
+	if (vst_address_parse(text, &addr, &len, &why)) {
+		fprintf(stderr, "vstord: --metrics '%s' is not ADDR:PORT: %s\n", text, why);
+		return -EINVAL;
+	}
+	*ret = text;
+	return 0;
+}
+
+static int parse_metrics_series(const char *text, unsigned int *ret)
+{
+	unsigned long n;
+	char *rest;
+
+	n = strtoul(text, &rest, 10);
+	if (*text < '0' || *text > '9' || *rest || n < VST_METRICS_SERIES_MIN || n > VST_METRICS_SERIES_MAX) {
+		fprintf(stderr, "vstord: --metrics-series '%s' is not a number from %d to %d\n", text,
+			VST_METRICS_SERIES_MIN, VST_METRICS_SERIES_MAX);
+		return -EINVAL;
+	}
+	*ret = (unsigned int)n;
+	return 0;
+}
+
 int vst_options_parse(int argc, char **argv, struct vst_options *o)
 {
 	enum {
 		OPT_SOCKET = 256,
 		OPT_BUDGET,
 		OPT_FSYNC,
+		OPT_METRICS,
+		OPT_METRICS_SERIES,
 		OPT_POLICY,
 		OPT_ACT,
 		OPT_STATE,
@@ -65,6 +100,8 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "budget", required_argument, NULL, OPT_BUDGET },
+		{ "metrics", required_argument, NULL, OPT_METRICS },
+		{ "metrics-series", required_argument, NULL, OPT_METRICS_SERIES },
 		{ "policy", required_argument, NULL, OPT_POLICY },
 		{ "act", no_argument, NULL, OPT_ACT },
 		{ "state", required_argument, NULL, OPT_STATE },
@@ -105,6 +142,14 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 				fprintf(stderr, "vstord: --budget '%s' is not a percentage from 0 to 100\n", optarg);
 				return VST_EXIT_USAGE + 1;
 			}
+			break;
+		case OPT_METRICS:
+			if (parse_metrics(optarg, &o->metrics))
+				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_METRICS_SERIES:
+			if (parse_metrics_series(optarg, &o->metrics_series))
+				return VST_EXIT_USAGE + 1;
 			break;
 		case OPT_POLICY:
 			o->acting.policy = optarg;

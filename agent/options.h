@@ -10,9 +10,11 @@
 
 struct vst_options {
 	const char *socket;
-	double interval; /* seconds between two ticks */
-	double budget;	 /* percent of all processors; 0: no limit */
-	bool fsync;	 /* measure fsync without a rule that needs it */
+	const char *metrics;	     /* ADDR:PORT; NULL: only on the control socket */
+	unsigned int metrics_series; /* at most */
+	double interval;	     /* seconds between two ticks */
+	double budget;		     /* percent of all processors; 0: no limit */
+	bool fsync;		     /* measure fsync without a rule that needs it */
 	bool verbose;
 	struct vst_acting_opts acting;
 	struct vst_recorder_opts recorder;
