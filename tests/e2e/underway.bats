@@ -291,3 +291,28 @@ not_waiting() { # PATH FILTER
 	# what was charged while it went on is what it took
 	rows /v1/locks '.lock_type == "rwsem" and .wait.max_us > 3e6' | jq -se 'length == 1 and (.[0].wait.sum_us - .[0].wait.max_us | fabs) < 0.01 * .[0].wait.max_us'
 }
+
+@test "a mutex that is held for 10 seconds: who waits, and because of whom, while it is held" {
+	agent_start
+	mkfifo "$dir/fifo"
+	going_on "$b" "$LOCK_LOAD" sleep "$dir/fifo" 1 10000
+	holder=$going
+	until_true grep -q . "$tree/$b/cgroup.procs"
+	sleep 0.5 # it asks for the byte that is long in coming
+	going_on "$a" dd if=/dev/zero of="$dir/fifo" bs=1 count=1 conv=notrunc status=none
+	its='(.lock // "") == "pipe_inode_info.mutex"'
+	within 2 rows_any /v1/locks "$its and .lock_type == \"mutex\" and .waiting.tasks == 1 and .waiting.oldest_us > 1000000"
+	within 2 rows_any /v1/blame "$its and .waiting.tasks == 1 and .holder == \"$b\" and .evidence == \"owner\""
+	watch "$going" "$dir/seen" /v1/locks "$its" &
+	watcher=$!
+	all_is_charged 1 /v1/blame "$its"
+	within 4 grep -q "$a: 1 task waits since .* for lock pipe_inode_info.mutex" "$dir/log"
+	wait "$going"
+	wait "$holder"
+	wait $watcher
+	all=$(charged_as_it_passed "$dir/seen" 1)
+	[ "${all%.*}" -gt 8500000 ] && [ "${all%.*}" -lt 10200000 ]
+	rows /v1/locks "$its" | jq -se 'length == 1 and (.[0].wait.sum_us - .[0].wait.max_us | fabs) < 0.01 * .[0].wait.max_us'
+	read -r _ blamed < <(waited /v1/blame "$its")
+	within_1_percent "$blamed" "$all"
+}
