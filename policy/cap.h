@@ -7,6 +7,9 @@
  * that held and one that did not, it searches. After each step it waits, because a latency lags: requests that were
  * submitted before the step still complete, and dirty pages of before are still written. A step after which the latency is
  * worse is taken back: a capped writer may sleep while it holds the file system's journal.
+ *
+ * A p99 of one second is that second's second worst of perhaps a hundred, so it varies much. The cap is judged by the
+ * geometric mean of all seconds since its effect can be seen: at once if that is far off, else after a few of them.
  */
 #ifndef VST_POLICY_CAP_H
 #define VST_POLICY_CAP_H
@@ -18,8 +21,8 @@
 #define VST_CAP_IDLE_S 3.0	  /* nobody to protect for so long: the cap goes */
 #define VST_CAP_SLACK_S 10.0	  /* the cap limits nobody for so long: it goes */
 #define VST_CAP_MEMORY_S 60.0	  /* a value that did not hold is tried again after */
-#define VST_CAP_WORSE 1.25	  /* times the latency before a step: it made it worse ... */
-#define VST_CAP_WORSE_WATCHED 1.1 /* ... if it is known that it may */
+#define VST_CAP_WORSE 1.4	   /* times the latency before a step: it made it worse ... */
+#define VST_CAP_WORSE_WATCHED 1.15 /* ... if it is known that it may */
 #define VST_CAP_STALE_S 4.0	  /* a latency of before the step says nothing about it, but not for longer than this */
 #define VST_CAP_PAUSE_S 60.0	  /* no further attempt for so long after a cap did harm; doubled each time */
 #define VST_CAP_PAUSE_MAX_S 1800.0
@@ -37,9 +40,10 @@ struct vst_cap {
 	double good, bad;		 /* the largest value that held, the smallest that did not; 0: not known */
 	double bad_at;
 	double last; /* the value that held when the cap was taken away; 0: none */
-	double idle_since, slack_since, room_since, missed_since; /* 0: it is not so */
+	double idle_since, slack_since, missed_since; /* 0: it is not so */
 	double paused_until, pause;
-	double worse_since;
+	double log_sum; /* of the ratios since the last step's effect can be seen ... */
+	double n;	/* ... and of how many samples */
 	double stuck_until, stuck_ratio; /* the objective is out of reach; what is reached instead */
 	double now;			 /* of the sample before */
 	struct {

@@ -102,6 +102,7 @@ static bool is_whole(const struct vst_engine *e, const char *cgroup, const struc
 struct parents {
 	const char *last; /* as the rule names it; NULL: none yet */
 	bool whole;
+	bool any;
 };
 
 /*
@@ -122,13 +123,20 @@ static const char *cgroup_to_cap(struct vst_engine *e, struct parents *p, const 
 	return p->whole ? named : c->value->cgroup;
 }
 
-static struct bulk *bulk_at(struct scene *s, const char *cgroup, bool parent)
+/*
+ * The entry of a cgroup. One that a rule names may be in the list for itself, too: it counted as a container before
+ * containers in it were known.
+ */
+static struct bulk *bulk_at(struct scene *s, struct parents *p, const char *cgroup, bool parent)
 {
 	struct bulk *b;
 
-	for (size_t i = 0; parent && i < s->n_bulk; i++)
-		if (s->bulk[i].parent && !strcmp(s->bulk[i].cgroup, cgroup))
+	p->any = p->any || parent;
+	for (size_t i = 0; p->any && i < s->n_bulk; i++)
+		if ((parent || s->bulk[i].parent) && !strcmp(s->bulk[i].cgroup, cgroup)) {
+			s->bulk[i].parent = true;
 			return &s->bulk[i];
+		}
 	b = &s->bulk[s->n_bulk++];
 	*b = (struct bulk){ .cgroup = cgroup, .parent = parent };
 	return b;
@@ -140,7 +148,7 @@ static void add_bulk(struct vst_engine *e, struct scene *s, struct parents *p, c
 	const struct vst_measured_container *m = vst_engine_measured_of(e, c);
 	const struct vst_measured_io *io = m ? vst_measured_io_of(m, s->disk->dev) : NULL;
 	const char *cgroup = cgroup_to_cap(e, p, c, rule, s->disk->dev);
-	struct bulk *b = bulk_at(s, cgroup, cgroup != c->value->cgroup);
+	struct bulk *b = bulk_at(s, p, cgroup, cgroup != c->value->cgroup);
 
 	b->container = c->value;
 	b->name = b->parent ? cgroup : vst_engine_display(c->value);
