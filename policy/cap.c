@@ -113,7 +113,7 @@ static enum vst_cap_result take_back(struct vst_cap *c, const struct vst_cap_sam
 	return VST_CAP_HARM;
 }
 
-/* Even the smallest cap misses the objective: the largest of those that came about as close as the best. */
+/* A smaller cap would not hold the objective either: the largest of those that came about as close as the best. */
 static enum vst_cap_result settle_for(struct vst_cap *c, const struct vst_cap_sample *s)
 {
 	double best = mean(c, s), value = c->value;
@@ -134,6 +134,20 @@ static enum vst_cap_result settle_for(struct vst_cap *c, const struct vst_cap_sa
 	return VST_CAP_CLOSE;
 }
 
+/*
+ * A cap of twice as much or more came about as close: what is left of the latency has another cause (a slow disk, a busy
+ * processor, an objective that is out of reach), and a smaller cap would only cost the others what they do.
+ */
+static bool is_in_vain(const struct vst_cap *c, const struct vst_cap_sample *s)
+{
+	if (c->n < 2)
+		return false;
+	for (int i = 0; i < VST_CAP_TRIED; i++)
+		if (c->tried[i].value >= c->value * 2 && mean(c, s) > c->tried[i].ratio * VST_CAP_HELPED)
+			return true;
+	return false;
+}
+
 static enum vst_cap_result lower(struct vst_cap *c, const struct vst_cap_sample *s)
 {
 	double ratio = mean(c, s), factor = ratio > 4 ? 0.4 : ratio > 2 ? 0.6 : ratio > 1.3 ? 0.8 : 0.9;
@@ -148,7 +162,7 @@ static enum vst_cap_result lower(struct vst_cap *c, const struct vst_cap_sample 
 		return VST_CAP_BACK;
 	}
 	c->good = 0;
-	if (c->value <= VST_CAP_FLOOR)
+	if (c->value <= VST_CAP_FLOOR || is_in_vain(c, s))
 		return settle_for(c, s);
 	step(c, s, c->value * factor);
 	return VST_CAP_LOWER;
@@ -173,11 +187,16 @@ static enum vst_cap_result raise(struct vst_cap *c, const struct vst_cap_sample 
 	return VST_CAP_RAISE;
 }
 
-/* What took longer than the time since the step was submitted before it. */
+/*
+ * What took longer than the time since the step was submitted before it. The first cap is judged later than the others: what
+ * the writers had submitted before it is still in the disk's queue.
+ */
 static bool is_stale(const struct vst_cap *c, const struct vst_cap_sample *s)
 {
 	double since = s->now - c->stepped;
 
+	if (!c->before && s->ratio > 1 && since < VST_CAP_SETTLE_FIRST_S)
+		return true;
 	return since < VST_CAP_SETTLE_S || (s->latency > since && since < VST_CAP_STALE_S);
 }
 

@@ -18,11 +18,13 @@
 
 #define VST_CAP_HELD 0.80	  /* of the objective: below it there is room for a larger cap */
 #define VST_CAP_SETTLE_S 2.0	  /* after a step, before its effect is judged */
+#define VST_CAP_SETTLE_FIRST_S 3.0 /* the same of the first cap, while the objective is missed */
 #define VST_CAP_IDLE_S 3.0	  /* nobody to protect for so long: the cap goes */
 #define VST_CAP_SLACK_S 10.0	  /* the cap limits nobody for so long: it goes */
 #define VST_CAP_MEMORY_S 60.0	  /* a value that did not hold is tried again after */
 #define VST_CAP_WORSE 1.4	   /* times the latency before a step: it made it worse ... */
 #define VST_CAP_WORSE_WATCHED 1.15 /* ... if it is known that it may */
+#define VST_CAP_HELPED 0.85	  /* times the latency with twice the cap: the smaller cap helped */
 #define VST_CAP_STALE_S 4.0	  /* a latency of before the step says nothing about it, but not for longer than this */
 #define VST_CAP_PAUSE_S 60.0	  /* no further attempt for so long after a cap did harm; doubled each time */
 #define VST_CAP_PAUSE_MAX_S 1800.0

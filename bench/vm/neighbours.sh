@@ -11,10 +11,10 @@ trap clean_up EXIT
 
 say() { printf 'neighbours\t%s\t%s\t%s\t%s\t%s\n' "$KERNEL" "$WRITERS" "$PLACE" "$LOAD" "$(tr ' ' '\t' <<<"$*")"; }
 
-# The objective, unless OBJECTIVE names one: half more than the database has when it is alone.
+# The objective, unless OBJECTIVE names one: 1.7 times the p99 that the database has when it is alone beside the agent.
 policy() {
 	local us
-	us=$(awk -v ms="$1" 'BEGIN { printf "%.0f", ms * 1500 }')
+	us=$(awk -v ms="$1" 'BEGIN { printf "%.0f", ms * 1700 }')
 	cat <<-YAML
 	version: 1
 	rules:
@@ -33,17 +33,27 @@ second_by_second() { # FROM: the p99 of each of the seconds that follow
 set_up
 db_begin
 sleep 5
+say "alone $(window "$SECONDS_EACH")"
+# an objective is set by what the agent shows, and in an emulated guest its probes cost the database much
+OBJECTIVE=10s policy 0 >/dev/shm/policy.yaml
+agent_start /dev/shm/policy.yaml
+sleep 5
 alone=$(window "$SECONDS_EACH")
-say "alone $alone"
+say "alone-with-agent $alone"
+agent_stop
 for ((i = 1; i <= WRITERS; i++)); do bulk_begin $i; done
 sleep 8
 say "unprotected $(window "$SECONDS_EACH")"
+db_end
+sleep 2
+say "bulk-unprotected $(window 8)"
+db_begin
 read -r _ _ p99 _ <<<"$alone"
 policy "$p99" >/dev/shm/policy.yaml
 sed -n 's/.*p99_fsync: /# objective p99_fsync /; s/}}$//p' /dev/shm/policy.yaml
 agent_start /dev/shm/policy.yaml
 begin=$EPOCHREALTIME
-sleep "${SEARCH:-20}" # the loop finds its caps
+sleep "${SEARCH:-25}" # the loop finds its caps
 second_by_second "$begin"
 say "protected $(window "$SECONDS_EACH")"
 begin=$EPOCHREALTIME
@@ -57,17 +67,16 @@ say "bulk-given-back $(window "$SECONDS_EACH")"
 db_begin
 sleep 10
 say "protected-again $(window "$SECONDS_EACH")"
+bulk_end
+sync
+sleep 12
+say "alone-with-agent-again $(window "$SECONDS_EACH")"
 db_end
-sleep 2
 "$TREE/build/vstorctl" policy log 2>/dev/null | sed 's/^/# /' | tail -n "${LOG_LINES:-40}"
 agent_stop
 left=$(cat $C/bulk.slice/*/io.max $C/bulk.slice/io.max | grep -c . || true)
 say "left $left - - - -"
 grep -v 'ready:' /dev/shm/vstord.log | sed 's/^/# vstord: /' | tail -n 5
-sleep 3
-say "bulk-unprotected $(window "$SECONDS_EACH")"
-bulk_end
-sync
 db_begin
 sleep 3
 say "alone-again $(window "$SECONDS_EACH")"
