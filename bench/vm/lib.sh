@@ -134,9 +134,10 @@ window() { # SECONDS
 
 agent_start() { # POLICY-FILE OPTION...
 	mkdir -p /run/vstor
+	rm -f /dev/shm/vstord.log
 	"$TREE/build/vstord" --budget 0 --policy "$1" --act --state /run/vstor "${@:2}" 2>/dev/shm/vstord.log &
 	agent=$!
-	until grep -q ready: /dev/shm/vstord.log; do
+	until grep -qs ready: /dev/shm/vstord.log; do
 		kill -0 $agent 2>/dev/null || { cat /dev/shm/vstord.log >&2; exit 1; }
 		sleep 0.2
 	done
