@@ -84,7 +84,7 @@ struct protection {
 	size_t n_knobs;
 	struct capped *capped;
 	size_t n_capped;
-	double shared;	    /* when the cap was shared out; 0: never */
+	double shared;	     /* when the cap was shared out; 0: never */
 	double shared_value; /* what it was then */
 };
 

@@ -115,6 +115,8 @@ static int act(struct vst_engine *e, struct scene *s)
 	struct vst_cap_sample sample = { .now = e->clock, .ratio = -1, .used = s->used, .watched = s->journal };
 	int err = 0;
 
+	for (size_t i = 0; i < s->n_bulk; i++)
+		sample.blamed += s->bulk[i].blamed_us_s / 1e6;
 	if (s->worst) {
 		sample.ratio = s->worst->ratio;
 		sample.latency = s->worst->latency_us / 1e6;

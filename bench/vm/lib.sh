@@ -4,16 +4,17 @@
 # writers, and the agent. The caller sets TREE, DATABASE (the program), PLACE (separate or shared), LOAD (overwrite or allocate) and WRITERS.
 C=/sys/fs/cgroup DEV=${VSTOR_DISK_slow0:?}
 D=$(cat "/sys/class/block/${DEV#/dev/}/dev")
+# shellcheck disable=SC2034 # for those who include this
 KERNEL=$(uname -r | cut -d. -f1,2)
 SECONDS_EACH=${SECONDS_EACH:-14}
-bulk=() agent= db=
+bulk=() agent="" db=""
 
 # All files of the bulk writers together are many times the limit of dirty pages. A writer whose whole file fits below it
 # would only change pages that are dirty already: it would use this guest's processor and no disk.
 BULK_MB=$((400 / WRITERS > 40 ? 400 / WRITERS : 40))
 
 clean_up() {
-	kill ${bulk[@]+"${bulk[@]}"} $agent $db 2>/dev/null || true
+	kill ${bulk[@]+"${bulk[@]}"} ${agent:+"$agent"} ${db:+"$db"} 2>/dev/null || true
 	wait
 }
 
@@ -76,9 +77,9 @@ db_begin() {
 }
 
 db_end() {
-	kill $db
-	wait $db || true
-	db=
+	kill "$db"
+	wait "$db" || true
+	db=""
 }
 
 db_window() { # FROM TO → fsyncs in a second, p50 ms, p99 ms
@@ -138,13 +139,13 @@ agent_start() { # POLICY-FILE OPTION...
 	"$TREE/build/vstord" --budget 0 --policy "$1" --act --state /run/vstor "${@:2}" 2>/dev/shm/vstord.log &
 	agent=$!
 	until grep -qs ready: /dev/shm/vstord.log; do
-		kill -0 $agent 2>/dev/null || { cat /dev/shm/vstord.log >&2; exit 1; }
+		kill -0 "$agent" 2>/dev/null || { cat /dev/shm/vstord.log >&2; exit 1; }
 		sleep 0.2
 	done
 }
 
 agent_stop() {
-	kill -TERM $agent
-	wait $agent || true
-	agent=
+	kill -TERM "$agent"
+	wait "$agent" || true
+	agent=""
 }
