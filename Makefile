@@ -15,8 +15,8 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN)
 DEPFLAGS  = -MMD -MP
 
-AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1 zlib
-CTL_PKGS   := libcurl jansson ncursesw yaml-0.1
+AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1 libzstd zlib
+CTL_PKGS   := libcurl jansson ncursesw yaml-0.1 libzstd
 
 all: $(B)/vstord $(B)/vstorctl $(B)/vstor-actor ## build the agent, the command and the actor
 
@@ -36,8 +36,10 @@ $(B)/skeletons.h: $(BPF_SKEL)
 	printf '#include "%s"\n' $(notdir $^) >$@
 
 # --- user side. What both programs may need is in one archive: the linker takes the members that are used. ---
-SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)))
-AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard agent/*.c agent/*/*.c))
+# A recording is shown by the code that shows a snapshot, so vstorctl has that as well.
+SHOWN_SRC  := agent/snapshot.c $(addprefix agent/sinks/,out.c render.c render_waits.c)
+SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)) $(SHOWN_SRC))
+AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out $(SHOWN_SRC),$(wildcard agent/*.c agent/*/*.c)))
 CTL_OBJ    := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
 
 $(B)/agent/%.o: CFLAGS += $(shell $(PKG_CONFIG) --cflags $(AGENT_PKGS))

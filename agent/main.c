@@ -48,6 +48,7 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 	vst_self_update(&a->self);
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
+	err = err ?: vst_recorder_new(&o->recorder, a->acting, &a->recorder);
 	if (!err) {
 		vst_server_acting(server, a->acting);
 		a->always_fsync = o->fsync;
@@ -56,6 +57,7 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 		vst_notify("STOPPING=1");
 	}
 	vst_server_free(server);
+	vst_recorder_free(a->recorder);
 	vst_acting_free(a->acting);
 	if (!err)
 		vst_info("stopped");
@@ -65,7 +67,8 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 int main(int argc, char **argv)
 {
 	struct vst_options o = {
-		.socket = VST_SOCKET_DEFAULT, .metrics_series = VST_METRICS_SERIES, .interval = 1, .budget = 20
+		.socket = VST_SOCKET_DEFAULT, .metrics_series = VST_METRICS_SERIES, .interval = 1, .budget = 20,
+		.recorder.size = VST_RECORDER_SIZE
 	};
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;

@@ -26,6 +26,8 @@ static void print_help(void)
 	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
 	       "      --handover SECONDS  after SIGTERM, keep what was set for so long for the next vstord, 0 to 3600 "
 	       "[0]\n"
+	       "      --record DIR        record what is seen, for vstorctl --at\n"
+	       "      --record-size SIZE  of the recording, at most: 200M, 1G [200M]\n"
 	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
@@ -90,6 +92,8 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		OPT_ACT,
 		OPT_STATE,
 		OPT_HANDOVER,
+		OPT_RECORD,
+		OPT_RECORD_SIZE,
 		OPT_VERSION
 	};
 	static const struct option longs[] = {
@@ -102,6 +106,8 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		{ "act", no_argument, NULL, OPT_ACT },
 		{ "state", required_argument, NULL, OPT_STATE },
 		{ "handover", required_argument, NULL, OPT_HANDOVER },
+		{ "record", required_argument, NULL, OPT_RECORD },
+		{ "record-size", required_argument, NULL, OPT_RECORD_SIZE },
 		{ "fsync", no_argument, NULL, OPT_FSYNC },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -157,6 +163,15 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		case OPT_HANDOVER:
 			if (parse_handover(optarg, &o->acting.handover_s))
 				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_RECORD:
+			o->recorder.dir = optarg;
+			break;
+		case OPT_RECORD_SIZE:
+			if (vst_recorder_parse_size(optarg, &o->recorder.size)) {
+				fprintf(stderr, "vstord: --record-size '%s' is not a size from 4M to 1024G\n", optarg);
+				return VST_EXIT_USAGE + 1;
+			}
 			break;
 		case OPT_FSYNC:
 			o->fsync = true;

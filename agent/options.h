@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "agent/acting/acting.h"
+#include "agent/sinks/recorder.h"
 
 struct vst_options {
 	const char *socket;
@@ -16,6 +17,7 @@ struct vst_options {
 	bool fsync;		     /* measure fsync without a rule that needs it */
 	bool verbose;
 	struct vst_acting_opts acting;
+	struct vst_recorder_opts recorder;
 };
 
 /* 0; or an exit code + 1: leave at once, everything has been said. The texts in *o belong to argv. */
