@@ -66,10 +66,11 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 
 int main(int argc, char **argv)
 {
-	struct vst_options o = {
-		.socket = VST_SOCKET_DEFAULT, .metrics_series = VST_METRICS_SERIES, .interval = 1, .budget = 20,
-		.recorder.size = VST_RECORDER_SIZE
-	};
+	struct vst_options o = { .socket = VST_SOCKET_DEFAULT,
+				 .metrics_series = VST_METRICS_SERIES,
+				 .interval = 1,
+				 .budget = 20,
+				 .recorder.size = VST_RECORDER_SIZE };
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;
 	uint64_t random;

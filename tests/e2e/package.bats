@@ -6,10 +6,15 @@ load lib
 
 setup() {
 	repo=$BATS_TEST_DIRNAME/../..
+	others=()
 	dir=$(mktemp -d /tmp/vstor-e2e-XXXXXX)
 }
 
 teardown() {
+	local p
+	# strace ignores signals, and ends when the agent does
+	for p in "${others[@]}"; do pgrep -P "$p" | xargs -r kill 2>/dev/null || true; done
+	wait "${others[@]}" || true
 	rm -rf "$dir"
 }
 
@@ -29,7 +34,8 @@ teardown() {
 	strace -f -qq -o "$dir/calls" "$VSTORD" --socket "$dir/s.sock" --state "$dir/state" --policy "$dir/policy.yaml" --act \
 		--fsync --metrics 0 2>"$dir/log" 3>&- &
 	tracer=$!
-	until_true grep -q ready: "$dir/log"
+	others+=("$tracer")
+	within 300 grep -q ready: "$dir/log"
 	ctl() { "$VSTORCTL" --socket "$dir/s.sock" "$@"; }
 	acting() { ctl policy status | grep -q "vstor-actor is ready"; }
 	until_true acting
@@ -37,6 +43,7 @@ teardown() {
 	curl -sS --max-time 20 --compressed "$(sed -n 's|.* metrics at \(http.*\)|\1|p' "$dir/log")" >/dev/null
 	kill -TERM "$(ctl status --json | jq .pid)"
 	wait "$tracer"
+	others=()
 	python3 - "$dir/calls" "$repo/deploy/systemd/vstor.service" <<-'END'
 		import re, subprocess, sys
 		used = set(re.findall(r"^\d+ +(?:<\.\.\. )?([a-z_0-9]+)(?:\(| resumed)", open(sys.argv[1]).read(), re.M))
