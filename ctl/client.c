@@ -17,8 +17,8 @@ struct vst_client {
 	CURL *easy;
 	CURLM *multi;
 	const char *socket;
-	struct vst_replay *replay; /* answers in place of the agent; NULL: none */
-	char *path;		   /* that it was asked for */
+	struct vst_replayer *replay; /* answers in place of the agent; NULL: none */
+	char *path;		     /* that it was asked for */
 	vst_line_fn *line;
 	void *arg;
 	bool busy;

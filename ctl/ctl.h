@@ -17,8 +17,8 @@
 struct vst_ctl {
 	const char *socket;
 	bool json;
-	struct vst_replay *replay; /* a recording in place of the agent; NULL: none */
-	const char *opt[128];	   /* by vst_option.id: its value, "" for one without, NULL if it was not given */
+	struct vst_replayer *replay; /* a recording in place of the agent; NULL: none */
+	const char *opt[128];	     /* by vst_option.id: its value, "" for one without, NULL if it was not given */
 };
 
 /* A row of a command's options. One list for parsing and for help; the last has id 0. */

@@ -7,7 +7,7 @@
 #define DISKS_MAX 256
 #define STEPS_MAX 10000
 
-struct trial {
+struct replay_run {
 	struct vst_engine *engine;
 	struct vst_plan plan;
 	struct vst_host host;
@@ -20,7 +20,7 @@ struct trial {
  * No recording has what the kernel's files said, so this is about a host where every knob has an effect: cgroup v2, a weight controller on
  * each disk.
  */
-static void set_host(struct trial *r, const struct vst_snapshot *s)
+static void set_host(struct replay_run *r, const struct vst_snapshot *s)
 {
 	const struct vst_snap_device *d;
 	size_t n = 0;
@@ -53,7 +53,8 @@ static const char *display_of(const struct vst_snapshot *s, const char *cgroup)
 	return "";
 }
 
-static void add_action(struct trial *r, const struct vst_snapshot *s, const struct vst_outcome *o, const char *before)
+static void add_action(struct replay_run *r, const struct vst_snapshot *s, const struct vst_outcome *o,
+		       const char *before)
 {
 	json_t *line = json_object();
 	const struct {
@@ -82,7 +83,7 @@ static void add_action(struct trial *r, const struct vst_snapshot *s, const stru
 }
 
 /* What the actor would have answered. */
-static void apply(struct trial *r, const struct vst_snapshot *s, const struct vst_step *step)
+static void apply(struct replay_run *r, const struct vst_snapshot *s, const struct vst_step *step)
 {
 	struct vst_outcome o = {
 		.id = step->id,
@@ -101,7 +102,7 @@ static void apply(struct trial *r, const struct vst_snapshot *s, const struct vs
 	add_action(r, s, &o, before);
 }
 
-static int pass(struct trial *r, const struct vst_snapshot *prev, const struct vst_snapshot *s)
+static int pass(struct replay_run *r, const struct vst_snapshot *prev, const struct vst_snapshot *s)
 {
 	struct vst_plan_knob *k = NULL;
 	struct vst_step step;
@@ -118,7 +119,7 @@ static int pass(struct trial *r, const struct vst_snapshot *prev, const struct v
 	return 0;
 }
 
-static int run_all(struct trial *r, struct vst_recording *recording, double until)
+static int run_all(struct replay_run *r, struct vst_recording *recording, double until)
 {
 	const struct vst_snapshot *prev = NULL, *s;
 	const char *policy;
@@ -148,7 +149,7 @@ static int run_all(struct trial *r, struct vst_recording *recording, double unti
 	return VST_EXIT_FAILED;
 }
 
-static void tell(const struct trial *r, const struct vst_replay *replay, vst_line_fn *take, void *arg)
+static void tell(const struct replay_run *r, const struct vst_replayer *replay, vst_line_fn *take, void *arg)
 {
 	json_t *line = json_object(), *action;
 	char text[512];
@@ -171,7 +172,7 @@ static void tell(const struct trial *r, const struct vst_replay *replay, vst_lin
 
 int vst_policy_replay(const struct vst_ctl *ctl, const struct vst_policy *policy, vst_line_fn *take, void *arg)
 {
-	struct trial *r = vst_alloc(sizeof(*r));
+	struct replay_run *r = vst_alloc(sizeof(*r));
 	int rc;
 
 	r->engine = vst_engine_new();

@@ -11,14 +11,14 @@
 
 #define MISSED_TICKS 3 /* as long as this nothing may be recorded before it counts as a gap */
 
-struct vst_replay {
+struct vst_replayer {
 	struct vst_recording *recording;
 	double latest; /* what "-10m" and "02:47" are counted from */
 	double at, now;
 	char error[600];
 };
 
-static int __attribute__((format(printf, 3, 4))) fail(struct vst_replay *r, int rc, const char *fmt, ...)
+static int __attribute__((format(printf, 3, 4))) fail(struct vst_replayer *r, int rc, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -29,12 +29,12 @@ static int __attribute__((format(printf, 3, 4))) fail(struct vst_replay *r, int 
 }
 
 /* err is the recording's. */
-static int fail_recording(struct vst_replay *r, int err)
+static int fail_recording(struct vst_replayer *r, int err)
 {
 	return fail(r, err == -EACCES ? VST_EXIT_DENIED : VST_EXIT_FAILED, "%s", vst_recording_error(r->recording));
 }
 
-const char *vst_replay_error(const struct vst_replay *r)
+const char *vst_replay_error(const struct vst_replayer *r)
 {
 	return r->error;
 }
@@ -82,7 +82,7 @@ static void tell(void *unused, const char *sentence)
 	vst_error("%s", sentence);
 }
 
-int vst_replay_jump(struct vst_replay *r, const char *text, const char **ret_error)
+int vst_replay_jump(struct vst_replayer *r, const char *text, const char **ret_error)
 {
 	struct vst_record_at at;
 	double until, before;
@@ -110,9 +110,9 @@ int vst_replay_jump(struct vst_replay *r, const char *text, const char **ret_err
 	return 0;
 }
 
-int vst_replay_open(const struct vst_ctl *ctl, const char *dir, const char *at, struct vst_replay **ret)
+int vst_replay_open(const struct vst_ctl *ctl, const char *dir, const char *at, struct vst_replayer **ret)
 {
-	struct vst_replay *r = vst_alloc(sizeof(*r));
+	struct vst_replayer *r = vst_alloc(sizeof(*r));
 	struct vst_record_at last;
 	const char *error;
 	char *own = NULL;
@@ -142,7 +142,7 @@ int vst_replay_open(const struct vst_ctl *ctl, const char *dir, const char *at, 
 	return rc;
 }
 
-void vst_replay_close(struct vst_replay *r)
+void vst_replay_close(struct vst_replayer *r)
 {
 	if (!r)
 		return;
@@ -152,22 +152,22 @@ void vst_replay_close(struct vst_replay *r)
 
 /* --- the clock --- */
 
-double vst_replay_at(const struct vst_replay *r)
+double vst_replay_at(const struct vst_replayer *r)
 {
 	return r->at;
 }
 
-double vst_replay_now(const struct vst_replay *r)
+double vst_replay_now(const struct vst_replayer *r)
 {
 	return r->now;
 }
 
-void vst_replay_move(struct vst_replay *r, double now)
+void vst_replay_move(struct vst_replayer *r, double now)
 {
 	r->now = now;
 }
 
-bool vst_replay_step(struct vst_replay *r, double seconds)
+bool vst_replay_step(struct vst_replayer *r, double seconds)
 {
 	struct vst_record_at from, to;
 
@@ -183,19 +183,24 @@ bool vst_replay_step(struct vst_replay *r, double seconds)
 	return true;
 }
 
-int vst_replay_begin(struct vst_replay *r, double interval)
+int vst_replay_begin(struct vst_replayer *r, double interval)
 {
-	struct vst_record_at from;
+	struct vst_record_at from, at;
 	char clock[32];
-	int err = vst_recording_nearest(r->recording, r->at - interval, &from);
 
-	if (err) {
+	if (vst_recording_nearest(r->recording, r->at, &at) ||
+	    vst_recording_nearest(r->recording, r->at - interval, &from)) {
 		vst_error("%s", vst_recording_error(r->recording));
 		return VST_EXIT_FAILED;
 	}
 	if (from.time >= r->at) {
-		vst_error("the recording begins at %s: there is no interval of %g s before that",
-			  clock_of(from.time, clock), interval);
+		from = at;
+		if (vst_recording_step(r->recording, -1, &from))
+			vst_error("the recording begins at %s: there is no interval of %g s before that",
+				  clock_of(at.time, clock), interval);
+		else
+			vst_error("the snapshot before is of %s: give an interval of %.2f s or more with -d",
+				  clock_of(from.time, clock), at.time - from.time);
 		return VST_EXIT_FAILED;
 	}
 	r->now = r->at - interval;
@@ -204,7 +209,7 @@ int vst_replay_begin(struct vst_replay *r, double interval)
 
 /* --- answers --- */
 
-const struct vst_snapshot *vst_replay_snapshot(struct vst_replay *r)
+const struct vst_snapshot *vst_replay_snapshot(struct vst_replayer *r)
 {
 	const struct vst_snapshot *s;
 	struct vst_record_at at;
@@ -249,7 +254,7 @@ static const struct {
 	{ "/v1/locks", vst_render_locks }, { "/v1/blame", vst_render_blame }, { "/v1/waits", vst_render_waits },
 };
 
-static int answer_policy(struct vst_replay *r, const struct vst_snapshot *s, struct vst_out *o)
+static int answer_policy(struct vst_replayer *r, const struct vst_snapshot *s, struct vst_out *o)
 {
 	struct vst_record_at at;
 	const char *policy;
@@ -266,7 +271,7 @@ static int answer_policy(struct vst_replay *r, const struct vst_snapshot *s, str
 	return 0;
 }
 
-int vst_replay_answer(struct vst_replay *r, const char *path, struct vst_out *o)
+int vst_replay_answer(struct vst_replayer *r, const char *path, struct vst_out *o)
 {
 	const char *query = strchrnul(path, '?'), *since = strstr(query, "since=");
 	const struct vst_snapshot *s = vst_replay_snapshot(r);
@@ -289,12 +294,12 @@ int vst_replay_answer(struct vst_replay *r, const char *path, struct vst_out *o)
 	return fail(r, VST_EXIT_UNSUPPORTED, "a recording does not have what %.*s tells", (int)len, path);
 }
 
-const struct vst_record_about *vst_replay_about(const struct vst_replay *r)
+const struct vst_record_about *vst_replay_about(const struct vst_replayer *r)
 {
 	return vst_recording_about(r->recording);
 }
 
-struct vst_recording *vst_replay_recording(struct vst_replay *r)
+struct vst_recording *vst_replay_recording(struct vst_replayer *r)
 {
 	return r->recording;
 }

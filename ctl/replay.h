@@ -10,34 +10,34 @@
 #include "ctl.h"
 #include "lib/record_read.h"
 
-struct vst_replay;
+struct vst_replayer;
 
 /*
  * Opens the recording in dir (NULL: the one that the agent makes now), at a moment as vst_moment_parse() takes it (NULL: its end). 0, or an
  * exit code, having said why.
  */
-int vst_replay_open(const struct vst_ctl *ctl, const char *dir, const char *at, struct vst_replay **ret);
-void vst_replay_close(struct vst_replay *r);
+int vst_replay_open(const struct vst_ctl *ctl, const char *dir, const char *at, struct vst_replayer **ret);
+void vst_replay_close(struct vst_replayer *r);
 
 /* The snapshot that was asked for. */
-double vst_replay_at(const struct vst_replay *r);
+double vst_replay_at(const struct vst_replayer *r);
 /* Another moment, as text. 0, or an exit code and *ret_error says why, and nothing has changed. */
-int vst_replay_jump(struct vst_replay *r, const char *at, const char **ret_error);
+int vst_replay_jump(struct vst_replayer *r, const char *at, const char **ret_error);
 /* By a number of seconds, at least to the next snapshot in that direction. False: there is none. */
-bool vst_replay_step(struct vst_replay *r, double seconds);
+bool vst_replay_step(struct vst_replayer *r, double seconds);
 
 /* The clock, in Unix time. */
-double vst_replay_now(const struct vst_replay *r);
-void vst_replay_move(struct vst_replay *r, double now);
+double vst_replay_now(const struct vst_replayer *r);
+void vst_replay_move(struct vst_replayer *r, double now);
 /* Moves to the beginning of the interval that ends at vst_replay_at(). 0, or an exit code, having said why. */
-int vst_replay_begin(struct vst_replay *r, double interval);
+int vst_replay_begin(struct vst_replayer *r, double interval);
 
 /* The reply to a path, as lines. 0, or an exit code and vst_replay_error(). */
-int vst_replay_answer(struct vst_replay *r, const char *path, struct vst_out *o);
-const char *vst_replay_error(const struct vst_replay *r);
+int vst_replay_answer(struct vst_replayer *r, const char *path, struct vst_out *o);
+const char *vst_replay_error(const struct vst_replayer *r);
 
 /* The snapshot at the clock's moment, borrowed until the clock moves; NULL: see vst_replay_error(). */
-const struct vst_snapshot *vst_replay_snapshot(struct vst_replay *r);
-const struct vst_record_about *vst_replay_about(const struct vst_replay *r);
-struct vst_recording *vst_replay_recording(struct vst_replay *r);
+const struct vst_snapshot *vst_replay_snapshot(struct vst_replayer *r);
+const struct vst_record_about *vst_replay_about(const struct vst_replayer *r);
+struct vst_recording *vst_replay_recording(struct vst_replayer *r);
 #endif /* VSTOR_CTL_REPLAY_H */

@@ -13,8 +13,8 @@ enum vst_top_mode { VST_TOP_TABLE, VST_TOP_HELP, VST_TOP_FILTER, VST_TOP_DELAY, 
 struct vst_top {
 	const char *socket;
 	struct vst_client *client;
-	struct vst_replay *replay; /* NULL: the agent is shown */
-	bool playing;		   /* the recording goes on by itself */
+	struct vst_replayer *replay; /* NULL: the agent is shown */
+	bool playing;		     /* the recording goes on by itself */
 	struct vst_feeds feeds;
 	struct vst_look look;
 	int view; /* look's, in vst_views */

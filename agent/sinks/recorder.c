@@ -23,7 +23,7 @@
  * Each snapshot that was shown to somebody can be shown again, but clients that ask all the time must not fill the ring:
  * of those between two ticks this many are recorded at once, and so many for each tick.
  */
-#define EXTRA_AT_ONCE 20.0
+#define EXTRA_AT_ONCE 60.0
 #define EXTRA_A_TICK 3.0
 
 struct vst_recorder {
