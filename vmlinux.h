@@ -189,6 +189,19 @@ struct inode {
 	struct hlist_head i_dentry;
 };
 
+/* A byte before 6.9, then an enum of one byte. */
+enum rw_hint {
+	WRITE_LIFE_NOT_SET = 0,
+} __attribute__((packed)); /* libbpf relocates no member of another size */
+
+struct inode___hint_u8 {
+	u8 i_write_hint;
+};
+
+struct inode___hint_enum {
+	enum rw_hint i_write_hint;
+};
+
 struct file {
 	struct inode *f_inode;
 };
@@ -334,6 +347,7 @@ struct bio {
 	blk_opf_t bi_opf;
 	unsigned short bi_flags;
 	blk_status_t bi_status;
+	unsigned short bi_ioprio;
 	struct bvec_iter bi_iter;
 	void *bi_end_io;
 	void *bi_private;
@@ -415,6 +429,7 @@ struct request {
 	struct bio *bio;
 	struct bio *biotail;
 	u64 start_time_ns;
+	sector_t __sector;
 	atomic_t ref;
 };
 
@@ -435,7 +450,9 @@ enum rqf_flags {
 
 /* Of x86-64. */
 struct pt_regs {
+	unsigned long r9;
 	unsigned long orig_ax;
+	unsigned long si;
 };
 
 /* Of <linux/bpf.h>: what a raw tracepoint's program is given. */

@@ -403,6 +403,7 @@ static void put_lost(struct vst_snapshot *s, const struct vst_agent *a)
 	const struct vst_maps *m = vst_probes_maps(a->probes);
 	struct vst_snap_self *self = &s->self;
 
+	self->hints_refused = __atomic_load_n(&m->state->hints_refused, __ATOMIC_RELAXED);
 	memcpy(self->lost, a->table->lost, sizeof(self->lost));
 	for (size_t i = 0; i < s->n_probes; i++)
 		self->lost[VST_LOSS_MISSED] += s->probes[i].missed;

@@ -70,7 +70,7 @@ struct vst_snap_container {
 	__u64 ios, bytes; /* of all its rows, also of those that are forgotten */
 };
 
-/* I/O of one container, device, op, kind, size and witness. */
+/* I/O of one container, device, op, kind, size, witness, patterns and hint. */
 struct vst_snap_io {
 	struct vst_value v;
 	__u32 id;	   /* unique, never given again */
@@ -82,6 +82,8 @@ struct vst_snap_io {
 	__u8 kind;	   /* enum vst_kind */
 	__u8 size;	   /* enum vst_size */
 	__u8 witness;	   /* enum vst_witness */
+	__u8 patterns;	   /* a bit for each enum vst_pattern */
+	__u8 hint;	   /* the class that the application gave, plus 1; 0: none */
 	struct vst_counts counts;
 	__u32 in_flight;     /* requests that were submitted and have not completed */
 	__u64 oldest_ns;     /* when the oldest of them was submitted; 0: none */
@@ -192,6 +194,7 @@ struct vst_snap_self {
 	__u64 lost[VST_LOSS__N];
 	__u64 lock_lost[VST_LOCK_LOSS__N];
 	__u64 journal_lost, pause_lost;
+	__u64 hints_refused;	/* classes out of range that applications gave */
 	__u64 overflow_cgroups; /* that found no place of their own */
 };
 

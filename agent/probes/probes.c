@@ -206,7 +206,8 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->state = &p->block->data_state->vst_state;
 	m->row_keys = map_memory(p->block->maps.vst_row_keys, sizeof(*m->row_keys) * VST_ROWS);
 	m->counters = map_memory(p->block->maps.vst_counters, sizeof(*m->counters) * m->slots);
-	if (!m->row_keys || !m->counters)
+	m->marks = map_memory(p->block->maps.vst_marks, sizeof(*m->marks) << VST_MARK_BITS);
+	if (!m->row_keys || !m->counters || !m->marks)
 		return -ENOMEM;
 	m->in_flight = (const __u64 *)p->block->bss->vst_in_flight;
 	m->rows_fd = bpf_map__fd(p->block->maps.vst_rows);
@@ -542,6 +543,8 @@ void vst_probes_free(struct vst_probes *p)
 		munmap((void *)p->maps.row_keys, sizeof(*p->maps.row_keys) * VST_ROWS);
 	if (p->maps.counters)
 		munmap(p->maps.counters, sizeof(*p->maps.counters) * p->maps.slots);
+	if (p->maps.marks)
+		munmap(p->maps.marks, sizeof(*p->maps.marks) << VST_MARK_BITS);
 	if (p->maps.journal_state)
 		munmap((void *)p->maps.journal_state, sizeof(*p->maps.journal_state));
 	vst_lock_maps_close(&p->maps.lock);

@@ -10,6 +10,7 @@
 #include "agent/probes/budget.h"
 #include "vstor/abi.h"
 #include "vstor/abi_fsync.h"
+#include "vstor/abi_insight.h"
 #include "vstor/abi_waits.h"
 
 struct vst_probes;
@@ -20,6 +21,7 @@ struct vst_maps {
 	const struct vst_key *row_keys; /* [VST_ROWS] */
 	struct vst_counters *counters;	/* [.slots] */
 	const __u64 *in_flight;		/* [VST_INFLIGHT_WORDS], see vstor/abi_inflight.h */
+	struct vst_mark *marks;		/* [1 << VST_MARK_BITS] */
 	int rows_fd;
 	int hists_fd;
 	int lost_fd;
