@@ -36,6 +36,10 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct list_head {
+	struct list_head *next;
+};
+
 enum {
 	false = 0,
 	true = 1,
@@ -100,6 +104,8 @@ struct task_struct {
 	char comm[16];
 	void *journal_info;
 	unsigned long nvcsw;
+	struct files_struct *files;
+	struct pipe_inode_info *splice_pipe;
 };
 
 struct mem_cgroup {
@@ -174,8 +180,18 @@ struct bdi_writeback {
 	struct cgroup_subsys_state *memcg_css;
 };
 
+struct xarray {
+	void *xa_head;
+};
+
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
 struct address_space {
 	struct inode *host;
+	struct xarray i_pages;
 };
 
 struct inode {
@@ -204,6 +220,28 @@ struct inode___hint_enum {
 
 struct file {
 	struct inode *f_inode;
+	struct address_space *f_mapping;
+	unsigned int f_mode;
+	loff_t f_pos;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct pipe_buffer {
+	struct page *page;
+};
+
+struct pipe_inode_info {
+	unsigned int tail;
+	unsigned int ring_size;
+	struct pipe_buffer *bufs;
 };
 
 struct kiocb {
@@ -215,6 +253,7 @@ struct kiocb {
 struct page {
 	unsigned long flags;
 	unsigned long compound_head;
+	struct list_head lru;
 	unsigned int page_type;
 };
 
@@ -352,6 +391,7 @@ struct bio {
 	void *bi_end_io;
 	void *bi_private;
 	struct blkcg_gq *bi_blkg;
+	unsigned short bi_vcnt;
 	struct bio_vec *bi_io_vec;
 };
 
@@ -420,8 +460,19 @@ enum mq_rq_state {
 	MQ_RQ_IDLE = 0,
 };
 
+struct blk_mq_tags {
+	struct request **static_rqs;
+	struct list_head page_list;
+};
+
+struct blk_mq_hw_ctx {
+	struct blk_mq_tags *tags;
+	struct blk_mq_tags *sched_tags;
+};
+
 struct request {
 	struct request_queue *q;
+	struct blk_mq_hw_ctx *mq_hctx;
 	enum mq_rq_state state;
 	blk_opf_t cmd_flags;
 	req_flags_t rq_flags;
@@ -451,8 +502,10 @@ enum rqf_flags {
 /* Of x86-64. */
 struct pt_regs {
 	unsigned long r9;
-	unsigned long orig_ax;
+	unsigned long dx;
 	unsigned long si;
+	unsigned long di;
+	unsigned long orig_ax;
 };
 
 /* Of <linux/bpf.h>: what a raw tracepoint's program is given. */

@@ -50,6 +50,7 @@ struct options {
 	double interval;
 	double budget;
 	bool fsync;
+	enum vst_insight_mode insight;
 	bool verbose;
 	struct vst_acting_opts acting;
 };
@@ -69,6 +70,8 @@ static void print_help(void)
 	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
 	       "      --handover SECONDS  after SIGTERM, keep what was set for so long for the next vstord, 0 to 3600 "
 	       "[0]\n"
+	       "      --insight MODE      look at what is written to files: off, sampled (moments of each second) or full\n"
+	       "                          [sampled]\n"
 	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
@@ -92,10 +95,28 @@ static int parse_handover(const char *text, unsigned int *ret)
 	return 0;
 }
 
+static int parse_insight(const char *text, enum vst_insight_mode *ret)
+{
+	static const char *const names[] = {
+		[VST_INSIGHT_OFF] = "off",
+		[VST_INSIGHT_SAMPLED] = "sampled",
+		[VST_INSIGHT_FULL] = "full",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(text, names[i])) {
+			*ret = (enum vst_insight_mode)i;
+			return 0;
+		}
+	}
+	fprintf(stderr, "vstord: --insight '%s' is none of off, sampled and full\n", text);
+	return -EINVAL;
+}
+
 /* 0, an exit code + 1 to leave at once, with everything said. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_POLICY, OPT_ACT, OPT_STATE, OPT_HANDOVER, OPT_VERSION };
+	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_INSIGHT, OPT_POLICY, OPT_ACT, OPT_STATE, OPT_HANDOVER, OPT_VERSION };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
@@ -105,6 +126,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "state", required_argument, NULL, OPT_STATE },
 		{ "handover", required_argument, NULL, OPT_HANDOVER },
 		{ "fsync", no_argument, NULL, OPT_FSYNC },
+		{ "insight", required_argument, NULL, OPT_INSIGHT },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -150,6 +172,10 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_HANDOVER:
 			if (parse_handover(optarg, &o->acting.handover_s))
+				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_INSIGHT:
+			if (parse_insight(optarg, &o->insight))
 				return VST_EXIT_USAGE + 1;
 			break;
 		case OPT_FSYNC:
@@ -397,6 +423,7 @@ enum source {
 	SOURCE_ASKED,
 	SOURCE_PAUSED,
 	SOURCE_ACTING,
+	SOURCE_WINDOW,
 };
 
 static int add_source(int epoll_fd, int fd, enum source source)
@@ -491,6 +518,8 @@ static void drop_capabilities(struct vst_agent *a, const struct options *o)
 static void on_late(struct vst_agent *a, const struct options *o)
 {
 	vst_probes_late(a->probes);
+	if (a->insight != VST_INSIGHT_OFF)
+		vst_probes_insight(a->probes, a->insight == VST_INSIGHT_FULL);
 	if (!vst_devices_read(&a->devices)) /* what they count begins with what they say now */
 		follow_devices(a);
 	drop_capabilities(a, o);
@@ -501,7 +530,7 @@ static void on_late(struct vst_agent *a, const struct options *o)
 /* What the loop waits for; -1: not open. */
 struct loop {
 	int epoll_fd, signal_fd;
-	int timer_fd, peek_fd, pause_fd;
+	int timer_fd, peek_fd, pause_fd, window_fd;
 	double peek; /* seconds of .peek_fd; 0: it stands still */
 };
 
@@ -513,13 +542,15 @@ static int loop_open(struct loop *l, struct vst_agent *a, int signal_fd)
 	l->timer_fd = timer_new(a->interval);
 	l->peek_fd = timer_new(0);
 	l->pause_fd = timer_new(0);
+	l->window_fd = timer_new(0);
 	if (l->epoll_fd < 0)
 		return -errno;
-	err = l->timer_fd < 0 ? l->timer_fd : l->peek_fd < 0 ? l->peek_fd : l->pause_fd < 0 ? l->pause_fd : 0;
+	err = l->timer_fd < 0 ? l->timer_fd : l->peek_fd < 0 ? l->peek_fd : l->pause_fd < 0 ? l->pause_fd : l->window_fd < 0 ? l->window_fd : 0;
 	err = err ?: add_source(l->epoll_fd, signal_fd, SOURCE_SIGNAL);
 	err = err ?: add_source(l->epoll_fd, l->timer_fd, SOURCE_TICK);
 	err = err ?: add_source(l->epoll_fd, l->peek_fd, SOURCE_PEEK);
 	err = err ?: add_source(l->epoll_fd, l->pause_fd, SOURCE_PAUSED);
+	err = err ?: add_source(l->epoll_fd, l->window_fd, SOURCE_WINDOW);
 	err = err ?: add_source(l->epoll_fd, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 	err = err ?: add_source(l->epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
 	err = err ?: add_source(l->epoll_fd, vst_lock_naming_fd(vst_locks_naming(a->locks)), SOURCE_NAMES);
@@ -530,7 +561,7 @@ static int loop_open(struct loop *l, struct vst_agent *a, int signal_fd)
 
 static void loop_close(struct loop *l)
 {
-	const int fds[] = { l->timer_fd, l->peek_fd, l->pause_fd, l->epoll_fd };
+	const int fds[] = { l->timer_fd, l->peek_fd, l->pause_fd, l->window_fd, l->epoll_fd };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
@@ -562,6 +593,10 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 		if (!expired(l->timer_fd))
 			return 0;
 		on_tick(a, tick++);
+		if (a->insight == VST_INSIGHT_SAMPLED) {
+			vst_probes_window(a->probes, true);
+			timer_set_once(l->window_fd, fmin(VST_WINDOW, a->interval / 2));
+		}
 		return follow_waits(a, l->peek_fd, &l->peek);
 	case SOURCE_PEEK:
 		if (expired(l->peek_fd))
@@ -582,6 +617,10 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 	case SOURCE_PAUSED:
 		if (expired(l->pause_fd))
 			publish(a);
+		return 0;
+	case SOURCE_WINDOW:
+		if (expired(l->window_fd))
+			vst_probes_window(a->probes, false);
 		return 0;
 	case SOURCE_ACTING:
 		vst_acting_run(a->acting);
@@ -670,6 +709,8 @@ static int start_probes(struct vst_agent *a)
 	err = err ?: vst_waits_journal_new(&a->waits_journal);
 	err = err ?: vst_fsync_new(&a->wait_rows, &a->fsync);
 	err = err ?: vst_waits_dirty_new(&a->waits_dirty);
+	err = err ?: vst_slows_new(&a->slows);
+	err = err ?: vst_patterns_new(&a->patterns);
 	err = err ?: vst_collect_new(&a->collect);
 	if (err)
 		return err;
@@ -697,6 +738,8 @@ static void agent_free(struct vst_agent *a)
 	vst_waits_journal_free(a->waits_journal);
 	vst_fsync_free(a->fsync);
 	vst_waits_dirty_free(a->waits_dirty);
+	vst_slows_free(a->slows);
+	vst_patterns_free(a->patterns);
 	vst_blame_free(a->blame);
 	vst_io_table_free(a->table);
 	vst_locks_free(a->locks);
@@ -780,7 +823,7 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .socket = VST_SOCKET_DEFAULT, .interval = 1, .budget = 20 };
+	struct options o = { .socket = VST_SOCKET_DEFAULT, .interval = 1, .budget = 20, .insight = VST_INSIGHT_SAMPLED };
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;
 	uint64_t random;
@@ -798,6 +841,7 @@ int main(int argc, char **argv)
 		return VST_EXIT_FAILED;
 	a.interval = o.interval;
 	a.budget.limit = o.budget;
+	a.insight = o.insight;
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		random = (uint64_t)(a.started * 1e9) ^ getpid();
 	snprintf(a.instance, sizeof(a.instance), "%016llx", (unsigned long long)random);

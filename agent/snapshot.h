@@ -22,6 +22,8 @@
 #include "vstor/abi_locks.h"
 #include "vstor/classes.h"
 
+struct vst_container;
+
 /* --- values --- */
 
 /* The head of every value: only snapshot.c touches it. */
@@ -137,6 +139,40 @@ struct vst_snap_wait {
 	__u64 oldest_ns;	/* since when the one that waits longest does; 0: none */
 };
 
+/* What a container completed meanwhile. */
+struct vst_served {
+	__u32 container; /* index */
+	__u64 ios;	 /* 0: there is none */
+};
+
+#define VST_SERVED 3
+
+/* One of the slowest requests of the last seconds. */
+struct vst_snap_slow {
+	struct vst_value v;
+	const struct vst_container *owner; /* until it is in a snapshot */
+	bool known;			   /* it is */
+	__u32 container;		   /* index */
+	__u32 dev;
+	__u8 layer, op, kind, size;
+	__u32 bytes;
+	__u64 queue_ns, device_ns, ended_ns;
+	char *file;				 /* "" if it is of no file */
+	struct vst_served meanwhile[VST_SERVED]; /* on the same device, since the snapshot before */
+};
+
+/* What a container does with the contents of a file. */
+struct vst_snap_pattern {
+	struct vst_value v;
+	__u32 container; /* index */
+	__u32 dev;
+	__u8 pattern; /* enum vst_pattern */
+	double confidence;
+	__u64 bytes;   /* written, extrapolated from samples */
+	__u64 last_ns; /* when it was seen last */
+	char *file, *source, *evidence;
+};
+
 /* Counters of a device: /v1/check shows "SIDE":{"FIELD":N}. X(side, field, "what it counts"); those of a side together */
 #define VST_DEVICE_COUNTERS(X)                                                                                         \
 	X(kernel, ios, "requests (bios, on a stacked device) that the kernel counted")                                 \
@@ -191,6 +227,8 @@ struct vst_snap_self {
 	unsigned int rows, rows_max, slots, slots_max, containers;
 	struct vst_snap_caps caps;
 	bool watch_locks;
+	double insight;	  /* share of the time in which copies are looked for; 0: it is off */
+	__u64 files_lost; /* files that insight had no place for */
 	__u64 lost[VST_LOSS__N];
 	__u64 lock_lost[VST_LOCK_LOSS__N];
 	__u64 journal_lost, pause_lost;
@@ -205,7 +243,9 @@ struct vst_snap_self {
 	X(CONTAINERS, container, struct vst_snap_container)                                                            \
 	X(IOS, io, struct vst_snap_io)                                                                                 \
 	X(WAITS, wait, struct vst_snap_wait)                                                                           \
-	X(DEVICES, device, struct vst_snap_device)
+	X(DEVICES, device, struct vst_snap_device)                                                                     \
+	X(SLOWS, slow, struct vst_snap_slow)                                                                           \
+	X(PATTERNS, pattern, struct vst_snap_pattern)
 
 enum vst_snap_list {
 #define X(e, f, t) VST_SNAP_##e,

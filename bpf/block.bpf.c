@@ -4,6 +4,7 @@
  * at its issue, when nothing can be merged into it any more, its bios are looked at. Its completion only counts.
  */
 #include "complete.bpf.h"
+#include "slow.bpf.h"
 #include "walk.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -309,6 +310,8 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 		vst_in(at)->what = what & IN_PLACE;
 	else if (!(what & IN_MORE))
 		vst_in(at)->what = vst_inflight_less(what, nr_bytes);
+	if (last)
+		vst_slow_look(vst_address(rq), IN_ROW(what), queued_ns, when, now, nr_bytes);
 	if (!vst_count(IN_ROW(what), last, nr_bytes, error, queued_ns, when, now))
 		vst_lose(dev_of(rq), VST_LOSS_NO_CELL, last, nr_bytes);
 	return 0;
