@@ -22,10 +22,11 @@ struct known {
 	bool changed, encrypted;
 };
 
-/* A file that a container began to encrypt. */
+/* A file that looks as if a container had encrypted it. */
 struct event {
 	const struct vst_container *container;
 	double when;
+	unsigned int file; /* its place */
 };
 
 struct vst_patterns {
@@ -83,14 +84,25 @@ static void age_marks(struct vst_patterns *p, struct vst_mark *marks, double now
 
 /* --- mass encryption --- */
 
-static void note_encrypted(struct vst_patterns *p, const struct vst_container *c, double now)
+/*
+ * Small files have few samples each, so their bytes are judged together: those of many files that a compiler's cache
+ * compresses are not random then.
+ */
+static void note_encrypted(struct vst_patterns *p, const struct vst_file *files, unsigned int file,
+			   const struct vst_container *c, double now)
 {
+	__u32 count[256] = { 0 };
 	unsigned int n = 0;
 
-	p->event[p->n_events++ % ALARM_EVENTS] = (struct event){ c, now };
-	for (unsigned int i = 0; i < ALARM_EVENTS && i < p->n_events; i++)
-		n += p->event[i].container == c && now - p->event[i].when <= ALARM_SECONDS;
-	if (n < ALARM_FILES || (p->alarmed > 0 && now - p->alarmed < ALARM_SECONDS))
+	p->event[p->n_events++ % ALARM_EVENTS] = (struct event){ c, now, file };
+	for (unsigned int i = 0; i < ALARM_EVENTS && i < p->n_events; i++) {
+		if (p->event[i].container != c || now - p->event[i].when > ALARM_SECONDS)
+			continue;
+		vst_verdict_add(count, &files[p->event[i].file]);
+		n++;
+	}
+	if (n < ALARM_FILES || vst_verdict_distance(count) >= VST_RANDOM_WITHIN ||
+	    (p->alarmed > 0 && now - p->alarmed < ALARM_SECONDS))
 		return;
 	p->alarmed = now;
 	vst_warn(
@@ -134,9 +146,11 @@ static void known_clear(struct known *k)
 	k->owner = NULL;
 }
 
-static void look(struct vst_patterns *p, struct known *k, const struct vst_file *f, const struct vst_io_row *row,
-		 struct vst_mark *marks, double observed, double now)
+static void look(struct vst_patterns *p, unsigned int at, const struct vst_maps *m, const struct vst_io_row *row,
+		 double observed, double now)
 {
+	const struct vst_file *f = &m->files[at];
+	struct known *k = &p->known[at];
 	struct vst_verdict v;
 
 	if (k->inode != f->inode || k->ino != f->ino) {
@@ -147,17 +161,17 @@ static void look(struct vst_patterns *p, struct known *k, const struct vst_file 
 	}
 	k->seen_ns = f->last_ns;
 	vst_verdict_decide(f, observed, &v);
-	mark(marks, f, v.pattern);
+	mark(m->marks, f, v.pattern);
+	if ((v.pattern == VST_PATTERN_ENCRYPT || (v.pattern < 0 && vst_verdict_may_be_encrypted(f))) && !k->encrypted) {
+		k->encrypted = true;
+		note_encrypted(p, m->files, at, row->container, now);
+	}
 	known_clear(k);
 	if (v.pattern < 0)
 		return;
 	k->value = value_of(f, row, &v);
 	k->owner = row->container;
 	k->changed = true;
-	if (v.pattern == VST_PATTERN_ENCRYPT && !k->encrypted) {
-		k->encrypted = true;
-		note_encrypted(p, row->container, now);
-	}
 }
 
 /* Sets how many writes are sampled by how many there were. */
@@ -189,7 +203,7 @@ void vst_patterns_collect(struct vst_patterns *p, const struct vst_io_table *t, 
 			continue;
 		row = f->row && f->row < VST_ROWS ? t->numbers[f->row].row : NULL;
 		if (row) /* else none of it has reached the disk */
-			look(p, k, f, row, m->marks, observed, now);
+			look(p, (unsigned int)i, m, row, observed, now);
 	}
 }
 

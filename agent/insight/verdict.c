@@ -69,12 +69,16 @@ static bool is_named_compressed(const struct vst_file *f)
 	return false;
 }
 
-double vst_verdict_distance(const __u16 count[256], __u32 sum)
+double vst_verdict_distance(const __u32 count[256])
 {
-	double expected = (double)sum / 256, chi = 0, d;
+	double expected, chi = 0, d;
+	__u32 sum = 0;
 
+	for (int i = 0; i < 256; i++)
+		sum += count[i];
 	if (!sum)
 		return 0;
+	expected = (double)sum / 256;
 	for (int i = 0; i < 256; i++) {
 		d = count[i] - expected;
 		chi += d * d / expected;
@@ -85,6 +89,18 @@ double vst_verdict_distance(const __u16 count[256], __u32 sum)
 __u32 vst_verdict_every(double writes_per_second)
 {
 	return writes_per_second > VST_SAMPLES_PER_SECOND ? (__u32)ceil(writes_per_second / VST_SAMPLES_PER_SECOND) : 1;
+}
+
+void vst_verdict_add(__u32 count[256], const struct vst_file *f)
+{
+	for (int i = 0; i < 256; i++)
+		count[i] += f->count[i];
+}
+
+bool vst_verdict_may_be_encrypted(const struct vst_file *f)
+{
+	return f->has_head && f->chunks >= 4 && f->high == f->chunks && f->matches <= f->differs && !head_of(f) &&
+	       !is_named_compressed(f);
 }
 
 static void set(struct vst_verdict *v, int pattern, double confidence)
@@ -113,7 +129,11 @@ static bool is_copy(const struct vst_file *f, double observed, struct vst_verdic
 /* Without a head that tells: do the bytes look random, and all of them? */
 static void by_bytes(const struct vst_file *f, struct vst_verdict *v)
 {
-	double share = (double)f->high / f->chunks, distance = vst_verdict_distance(f->count, f->sum);
+	double share = (double)f->high / f->chunks, distance;
+	__u32 count[256] = { 0 };
+
+	vst_verdict_add(count, f);
+	distance = vst_verdict_distance(count);
 
 	if (f->chunks < 4 || f->high < 4)
 		return;
@@ -123,14 +143,14 @@ static void by_bytes(const struct vst_file *f, struct vst_verdict *v)
 			 "%u of %u samples look random, and the name ends like a "
 			 "compressed file's",
 			 f->high, f->chunks);
-	} else if (share >= 0.9 && distance >= 4) {
+	} else if (share >= 0.9 && distance >= VST_RANDOM_WITHIN) {
 		set(v, VST_PATTERN_COMPRESS, f->chunks >= 32 ? 0.9 : 0.6);
 		snprintf(v->evidence, sizeof(v->evidence),
 			 "%u of %u samples look nearly random: the frequencies of the "
 			 "bytes are %.0f standard deviations from random",
 			 f->high, f->chunks, distance);
-	} else if (share >= 0.9 && (f->chunks >= 8 || f->has_head)) {
-		set(v, VST_PATTERN_ENCRYPT, f->chunks >= 32 ? 0.97 : f->chunks >= 8 ? 0.85 : 0.7);
+	} else if (share >= 0.9 && f->chunks >= 8) {
+		set(v, VST_PATTERN_ENCRYPT, f->chunks >= 32 ? 0.97 : 0.85);
 		snprintf(v->evidence, sizeof(v->evidence),
 			 "%u of %u samples look random (%.1f standard deviations), and "
 			 "the file does not begin like a compressed one",

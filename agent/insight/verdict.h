@@ -3,6 +3,8 @@
 #ifndef VST_VERDICT_H
 #define VST_VERDICT_H
 
+#include <stdbool.h>
+
 #include "vstor/abi_insight.h"
 
 #define VST_EVIDENCE 256
@@ -16,8 +18,18 @@ struct vst_verdict {
 /* observed: the share of the time in which copies are looked for, 0 to 1. */
 void vst_verdict_decide(const struct vst_file *f, double observed, struct vst_verdict *ret);
 
-/* How far the bytes are from being random, in standard deviations of what random ones have; 0 if there are none. */
-double vst_verdict_distance(const __u16 count[256], __u32 sum);
+/*
+ * How far bytes are from being random, in standard deviations of what random ones have; 0 if there are none. A cipher's are
+ * within VST_RANDOM_WITHIN of them.
+ */
+#define VST_RANDOM_WITHIN 6
+double vst_verdict_distance(const __u32 count[256]);
+
+/* Adds the bytes that were sampled of a file. */
+void vst_verdict_add(__u32 count[256], const struct vst_file *f);
+
+/* Too few samples for a verdict about this file, but if many are like it, together they tell. */
+bool vst_verdict_may_be_encrypted(const struct vst_file *f);
 
 /* One of how many writes to sample, for so many writes a second: at most this many samples are taken. */
 #define VST_SAMPLES_PER_SECOND 4000
