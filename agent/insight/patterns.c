@@ -15,7 +15,7 @@
 #define ALARM_EVENTS 256 /* that are remembered */
 
 /* What is known of a place of the probe's table. */
-struct known {
+struct known_file {
 	__u64 inode, ino, seen_ns;
 	const struct vst_container *owner; /* of a value that is in no snapshot yet */
 	struct vst_snap_pattern *value;
@@ -23,15 +23,15 @@ struct known {
 };
 
 /* A file that looks as if a container had encrypted it. */
-struct event {
+struct encrypted_file {
 	const struct vst_container *container;
 	double when;
 	unsigned int file; /* its place */
 };
 
 struct vst_patterns {
-	struct known known[VST_FILES];
-	struct event event[ALARM_EVENTS];
+	struct known_file known[VST_FILES];
+	struct encrypted_file event[ALARM_EVENTS];
 	unsigned int n_events;
 	double aged, alarmed, collected;
 	__u64 writes;
@@ -94,7 +94,7 @@ static void note_encrypted(struct vst_patterns *p, const struct vst_file *files,
 	__u32 count[256] = { 0 };
 	unsigned int n = 0;
 
-	p->event[p->n_events++ % ALARM_EVENTS] = (struct event){ c, now, file };
+	p->event[p->n_events++ % ALARM_EVENTS] = (struct encrypted_file){ c, now, file };
 	for (unsigned int i = 0; i < ALARM_EVENTS && i < p->n_events; i++) {
 		if (p->event[i].container != c || now - p->event[i].when > ALARM_SECONDS)
 			continue;
@@ -114,7 +114,7 @@ static void note_encrypted(struct vst_patterns *p, const struct vst_file *files,
 /* --- files --- */
 
 static struct vst_snap_pattern *value_of(const struct vst_file *f, const struct vst_io_row *row,
-					 const struct vst_verdict *v)
+					 const struct vst_file_verdict *v)
 {
 	struct vst_snap_pattern *value = vst_value_new(VST_SNAP_PATTERNS);
 	char file[VST_FILE_TEXT], source[VST_FILE_TEXT];
@@ -138,7 +138,7 @@ static struct vst_snap_pattern *value_of(const struct vst_file *f, const struct 
 	return value;
 }
 
-static void known_clear(struct known *k)
+static void known_clear(struct known_file *k)
 {
 	k->changed = k->changed || k->value;
 	vst_value_unref(k->value);
@@ -150,8 +150,8 @@ static void look(struct vst_patterns *p, unsigned int at, const struct vst_maps 
 		 double observed, double now)
 {
 	const struct vst_file *f = &m->files[at];
-	struct known *k = &p->known[at];
-	struct vst_verdict v;
+	struct known_file *k = &p->known[at];
+	struct vst_file_verdict v;
 
 	if (k->inode != f->inode || k->ino != f->ino) {
 		known_clear(k);
@@ -195,7 +195,7 @@ void vst_patterns_collect(struct vst_patterns *p, const struct vst_io_table *t, 
 	set_every(p, m->insight, now);
 	for (int i = 0; i < VST_FILES; i++) {
 		const struct vst_file *f = &m->files[i];
-		struct known *k = &p->known[i];
+		struct known_file *k = &p->known[i];
 
 		if (k->value && now - (double)k->seen_ns / 1e9 > VST_PATTERNS_KEEP)
 			known_clear(k);
@@ -212,7 +212,7 @@ int vst_patterns_put(struct vst_patterns *p, struct vst_snapshot *s)
 	int err = 0;
 
 	for (int i = 0; i < VST_FILES && !err; i++) {
-		struct known *k = &p->known[i];
+		struct known_file *k = &p->known[i];
 
 		if (!k->changed)
 			continue;

@@ -103,14 +103,14 @@ bool vst_verdict_may_be_encrypted(const struct vst_file *f)
 	       !is_named_compressed(f);
 }
 
-static void set(struct vst_verdict *v, int pattern, double confidence)
+static void set(struct vst_file_verdict *v, int pattern, double confidence)
 {
 	v->pattern = pattern;
 	v->confidence = fmin(confidence, 0.99);
 }
 
 /* From a few comparisons on, of which nearly all were equal. */
-static bool is_copy(const struct vst_file *f, double observed, struct vst_verdict *v)
+static bool is_copy(const struct vst_file *f, double observed, struct vst_file_verdict *v)
 {
 	const __u32 compared = f->matches + f->differs;
 	int len;
@@ -127,7 +127,7 @@ static bool is_copy(const struct vst_file *f, double observed, struct vst_verdic
 }
 
 /* Without a head that tells: do the bytes look random, and all of them? */
-static void by_bytes(const struct vst_file *f, struct vst_verdict *v)
+static void by_bytes(const struct vst_file *f, struct vst_file_verdict *v)
 {
 	double share = (double)f->high / f->chunks, distance;
 	__u32 count[256] = { 0 };
@@ -164,11 +164,11 @@ static void by_bytes(const struct vst_file *f, struct vst_verdict *v)
 	}
 }
 
-void vst_verdict_decide(const struct vst_file *f, double observed, struct vst_verdict *ret)
+void vst_verdict_decide(const struct vst_file *f, double observed, struct vst_file_verdict *ret)
 {
 	const struct head *head = head_of(f);
 
-	*ret = (struct vst_verdict){ .pattern = NOTHING };
+	*ret = (struct vst_file_verdict){ .pattern = NOTHING };
 	if (is_copy(f, observed, ret))
 		return;
 	if (!f->chunks)

@@ -9,14 +9,14 @@
 
 #define VST_EVIDENCE 256
 
-struct vst_verdict {
+struct vst_file_verdict {
 	int pattern;	   /* enum vst_pattern; -1: nothing to tell */
 	double confidence; /* 0 to 1 */
 	char evidence[VST_EVIDENCE];
 };
 
 /* observed: the share of the time in which copies are looked for, 0 to 1. */
-void vst_verdict_decide(const struct vst_file *f, double observed, struct vst_verdict *ret);
+void vst_verdict_decide(const struct vst_file *f, double observed, struct vst_file_verdict *ret);
 
 /*
  * How far bytes are from being random, in standard deviations of what random ones have; 0 if there are none. A cipher's are

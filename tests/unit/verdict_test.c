@@ -28,7 +28,7 @@ static struct vst_file file(__u32 chunks, __u32 high, __u32 low, __u16 excess, c
 
 static int verdict(struct vst_file f, double *confidence)
 {
-	struct vst_verdict v;
+	struct vst_file_verdict v;
 
 	vst_verdict_decide(&f, 1, &v);
 	assert_true(v.confidence >= 0 && v.confidence < 1);
@@ -60,13 +60,23 @@ static void test_bytes(void **state)
 
 static void test_heads(void **state)
 {
-	assert_int_equal(verdict(file(250, 250, 0, 0, "\xfd" "7zXZ\0", 6), NULL), VST_PATTERN_COMPRESS);
+	assert_int_equal(verdict(file(250, 250, 0, 0,
+				      "\xfd"
+				      "7zXZ\0",
+				      6),
+				 NULL),
+			 VST_PATTERN_COMPRESS);
 	assert_int_equal(verdict(file(250, 250, 0, 0, "\x28\xb5\x2f\xfd", 4), NULL), VST_PATTERN_COMPRESS);
 	assert_int_equal(verdict(file(250, 250, 0, 0, "Salted__", 8), NULL), VST_PATTERN_ENCRYPT);
 	assert_int_equal(verdict(file(250, 250, 0, 0, "age-encryption.o", 16), NULL), VST_PATTERN_ENCRYPT);
 	/* media look random and are not encrypted */
 	assert_int_equal(verdict(file(250, 250, 0, 0, "\xff\xd8\xff\xe0", 4), NULL), -1);
-	assert_int_equal(verdict(file(250, 250, 0, 0, "\0\0\0\x20" "ftyp", 8), NULL), -1);
+	assert_int_equal(verdict(file(250, 250, 0, 0,
+				      "\0\0\0\x20"
+				      "ftyp",
+				      8),
+				 NULL),
+			 -1);
 	/* a text that happens to begin like gzip */
 	assert_int_equal(verdict(file(250, 0, 250, 0, "\x1f\x8b\x08", 3), NULL), -1);
 }
