@@ -16,6 +16,7 @@
 #include "agent/probes/probes.h"
 #include "agent/base/self.h"
 #include "agent/io/io_table.h"
+#include "agent/sinks/recorder.h"
 #include "agent/sinks/relay.h"
 #include "agent/snapshot.h"
 #include "agent/waits/waits_dirty.h"
@@ -40,7 +41,8 @@ struct vst_agent {
 	struct vst_slows *slows;
 	struct vst_patterns *patterns;
 	enum vst_insight_mode insight;
-	bool always_fsync; /* is measured, whatever the policy says */
+	struct vst_recorder *recorder; /* NULL: nothing is recorded */
+	bool always_fsync;	       /* is measured, whatever the policy says */
 	struct vst_devices devices;
 	struct vst_self self;
 	struct vst_snap_caps caps;

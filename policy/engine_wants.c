@@ -309,7 +309,7 @@ static int limit(struct vst_engine *e, struct econtainer *c, const struct edisk 
 	return err;
 }
 
-/* --- ioprio, cache --- */
+/* --- ioprio, cache, class --- */
 
 static const struct vst_host_threads *threads_of(const struct vst_host *host, __u32 id)
 {
@@ -333,7 +333,7 @@ static int refuse(struct vst_engine *e, struct econtainer *c, const struct vst_r
 static int prioritize(struct vst_engine *e, struct econtainer *c, const struct vst_rule *rule)
 {
 	static const char *const classes[] = {
-#define X(e, n, s, l, d) [VST_IOPRIO_##e] = s,
+#define X(e, n, s, l, a, d) [VST_IOPRIO_##e] = s,
 		VST_IOPRIOS(X)
 #undef X
 	};
@@ -395,6 +395,13 @@ static int want_others(struct vst_engine *e, struct econtainer *c, const struct 
 			e, c, rule, VST_ATTR_CACHE,
 			"vstor has no actuator for caches, so the rule has no effect: remove it, or leave it for a "
 			"later version");
+	rule = c->winner[VST_ATTR_CLASS];
+	if (!rule)
+		rule = stream_rule(e, subject, VST_ATTR_CLASS);
+	if (!err && rule)
+		err = refuse(e, c, rule, VST_ATTR_CLASS,
+			     "nothing acts on the class of an I/O here, so the rule has no effect: remove it, or leave "
+			     "it for a later version");
 	return err;
 }
 
@@ -414,7 +421,7 @@ static int find_special(struct vst_engine *e, struct econtainer *c)
 	for (size_t i = 0; i < e->n_disks; i++) {
 		struct special *s = &c->special[c->n_special];
 
-		vst_engine_subject(c->value, e->disk[i].name, &subject);
+		vst_engine_subject(c->value, e->disk[i].device, &subject);
 		vst_engine_holds(e, c, e->disk[i].dev);
 		vst_policy_winners(e->policy, &subject, e->holds, s->winner);
 		s->dev = e->disk[i].dev;

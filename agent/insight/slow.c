@@ -6,9 +6,15 @@
 #include "agent/insight/file_text.h"
 #include "agent/insight/slow.h"
 
+/* A request, and whose it is until its value is in a snapshot, NULL from then on. */
+struct slow_request {
+	struct vst_snap_slow *v;
+	const struct vst_container *owner;
+};
+
 struct vst_slows {
-	struct vst_snap_slow *list[VST_SLOW_MAX]; /* the slowest first */
-	unsigned int n, put;			  /* .put: how many the last snapshot has */
+	struct slow_request list[VST_SLOW_MAX]; /* the slowest first */
+	unsigned int n, put;			/* .put: how many the last snapshot has */
 };
 
 int vst_slows_new(struct vst_slows **ret)
@@ -22,7 +28,7 @@ void vst_slows_free(struct vst_slows *l)
 	if (!l)
 		return;
 	for (unsigned int i = 0; i < l->n; i++)
-		vst_value_unref(l->list[i]);
+		vst_value_unref(l->list[i].v);
 	free(l);
 }
 
@@ -36,29 +42,29 @@ static void forget(struct vst_slows *l, double now)
 	unsigned int kept = 0;
 
 	for (unsigned int i = 0; i < l->n; i++) {
-		if (now - (double)l->list[i]->ended_ns / 1e9 <= VST_SLOW_KEEP)
+		if (now - (double)l->list[i].v->ended_ns / 1e9 <= VST_SLOW_KEEP)
 			l->list[kept++] = l->list[i];
 		else
-			vst_value_unref(l->list[i]);
+			vst_value_unref(l->list[i].v);
 	}
 	l->n = kept;
 }
 
 /* v is stolen. */
-static void insert(struct vst_slows *l, struct vst_snap_slow *v)
+static void insert(struct vst_slows *l, struct vst_snap_slow *v, const struct vst_container *owner)
 {
 	unsigned int at = l->n;
 
-	while (at && latency_of(l->list[at - 1]) < latency_of(v))
+	while (at && latency_of(l->list[at - 1].v) < latency_of(v))
 		at--;
 	if (at == VST_SLOW_MAX) {
 		vst_value_unref(v);
 		return;
 	}
 	if (l->n == VST_SLOW_MAX)
-		vst_value_unref(l->list[--l->n]);
-	memmove(&l->list[at + 1], &l->list[at], (l->n - at) * sizeof(v));
-	l->list[at] = v;
+		vst_value_unref(l->list[--l->n].v);
+	memmove(&l->list[at + 1], &l->list[at], (l->n - at) * sizeof(l->list[0]));
+	l->list[at] = (struct slow_request){ v, owner };
 	l->n++;
 }
 
@@ -79,7 +85,6 @@ static void take(struct vst_slows *l, const struct vst_slow_io *io, const struct
 		vst_value_unref(v);
 		return;
 	}
-	v->owner = row->container;
 	v->dev = row->value->dev;
 	v->layer = row->value->layer;
 	v->op = row->value->op;
@@ -89,7 +94,7 @@ static void take(struct vst_slows *l, const struct vst_slow_io *io, const struct
 	v->queue_ns = io->queue_ns;
 	v->device_ns = io->device_ns;
 	v->ended_ns = io->ended_ns;
-	insert(l, v);
+	insert(l, v, row->container);
 }
 
 void vst_slows_collect(struct vst_slows *l, const struct vst_io_table *t, const struct vst_probes *probes, double now)
@@ -155,15 +160,14 @@ int vst_slows_put(struct vst_slows *l, struct vst_snapshot *s, const struct vst_
 	int err = 0;
 
 	for (unsigned int i = 0; i < l->n && !err; i++) {
-		struct vst_snap_slow *v = l->list[i];
+		struct slow_request *r = &l->list[i];
 
-		if (!v->known) { /* it is in no snapshot yet, so it may still be changed */
-			v->container = v->owner->place;
-			v->owner = NULL;
-			v->known = true;
-			find_served(v, s, last);
+		if (r->owner) {
+			r->v->container = r->owner->place;
+			r->owner = NULL;
+			find_served(r->v, s, last);
 		}
-		err = vst_snapshot_put(s, VST_SNAP_SLOWS, i, vst_value_ref(v));
+		err = vst_snapshot_put(s, VST_SNAP_SLOWS, i, vst_value_ref(r->v));
 	}
 	for (unsigned int i = l->n; i < l->put && !err; i++)
 		err = vst_snapshot_put(s, VST_SNAP_SLOWS, i, NULL);
