@@ -73,7 +73,7 @@ $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 # --- programs that the tests of bpf/ and the e2e tests use ---
 TEST_BIN := $(B)/tests/e2e/actor_drive \
-	$(addprefix $(B)/tests/bpf/,kind_trace insns lock_load disk_load fsync_load fsync_rows)
+	$(addprefix $(B)/tests/bpf/,kind_trace insns lock_load disk_load fsync_load fsync_rows hint_load)
 
 $(B)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)

@@ -36,6 +36,10 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct list_head {
+	struct list_head *next;
+};
+
 enum {
 	false = 0,
 	true = 1,
@@ -101,6 +105,8 @@ struct task_struct {
 	char comm[16];
 	void *journal_info;
 	unsigned long nvcsw;
+	struct files_struct *files;
+	struct pipe_inode_info *splice_pipe;
 };
 
 struct mem_cgroup {
@@ -175,8 +181,18 @@ struct bdi_writeback {
 	struct cgroup_subsys_state *memcg_css;
 };
 
+struct xarray {
+	void *xa_head;
+};
+
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
 struct address_space {
 	struct inode *host;
+	struct xarray i_pages;
 };
 
 struct inode {
@@ -190,8 +206,43 @@ struct inode {
 	struct hlist_head i_dentry;
 };
 
+/* A byte before 6.9, then an enum of one byte. */
+enum rw_hint {
+	WRITE_LIFE_NOT_SET = 0,
+} __attribute__((packed)); /* libbpf relocates no member of another size */
+
+struct inode___hint_u8 {
+	u8 i_write_hint;
+};
+
+struct inode___hint_enum {
+	enum rw_hint i_write_hint;
+};
+
 struct file {
 	struct inode *f_inode;
+	struct address_space *f_mapping;
+	unsigned int f_mode;
+	loff_t f_pos;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct pipe_buffer {
+	struct page *page;
+};
+
+struct pipe_inode_info {
+	unsigned int tail;
+	unsigned int ring_size;
+	struct pipe_buffer *bufs;
 };
 
 struct kiocb {
@@ -203,6 +254,7 @@ struct kiocb {
 struct page {
 	unsigned long flags;
 	unsigned long compound_head;
+	struct list_head lru;
 	unsigned int page_type;
 };
 
@@ -335,10 +387,12 @@ struct bio {
 	blk_opf_t bi_opf;
 	unsigned short bi_flags;
 	blk_status_t bi_status;
+	unsigned short bi_ioprio;
 	struct bvec_iter bi_iter;
 	void *bi_end_io;
 	void *bi_private;
 	struct blkcg_gq *bi_blkg;
+	unsigned short bi_vcnt;
 	struct bio_vec *bi_io_vec;
 };
 
@@ -412,8 +466,19 @@ enum mq_rq_state {
 	MQ_RQ_IDLE = 0,
 };
 
+struct blk_mq_tags {
+	struct request **static_rqs;
+	struct list_head page_list;
+};
+
+struct blk_mq_hw_ctx {
+	struct blk_mq_tags *tags;
+	struct blk_mq_tags *sched_tags;
+};
+
 struct request {
 	struct request_queue *q;
+	struct blk_mq_hw_ctx *mq_hctx;
 	enum mq_rq_state state;
 	blk_opf_t cmd_flags;
 	req_flags_t rq_flags;
@@ -421,6 +486,7 @@ struct request {
 	struct bio *bio;
 	struct bio *biotail;
 	u64 start_time_ns;
+	sector_t __sector;
 	atomic_t ref;
 };
 
@@ -441,6 +507,10 @@ enum rqf_flags {
 
 /* Of x86-64. */
 struct pt_regs {
+	unsigned long r9;
+	unsigned long dx;
+	unsigned long si;
+	unsigned long di;
 	unsigned long orig_ax;
 };
 

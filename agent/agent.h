@@ -11,6 +11,8 @@
 #include "agent/waits/fsync.h"
 #include "agent/waits/locks.h"
 #include "agent/who/owners.h"
+#include "agent/insight/patterns.h"
+#include "agent/insight/slow.h"
 #include "agent/probes/probes.h"
 #include "agent/base/self.h"
 #include "agent/io/io_table.h"
@@ -36,6 +38,9 @@ struct vst_agent {
 	struct vst_relay *relay;
 	struct vst_stuck *stuck;
 	struct vst_acting *acting;
+	struct vst_slows *slows;
+	struct vst_patterns *patterns;
+	enum vst_insight_mode insight;
 	struct vst_recorder *recorder; /* NULL: nothing is recorded */
 	bool always_fsync;	       /* is measured, whatever the policy says */
 	struct vst_devices devices;

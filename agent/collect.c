@@ -59,6 +59,11 @@ static void take_events(struct vst_agent *a)
 	vst_owners_scan_soon(a->owners, vst_now());
 }
 
+static double insight_share(const struct vst_agent *a)
+{
+	return a->insight == VST_INSIGHT_FULL ? 1 : a->insight == VST_INSIGHT_SAMPLED ? VST_WINDOW / a->interval : 0;
+}
+
 static int read_rooms(struct vst_agent *a, double now)
 {
 	int err;
@@ -80,6 +85,10 @@ static int read_rooms(struct vst_agent *a, double now)
 	if (!err)
 		err = vst_fsync_collect(a->fsync, a->probes, a->owners, &a->devices, now);
 	vst_blame_collect(a->blame, &a->devices);
+	if (!err)
+		vst_slows_collect(a->slows, a->table, a->probes, now);
+	if (!err)
+		vst_patterns_collect(a->patterns, a->table, a->probes, insight_share(a), now);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	return err ?: vst_devices_read(&a->devices);
 }
@@ -420,6 +429,7 @@ static void put_lost(struct vst_snapshot *s, const struct vst_agent *a)
 	const struct vst_maps *m = vst_probes_maps(a->probes);
 	struct vst_snap_self *self = &s->self;
 
+	self->hints_refused = __atomic_load_n(&m->state->hints_refused, __ATOMIC_RELAXED);
 	memcpy(self->lost, a->table->lost, sizeof(self->lost));
 	for (size_t i = 0; i < s->n_probes; i++)
 		self->lost[VST_LOSS_MISSED] += s->probes[i].missed;
@@ -454,6 +464,9 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->slots_max = vst_probes_maps(a->probes)->slots;
 	self->overflow_cgroups = vst_owners_overflowed(a->owners);
 	self->watch_locks = vst_probes_watch_locks(a->probes);
+	self->insight = insight_share(a);
+	if (vst_probes_maps(a->probes)->insight)
+		self->files_lost = vst_probes_maps(a->probes)->insight->lost;
 	vst_recorder_status(a->recorder, &self->recording);
 	put_lost(s, a);
 }
@@ -491,6 +504,8 @@ int vst_collect(struct vst_agent *a, const struct vst_snapshot **ret)
 	put = put_containers(c, s, a->owners);
 	put = put ?: put_ios(s, a->table);
 	put = put ?: put_waits(s, &a->wait_rows);
+	put = put ?: vst_slows_put(a->slows, s, c->last);
+	put = put ?: vst_patterns_put(a->patterns, s);
 	put = put ?: put_devices(s, a);
 	put = put ?: put_probes(s, a->probes);
 	vst_self_tick(&a->self, (vst_now() - now) * 1e6);

@@ -34,6 +34,7 @@ enum source {
 	SOURCE_ASKED,
 	SOURCE_PAUSED,
 	SOURCE_ACTING,
+	SOURCE_WINDOW,
 };
 
 static int add_source(int epoll_fd, int fd, enum source source)
@@ -142,6 +143,8 @@ static void drop_capabilities(struct vst_agent *a, const struct vst_options *o)
 static void on_late(struct vst_agent *a, const struct vst_options *o)
 {
 	vst_probes_late(a->probes);
+	if (a->insight != VST_INSIGHT_OFF)
+		vst_probes_insight(a->probes, a->insight == VST_INSIGHT_FULL);
 	if (!vst_devices_read(&a->devices)) /* counting begins at their present counters */
 		vst_tick_follow_devices(a);
 	drop_capabilities(a, o);
@@ -152,7 +155,7 @@ static void on_late(struct vst_agent *a, const struct vst_options *o)
 /* What the loop waits for; -1: not open. */
 struct loop {
 	int epoll_fd, signal_fd;
-	int timer_fd, peek_fd, pause_fd;
+	int timer_fd, peek_fd, pause_fd, window_fd;
 	double peek; /* interval of .peek_fd in seconds; 0: stopped */
 };
 
@@ -164,13 +167,19 @@ static int loop_open(struct loop *l, struct vst_agent *a, int signal_fd)
 	l->timer_fd = timer_new(a->interval);
 	l->peek_fd = timer_new(0);
 	l->pause_fd = timer_new(0);
+	l->window_fd = timer_new(0);
 	if (l->epoll_fd < 0)
 		return -errno;
-	err = l->timer_fd < 0 ? l->timer_fd : l->peek_fd < 0 ? l->peek_fd : l->pause_fd < 0 ? l->pause_fd : 0;
+	err = l->timer_fd < 0	 ? l->timer_fd
+	      : l->peek_fd < 0	 ? l->peek_fd
+	      : l->pause_fd < 0	 ? l->pause_fd
+	      : l->window_fd < 0 ? l->window_fd
+				 : 0;
 	err = err ?: add_source(l->epoll_fd, signal_fd, SOURCE_SIGNAL);
 	err = err ?: add_source(l->epoll_fd, l->timer_fd, SOURCE_TICK);
 	err = err ?: add_source(l->epoll_fd, l->peek_fd, SOURCE_PEEK);
 	err = err ?: add_source(l->epoll_fd, l->pause_fd, SOURCE_PAUSED);
+	err = err ?: add_source(l->epoll_fd, l->window_fd, SOURCE_WINDOW);
 	err = err ?: add_source(l->epoll_fd, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 	err = err ?: add_source(l->epoll_fd, vst_probes_late_fd(a->probes), SOURCE_LATE);
 	err = err ?: add_source(l->epoll_fd, vst_lock_naming_fd(vst_locks_naming(a->locks)), SOURCE_NAMES);
@@ -181,7 +190,7 @@ static int loop_open(struct loop *l, struct vst_agent *a, int signal_fd)
 
 static void loop_close(struct loop *l)
 {
-	const int fds[] = { l->timer_fd, l->peek_fd, l->pause_fd, l->epoll_fd };
+	const int fds[] = { l->timer_fd, l->peek_fd, l->pause_fd, l->window_fd, l->epoll_fd };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
@@ -213,6 +222,10 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 		if (!expired(l->timer_fd))
 			return 0;
 		vst_tick_run(a, tick++);
+		if (a->insight == VST_INSIGHT_SAMPLED) {
+			vst_probes_window(a->probes, true);
+			timer_set_once(l->window_fd, fmin(VST_WINDOW, a->interval / 2));
+		}
 		vst_notify_watchdog();
 		return follow_waits(a, l->peek_fd, &l->peek);
 	case SOURCE_PEEK:
@@ -234,6 +247,10 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 	case SOURCE_PAUSED:
 		if (expired(l->pause_fd))
 			vst_tick_publish(a);
+		return 0;
+	case SOURCE_WINDOW:
+		if (expired(l->window_fd))
+			vst_probes_window(a->probes, false);
 		return 0;
 	case SOURCE_ACTING:
 		vst_acting_run(a->acting);

@@ -70,6 +70,7 @@ int main(int argc, char **argv)
 				 .metrics_series = VST_METRICS_SERIES,
 				 .interval = 1,
 				 .budget = 20,
+				 .insight = VST_INSIGHT_SAMPLED,
 				 .recorder.size = VST_RECORDER_SIZE };
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;
@@ -88,6 +89,7 @@ int main(int argc, char **argv)
 		return VST_EXIT_FAILED;
 	a.interval = o.interval;
 	a.budget.limit = o.budget;
+	a.insight = o.insight;
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		random = (uint64_t)(a.started * 1e9) ^ getpid();
 	snprintf(a.instance, sizeof(a.instance), "%016llx", (unsigned long long)random);

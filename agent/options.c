@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/options.h"
 #include "agent/sinks/address.h"
@@ -28,6 +29,9 @@ static void print_help(void)
 	       "[0]\n"
 	       "      --record DIR        record what is seen, for vstorctl --at\n"
 	       "      --record-size SIZE  of the recording, at most: 200M, 1G [200M]\n"
+	       "      --insight MODE      look at what is written to files: off, sampled (moments of each second) or "
+	       "full\n"
+	       "                          [sampled]\n"
 	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
@@ -49,6 +53,24 @@ static int parse_handover(const char *text, unsigned int *ret)
 	}
 	*ret = (unsigned int)v;
 	return 0;
+}
+
+static int parse_insight(const char *text, enum vst_insight_mode *ret)
+{
+	static const char *const names[] = {
+		[VST_INSIGHT_OFF] = "off",
+		[VST_INSIGHT_SAMPLED] = "sampled",
+		[VST_INSIGHT_FULL] = "full",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(text, names[i])) {
+			*ret = (enum vst_insight_mode)i;
+			return 0;
+		}
+	}
+	fprintf(stderr, "vstord: --insight '%s' is none of off, sampled and full\n", text);
+	return -EINVAL;
 }
 
 static int parse_metrics(const char *text, const char **ret)
@@ -86,6 +108,7 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		OPT_SOCKET = 256,
 		OPT_BUDGET,
 		OPT_FSYNC,
+		OPT_INSIGHT,
 		OPT_METRICS,
 		OPT_METRICS_SERIES,
 		OPT_POLICY,
@@ -109,6 +132,7 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		{ "record", required_argument, NULL, OPT_RECORD },
 		{ "record-size", required_argument, NULL, OPT_RECORD_SIZE },
 		{ "fsync", no_argument, NULL, OPT_FSYNC },
+		{ "insight", required_argument, NULL, OPT_INSIGHT },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -172,6 +196,10 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 				fprintf(stderr, "vstord: --record-size '%s' is not a size from 4M to 1024G\n", optarg);
 				return VST_EXIT_USAGE + 1;
 			}
+			break;
+		case OPT_INSIGHT:
+			if (parse_insight(optarg, &o->insight))
+				return VST_EXIT_USAGE + 1;
 			break;
 		case OPT_FSYNC:
 			o->fsync = true;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "agent/acting/acting.h"
+#include "agent/insight/patterns.h"
 #include "agent/sinks/recorder.h"
 
 struct vst_options {
@@ -14,7 +15,8 @@ struct vst_options {
 	unsigned int metrics_series; /* at most */
 	double interval;	     /* seconds between two ticks */
 	double budget;		     /* percent of all processors; 0: no limit */
-	bool fsync;		     /* measure fsync without a rule that needs it */
+	enum vst_insight_mode insight;
+	bool fsync; /* measure fsync without a rule that needs it */
 	bool verbose;
 	struct vst_acting_opts acting;
 	struct vst_recorder_opts recorder;

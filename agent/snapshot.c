@@ -164,6 +164,29 @@ static void destroy_device(void *value)
 	free(d);
 }
 
+static void destroy_slow(void *value)
+{
+	struct vst_snap_slow *s = value;
+
+	if (!s->v.block)
+		free(s->file);
+	vst_block_unref(s->v.block);
+	free(s);
+}
+
+static void destroy_pattern(void *value)
+{
+	struct vst_snap_pattern *p = value;
+
+	if (!p->v.block) {
+		free(p->file);
+		free(p->source);
+		free(p->evidence);
+	}
+	vst_block_unref(p->v.block);
+	free(p);
+}
+
 static const struct {
 	size_t size;
 	void (*destroy)(void *value);
@@ -278,6 +301,18 @@ static void move_device(struct mover *m, struct vst_snap_device *d)
 		move_text(m, &d->links[i]);
 	move_text(m, &d->name);
 	move_text(m, &d->not_judged);
+}
+
+static void move_slow(struct mover *m, struct vst_snap_slow *s)
+{
+	move_text(m, &s->file);
+}
+
+static void move_pattern(struct mover *m, struct vst_snap_pattern *p)
+{
+	move_text(m, &p->file);
+	move_text(m, &p->source);
+	move_text(m, &p->evidence);
 }
 
 static void move_texts(struct mover *m, enum vst_snap_list list, void *value)

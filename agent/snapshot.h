@@ -70,7 +70,7 @@ struct vst_snap_container {
 	__u64 ios, bytes; /* of all its rows, also of those that are forgotten */
 };
 
-/* I/O of one container, device, op, kind, size and witness. */
+/* I/O of one container, device, op, kind, size, witness, patterns and hint. */
 struct vst_snap_io {
 	struct vst_value v;
 	__u32 id;	   /* unique, never given again */
@@ -82,6 +82,8 @@ struct vst_snap_io {
 	__u8 kind;	   /* enum vst_kind */
 	__u8 size;	   /* enum vst_size */
 	__u8 witness;	   /* enum vst_witness */
+	__u8 patterns;	   /* a bit for each enum vst_pattern */
+	__u8 hint;	   /* the class that the application gave, plus 1; 0: none */
 	struct vst_counts counts;
 	__u32 in_flight;     /* requests that were submitted and have not completed */
 	__u64 oldest_ns;     /* when the oldest of them was submitted; 0: none */
@@ -143,6 +145,38 @@ struct vst_snap_wait {
 	__u64 total_ns;		/* also of waits that go on */
 	__u64 oldest_ns;	/* since when the one that waits longest does; 0: none */
 	struct vst_times times; /* of waits that ended; of a waiter's row */
+};
+
+/* What a container completed meanwhile. */
+struct vst_served {
+	__u32 container; /* index */
+	__u64 ios;	 /* 0: there is none */
+};
+
+#define VST_SERVED 3
+
+/* One of the slowest requests of the last seconds. */
+struct vst_snap_slow {
+	struct vst_value v;
+	__u32 container; /* index */
+	__u32 dev;
+	__u8 layer, op, kind, size;
+	__u32 bytes;
+	__u64 queue_ns, device_ns, ended_ns;
+	char *file;				 /* "" if it is of no file */
+	struct vst_served meanwhile[VST_SERVED]; /* on the same device, since the snapshot before */
+};
+
+/* What a container does with the contents of a file. */
+struct vst_snap_pattern {
+	struct vst_value v;
+	__u32 container; /* index */
+	__u32 dev;
+	__u8 pattern; /* enum vst_pattern */
+	double confidence;
+	__u64 bytes;   /* written, extrapolated from samples */
+	__u64 last_ns; /* when it was seen last */
+	char *file, *source, *evidence;
 };
 
 /* Counters of a device: /v1/check shows "SIDE":{"FIELD":N}. X(side, field, "what it counts"); those of a side together */
@@ -209,9 +243,12 @@ struct vst_snap_self {
 	unsigned int rows, rows_max, slots, slots_max, containers;
 	struct vst_snap_caps caps;
 	bool watch_locks;
+	double insight;	  /* share of the time in which copies are looked for; 0: it is off */
+	__u64 files_lost; /* files that insight had no place for */
 	__u64 lost[VST_LOSS__N];
 	__u64 lock_lost[VST_LOCK_LOSS__N];
 	__u64 journal_lost, pause_lost;
+	__u64 hints_refused;	/* classes out of range that applications gave */
 	__u64 overflow_cgroups; /* that found no place of their own */
 	struct vst_snap_recording recording;
 };
@@ -223,7 +260,9 @@ struct vst_snap_self {
 	X(CONTAINERS, container, struct vst_snap_container)                                                            \
 	X(IOS, io, struct vst_snap_io)                                                                                 \
 	X(WAITS, wait, struct vst_snap_wait)                                                                           \
-	X(DEVICES, device, struct vst_snap_device)
+	X(DEVICES, device, struct vst_snap_device)                                                                     \
+	X(SLOWS, slow, struct vst_snap_slow)                                                                           \
+	X(PATTERNS, pattern, struct vst_snap_pattern)
 
 enum vst_snap_list {
 #define X(e, f, t) VST_SNAP_##e,

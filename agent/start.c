@@ -93,6 +93,8 @@ int vst_start_probes(struct vst_agent *a)
 	err = err ?: vst_waits_journal_new(&a->waits_journal);
 	err = err ?: vst_fsync_new(&a->wait_rows, &a->fsync);
 	err = err ?: vst_waits_dirty_new(&a->waits_dirty);
+	err = err ?: vst_slows_new(&a->slows);
+	err = err ?: vst_patterns_new(&a->patterns);
 	err = err ?: vst_collect_new(&a->collect);
 	if (err)
 		return err;
@@ -120,6 +122,8 @@ void vst_start_undo(struct vst_agent *a)
 	vst_waits_journal_free(a->waits_journal);
 	vst_fsync_free(a->fsync);
 	vst_waits_dirty_free(a->waits_dirty);
+	vst_slows_free(a->slows);
+	vst_patterns_free(a->patterns);
 	vst_blame_free(a->blame);
 	vst_io_table_free(a->table);
 	vst_locks_free(a->locks);

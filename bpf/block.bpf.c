@@ -4,6 +4,7 @@
  * at its issue, when nothing can be merged into it any more, its bios are looked at. Its completion only counts.
  */
 #include "complete.bpf.h"
+#include "slow.bpf.h"
 #include "walk.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -27,6 +28,55 @@ static __always_inline bool is_passthrough(blk_opf_t flags)
 static __always_inline __u32 dev_of(const struct request *rq)
 {
 	return vst_dev_of(vst_ptr(rq_ptr(rq, q), struct request_queue, disk));
+}
+
+/* --- marks that come with a request --- */
+
+/*
+ * Who queued a request, and above it the hint of the call: the request may be issued by another task. A cgroup's id has its
+ * generation in the upper half, which does not get that far.
+ */
+#define TASK_HINT_SHIFT 61
+#define TASK_OWNER (~0ULL >> 3)
+
+/*
+ * Streams: where on which disk the last requests ended, and for how long each of them has gone on, in one word. A request that
+ * begins there continues the stream, whoever made it and however many there are; what else comes in between costs a stream
+ * at most its place. Measured: 9 ns.
+ */
+#define STREAM_BITS 12
+#define STREAM_UNIT 4096U	   /* bytes */
+#define STREAM_MIN (256U << 10)	   /* bytes that make a stream */
+#define STREAM_SECTOR (~0ULL >> 8) /* 2^56 sectors */
+__u64 vst_streams[1 << STREAM_BITS] SEC(".data.streams");
+
+static __always_inline __u64 *stream_at(__u64 queue, __u64 sector)
+{
+	__u32 at = (sector ^ queue << 16) * 0x9e3779b97f4a7c15ULL >> (64 - STREAM_BITS);
+
+	barrier_var(at);
+	return &vst_streams[at & ((1 << STREAM_BITS) - 1)];
+}
+
+/* The mark, if it goes on where others ended that make a stream together with it. */
+__noinline __u32 vst_sequential(__u64 queue, __u64 sector, __u32 bytes)
+{
+	__u64 *at = stream_at(queue, sector);
+	__u32 units = 0;
+
+	if (!bytes)
+		return 0;
+	if (*at && *at >> 8 == (sector & STREAM_SECTOR)) {
+		units = *at & 0xff;
+		*at = 0;
+	}
+	units += bytes / STREAM_UNIT ?: 1;
+	if (units > 0xff)
+		units = 0xff;
+	*stream_at(queue, sector + (bytes >> 9)) = (sector + (bytes >> 9)) << 8 | units;
+	if (units <= bytes / STREAM_UNIT || units < STREAM_MIN / STREAM_UNIT)
+		return 0;
+	return SORT_PATTERN(VST_PATTERN_SEQUENTIAL);
 }
 
 /* --- submission --- */
@@ -71,7 +121,7 @@ int BPF_PROG(vst_rq_insert, struct request *rq)
 	if (at >= PLACES || (vst_in(at)->what & IN_HAS_ROW && vst_goes_on(at, vst_address(rq))))
 		return 0;
 	vst_more(at)->queued_ns = bpf_ktime_get_ns();
-	vst_more(at)->task = vst_task_owner(s);
+	vst_more(at)->task = vst_task_owner(s) | (__u64)vst_hint_of_call() << TASK_HINT_SHIFT;
 	vst_in(at)->what = (vst_in(at)->what & IN_PLACE) | IN_MORE | IN_HELD;
 	return 0;
 }
@@ -83,7 +133,8 @@ int BPF_PROG(vst_rq_issue, struct request *rq)
 	__u64 bio, now, task = TASK_IS_CURRENT;
 	blk_opf_t flags = rq->cmd_flags;
 	bool queued = false;
-	__u32 at, row;
+	__u32 at, row, marks = 0;
+	__u8 op;
 
 	if (!s || is_passthrough(flags))
 		return 0;
@@ -99,15 +150,24 @@ int BPF_PROG(vst_rq_issue, struct request *rq)
 		}
 	} else if (IN_STATE(vst_in(at)->what) == IN_HELD && vst_in(at)->what & IN_MORE) {
 		queued = true;
-		task = vst_more(at)->task;
+		task = vst_more(at)->task & TASK_OWNER;
+		marks = vst_more(at)->task >> TASK_HINT_SHIFT;
+	} else {
+		marks = vst_hint_of_call();
 	}
-	vst_inflight_begin(at, vst_identity(rq, s), now, rq->__data_len, queued);
 	bio = rq_ptr(rq, bio);
+	if (!marks && bio)
+		marks = vst_hint_of_ioprio(vst_read(bio, struct bio, bi_ioprio));
+	marks <<= SORT_HINT_SHIFT;
+	op = vst_op_of(flags);
+	if (op <= VST_OP_WRITE)
+		marks |= vst_sequential(rq_ptr(rq, q), rq_get(rq, __sector), rq->__data_len);
+	vst_inflight_begin(at, vst_identity(rq, s), now, rq->__data_len, queued);
 	if (bio)
-		row = vst_decide(s, at, bio, flags, task, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0),
+		row = vst_decide(s, at, bio, flags, task, VST_SORT(op, VST_LAYER_LEAF, 0) | marks,
 				 bio == rq_ptr(rq, biotail), rq->__data_len);
 	else
-		row = vst_row_of_nobody(dev_of(rq), vst_op_of(flags), VST_LAYER_LEAF);
+		row = vst_row_of_nobody(dev_of(rq), op, VST_LAYER_LEAF);
 	vst_inflight_issue(at, vst_identity(rq, s), row);
 	return 0;
 }
@@ -250,6 +310,8 @@ int BPF_PROG(vst_rq_complete, struct request *rq, blk_status_t error, unsigned i
 		vst_in(at)->what = what & IN_PLACE;
 	else if (!(what & IN_MORE))
 		vst_in(at)->what = vst_inflight_less(what, nr_bytes);
+	if (last)
+		vst_slow_look(vst_address(rq), IN_ROW(what), queued_ns, when, now, nr_bytes);
 	if (!vst_count(IN_ROW(what), last, nr_bytes, error, queued_ns, when, now))
 		vst_lose(dev_of(rq), VST_LOSS_NO_CELL, last, nr_bytes);
 	return 0;
@@ -349,7 +411,9 @@ __noinline int vst_held_one(__u32 at, __u64 now, __u64 base)
 	flags = rq_get(rq, cmd_flags);
 	bio = rq_ptr(rq, bio);
 	if (bio)
-		row = vst_row_of_bio(s, bio, more->task, VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0));
+		row = vst_row_of_bio(s, bio, more->task & TASK_OWNER,
+				     VST_SORT(vst_op_of(flags), VST_LAYER_LEAF, 0) |
+					     (__u32)(more->task >> TASK_HINT_SHIFT) << SORT_HINT_SHIFT);
 	else
 		row = vst_row_of_nobody(dev_of((const struct request *)rq), vst_op_of(flags), VST_LAYER_LEAF);
 	if (in->what == what && row)

@@ -154,6 +154,19 @@ static __always_inline __u32 vst_folio_pages(__u64 folio)
 	return 1;
 }
 
+/*
+ * What fcntl(F_SET_RW_HINT) said of an inode. It is in all kernels; its type was u8 until 6.9 made it an enum of one byte
+ * (449813515d3e), and those two do not match when offsets are relocated.
+ */
+static __always_inline __u8 vst_inode_write_hint(__u64 inode)
+{
+	if (bpf_core_field_exists(struct inode___hint_enum, i_write_hint))
+		return vst_ptr(inode, struct inode___hint_enum, i_write_hint);
+	if (bpf_core_field_exists(struct inode___hint_u8, i_write_hint))
+		return vst_ptr(inode, struct inode___hint_u8, i_write_hint);
+	return 0;
+}
+
 /* A task's cgroups are looked up by numbers that depend on the kernel's configuration. */
 static __always_inline int vst_memory_subsys(void)
 {

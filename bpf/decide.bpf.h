@@ -3,6 +3,7 @@
 #ifndef VST_DECIDE_BPF_H
 #define VST_DECIDE_BPF_H
 
+#include "hint.bpf.h"
 #include "kind.bpf.h"
 #include "owner.bpf.h"
 #include "rows.bpf.h"
@@ -59,13 +60,31 @@ struct vst_io {
 #define VST_SORT(op, layer, what) ((__u32)(op) | (__u32)(layer) << 8 | (__u32)(what) << 16)
 #define SORT_WRITER (1U << 24) /* .task is who made the page dirty */
 
-/* Fills in .sort and .folio. */
-static __always_inline void vst_sort_decide(struct vst_io *io, const struct vst_state *s, blk_opf_t opf, __u8 op,
-					    __u8 layer)
+/*
+ * With those of the file. A hint that came with the I/O itself holds for the data that the call is about, not for the metadata
+ * that it needs, nor for other files' pages that are written on the way.
+ */
+static __always_inline __u32 vst_marks_decide(__u64 what, __u8 op, __u32 marks)
 {
+	__u32 kind = VST_WHAT_KIND(what >> 56);
+	__u64 inode;
+
+	marks &= SORT_MARKS;
+	if (kind != VST_KIND_DATA)
+		return kind == VST_KIND_RAW ? marks : marks & ~SORT_HINT;
+	if (op == VST_OP_WRITE && vst_folio_of_what(what))
+		marks &= ~SORT_HINT;
+	inode = vst_inode_of_what(what);
+	return inode ? vst_marks_of_inode(inode, marks, op == VST_OP_WRITE) : marks;
+}
+
+/* Fills in .sort and .folio. sort: op, layer and what is known of the marks. */
+static __always_inline void vst_sort_decide(struct vst_io *io, const struct vst_state *s, blk_opf_t opf, __u32 sort)
+{
+	__u8 op = sort, layer = sort >> 8;
 	__u64 what = op != VST_OP_FLUSH ? vst_what_decide(s, io->bio, opf) : 0; /* a flush is of no file */
 
-	io->sort = VST_SORT(op, layer, what >> 56);
+	io->sort = VST_SORT(op, layer, what >> 56 & ~(__u64)VST_WHAT_INODE) | vst_marks_decide(what, op, sort);
 	io->folio = 0;
 	if (op == VST_OP_WRITE && VST_WHAT_KIND(what >> 56) == VST_KIND_DATA)
 		io->folio = vst_folio_of_what(what);
@@ -103,6 +122,10 @@ __noinline __u32 vst_row_decide(__u64 bio, __u64 folio, __u64 task, __u32 sort)
 	key.layer = sort >> 8;
 	key.kind = VST_WHAT_KIND(sort >> 16 & 0xff);
 	key.size = VST_WHAT_SIZE(sort >> 16 & 0xff);
+	key.patterns = sort >> SORT_PATTERN_SHIFT;
+	key.hint = (sort & SORT_HINT) >> SORT_HINT_SHIFT;
+	if (key.hint)
+		key.patterns |= 1 << VST_PATTERN_HINTED;
 	row = vst_row(&key);
 	if (row) {
 		vst_clues_of(&clues, s, bio, folio, task, sort);
@@ -125,7 +148,7 @@ static __always_inline __u32 vst_row_of_bio(const struct vst_state *s, __u64 bio
 {
 	struct vst_io io = { .bio = bio };
 
-	vst_sort_decide(&io, s, vst_read(bio, struct bio, bi_opf), sort, sort >> 8);
+	vst_sort_decide(&io, s, vst_read(bio, struct bio, bi_opf), sort);
 	return vst_row_of(s, bio, io.folio, task, io.sort);
 }
 #endif /* VST_DECIDE_BPF_H */

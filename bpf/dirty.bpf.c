@@ -4,6 +4,7 @@
  * writing by that; this probe notes where it is another's task that writes to it, and which files have pages of
  * several. Runs once each time a clean folio becomes dirty; for a page of one's own that is a comparison.
  */
+#include "hint.bpf.h"
 #include "kind.bpf.h"
 #include "writers.bpf.h"
 
@@ -17,12 +18,16 @@ int BPF_PROG(vst_dirty_folio, struct folio *page, struct address_space *mapping)
 	struct vst_range range = {};
 	struct vst_writing w;
 	bool shared, own;
+	__u32 hint;
 
 	if (!s)
 		return 0;
 	vst_writing_now(&w);
 	range.mapping = vst_address(mapping);
 	inode = vst_ptr(range.mapping, struct address_space, host);
+	hint = vst_hint_of_call();
+	if (hint)
+		vst_mark_hint(inode, hint);
 	charged = vst_memcg_cgroup(vst_folio_memcg(folio));
 	shared = vst_is_shared(s, range.mapping);
 	own = w.kernel || (!w.unseen && (w.cgroup == charged || !charged));

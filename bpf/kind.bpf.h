@@ -25,9 +25,10 @@
  * none: what it is takes the place of the highest byte, which is 0xff in every kernel address.
  */
 #define VST_WHAT(kind, size) ((kind) | (size) << 4)
-#define VST_WHAT_KIND(what) ((what) & 15)
+#define VST_WHAT_KIND(what) ((what) & 7)
+#define VST_WHAT_INODE 8 /* what goes with it is not the folio but the inode: of direct I/O */
 #define VST_WHAT_SIZE(what) ((what) >> 4)
-_Static_assert(VST_KIND__N <= 16 && VST_SIZE__N <= 16, "four bits each");
+_Static_assert(VST_KIND__N <= 8 && VST_SIZE__N <= 16, "three bits, and four");
 
 static __always_inline __u64 vst_what_with_folio(__u32 what, __u64 folio)
 {
@@ -38,7 +39,23 @@ static __always_inline __u64 vst_folio_of_what(__u64 what)
 {
 	__u64 folio = what & ~(0xffULL << 56);
 
+	if (what >> 56 & VST_WHAT_INODE)
+		return 0;
 	return folio ? folio | 0xffULL << 56 : 0;
+}
+
+/* The file that the data is of, where the I/O tells; 0: it does not. */
+static __always_inline __u64 vst_inode_of_what(__u64 what)
+{
+	__u64 address = what & ~(0xffULL << 56), mapping;
+
+	if (!address)
+		return 0;
+	address |= 0xffULL << 56;
+	if (what >> 56 & VST_WHAT_INODE)
+		return address;
+	mapping = vst_ptr(address, struct folio, mapping);
+	return mapping && !(mapping & MAPPING_FLAGS) ? vst_ptr(mapping, struct address_space, host) : 0;
 }
 
 static __always_inline enum vst_origin vst_origin_of(const struct vst_state *s, __u64 function)
@@ -92,7 +109,7 @@ static __always_inline bool vst_inode_is_xfs(__u64 inode)
  * is asked only where the caller waits: with no function to be called at the end. (.wait_for_completion is not set
  * before all has been submitted.)
  */
-static __always_inline __u32 vst_what_iomap_dio(__u64 dio, blk_opf_t opf)
+static __always_inline __u64 vst_what_iomap_dio(__u64 dio, blk_opf_t opf)
 {
 	__u64 iocb = vst_ptr(dio, struct iomap_dio, iocb);
 	__u64 inode = vst_ptr(vst_ptr(iocb, struct kiocb, ki_filp), struct file, f_inode);
@@ -103,7 +120,7 @@ static __always_inline __u32 vst_what_iomap_dio(__u64 dio, blk_opf_t opf)
 		if (!vst_ptr(iocb, struct kiocb, ki_complete))
 			end += vst_read(vst_ptr(dio, struct iomap_dio, submit.iter), struct iov_iter, count);
 	}
-	return vst_what_inode(inode, end);
+	return vst_what_with_folio(vst_what_inode(inode, end) | VST_WHAT_INODE, inode);
 }
 
 #define BTRFS_ROOT_TREE_OBJECTID 1
@@ -325,8 +342,7 @@ static __always_inline __u64 vst_what_by_origin(const struct vst_state *s, __u64
 
 	switch (origin) {
 	case VST_ORIGIN_iomap_dio:
-		what = vst_what_iomap_dio(vst_ptr(submitted, struct bio, bi_private), opf);
-		return vst_what_with_folio(what, 0);
+		return vst_what_iomap_dio(vst_ptr(submitted, struct bio, bi_private), opf);
 	case VST_ORIGIN_blkdev_dio:
 	case VST_ORIGIN_blkdev_dio_aio:
 		return vst_what_with_folio(VST_WHAT(VST_KIND_RAW, 0), 0);

@@ -9,6 +9,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include "vstor/abi.h"
+#include "vstor/abi_insight.h"
 
 /*
  * What probes and agent share. A variable and not an element of a map, like the table of requests in flight: its address
@@ -73,6 +74,14 @@ struct {
 	__type(key, __u64);
 	__type(value, __u64);
 } vst_shares SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << VST_MARK_BITS);
+	__type(key, __u32);
+	__type(value, struct vst_mark);
+} vst_marks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

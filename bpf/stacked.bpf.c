@@ -14,6 +14,11 @@ static __always_inline bool is_stacked(__u64 disk)
 	return disk && !vst_ptr(vst_ptr(disk, struct gendisk, queue), struct request_queue, mq_ops);
 }
 
+static __always_inline __u32 vst_hint_of_bio(const struct bio *bio)
+{
+	return vst_hint_of_call() ?: vst_hint_of_ioprio(vst_read(bio, struct bio, bi_ioprio));
+}
+
 SEC("tp_btf/block_bio_queue")
 int BPF_PROG(vst_bio_queue, struct bio *bio)
 {
@@ -41,8 +46,8 @@ int BPF_PROG(vst_bio_queue, struct bio *bio)
 	vst_more(at)->dev = vst_dev_of(disk);
 	/* at its end the bio does not tell how large it was */
 	vst_inflight_begin(at, addr, bpf_ktime_get_ns(), bytes, true);
-	row = vst_decide(s, at, vst_address(bio), opf, TASK_IS_CURRENT, VST_SORT(op, VST_LAYER_STACKED, 0), true,
-			 bytes);
+	row = vst_decide(s, at, vst_address(bio), opf, TASK_IS_CURRENT,
+			 VST_SORT(op, VST_LAYER_STACKED, 0) | vst_hint_of_bio(bio) << SORT_HINT_SHIFT, true, bytes);
 	vst_inflight_issue(at, addr, row);
 	return 0;
 }

@@ -14,6 +14,7 @@ struct vst_walk {
 	struct vst_io io; /* of the bio that the walk has come to, and what its .row was decided from */
 	__u32 left;	  /* bytes that no part has yet */
 	__u32 row;	  /* of this bio */
+	__u32 marks;	  /* that came with the request */
 	/* of the last bio that was decided: the next one may need no decision of its own */
 	__u64 mapping;
 	union {
@@ -131,7 +132,7 @@ __noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight_more *more)
 	end_io = vst_ptr(w->io.bio, struct bio, bi_end_io);
 	if (!w->row || !mapping || (mapping & MAPPING_FLAGS) || mapping != w->mapping || memcg != w->memcg ||
 	    end_io != w->end_io) {
-		vst_sort_decide(&w->io, s, vst_read(w->io.bio, struct bio, bi_opf), w->io.sort, w->io.sort >> 8);
+		vst_sort_decide(&w->io, s, vst_read(w->io.bio, struct bio, bi_opf), w->marks | (w->io.sort & 0xffff));
 		w->row = vst_row_of(s, w->io.bio, w->io.folio, w->io.task, w->io.sort);
 		w->mapping = mapping;
 		w->memcg = memcg;
@@ -173,6 +174,7 @@ __noinline int vst_walk(struct vst_inflight_more *more, __u64 bio, __u64 task, _
 	ctx.walk.io.bio = bio;
 	ctx.walk.io.task = task;
 	ctx.walk.io.sort = sort;
+	ctx.walk.marks = sort & SORT_MARKS;
 	ctx.walk.left = bytes;
 	bpf_loop(STEPS_MAX, vst_walk_on, &ctx, 0);
 	return 0;
@@ -185,7 +187,7 @@ static __always_inline __u32 vst_decide(const struct vst_state *s, __u32 at, __u
 	struct vst_io io = { .bio = bio };
 
 	if (single) {
-		vst_sort_decide(&io, s, opf, sort, sort >> 8);
+		vst_sort_decide(&io, s, opf, sort);
 		if (!io.folio || !vst_is_shared(s, vst_ptr(io.folio, struct folio, mapping)))
 			return vst_row_of(s, bio, io.folio, task, io.sort);
 	}

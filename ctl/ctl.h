@@ -43,6 +43,10 @@ struct vst_option {
 	X(locks, 1, "[CONTAINER]", vst_locks_options, NULL,                                                            \
 	  "who waits for which lock of the kernel's, interval by interval")                                            \
 	X(blame, 1, "[CONTAINER]", vst_blame_options, NULL, "who makes whom wait, and at what, interval by interval")  \
+	X(slow, 1, "[CONTAINER]", vst_slow_options, NULL,                                                              \
+	  "the slowest requests of the last seconds, with file, and who was served meanwhile")                         \
+	X(patterns, 1, "[CONTAINER]", vst_patterns_options, NULL,                                                      \
+	  "which files are copied, encrypted or compressed, and how that is known")                                    \
 	X(ps, 1, "[CONTAINER]", vst_ps_options, NULL, "containers that run, and units that do I/O")                    \
 	X(report, 0, NULL, vst_report_options, NULL, "some time of a recording as one HTML file, for a ticket")        \
 	X(policy, 2, "COMMAND [FILE | CONTAINER]", NULL, vst_policy_help,                                              \

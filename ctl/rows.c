@@ -167,6 +167,19 @@ static int check_labels(const json_t *line)
 	return 0;
 }
 
+/* Patterns and class tell rows apart like labels do: what a file is, is found out while it is written. */
+static void take_marks(struct vst_wire_row *row, const json_t *patterns, __u64 class)
+{
+	size_t i, len = 0;
+	json_t *p;
+
+	json_array_foreach(patterns, i, p) if (json_is_string(p) && len < sizeof(row->marks)) len +=
+		(size_t)snprintf(row->marks + len, sizeof(row->marks) - len, "%s,", json_string_value(p));
+	if (len >= sizeof(row->marks))
+		len = sizeof(row->marks) - 1;
+	snprintf(row->marks + len, sizeof(row->marks) - len, "%llu", (unsigned long long)class);
+}
+
 static void take_labels(const json_t *line, struct vst_wire_row *row)
 {
 	const char *texts[] = {
@@ -175,13 +188,16 @@ static void take_labels(const json_t *line, struct vst_wire_row *row)
 #undef X
 	};
 	size_t n = sizeof(texts) / sizeof(texts[0]), len = 0;
+	const char *marks = row->marks;
 	char *text, *p;
 
 	for (size_t i = 0; i < n; i++)
 		len += strlen(texts[i]) + 1;
+	len += strlen(marks) + 1;
 	text = p = vst_alloc(len);
 	for (size_t i = 0; i < n; i++)
 		p = stpcpy(p, texts[i]) + 1;
+	memcpy(p, marks, strlen(marks) + 1);
 	if (row->text && row->text_len == len && !memcmp(row->text, text, len)) {
 		free(text);
 		return;
@@ -207,6 +223,7 @@ static int take_row(struct vst_rows *r, const json_t *line)
 	    vst_wire_u64(line, "class", &class) || (patterns && !json_is_array(patterns)) || check_labels(line))
 		return -EPROTO;
 	row = row_get(r, id);
+	take_marks(row, patterns, class);
 	take_labels(line, row);
 	if (take_counts(line, &row->now) || vst_wire_open(json_object_get(line, "in_flight"), "ios", &row->in_flight))
 		return -EPROTO;

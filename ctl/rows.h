@@ -34,6 +34,7 @@ struct vst_wire_row {
 	int op_index, kind_index, size_index; /* -1: newer than this program */
 	unsigned int class;
 	json_t *patterns;	     /* NULL: none */
+	char marks[128];	     /* patterns and class, as a text to compare */
 	struct vst_counts base, now; /* at the last commit; as in this reply */
 	struct vst_open in_flight;   /* as in this reply */
 	__u64 reply;		     /* the last one that had it */

@@ -229,7 +229,7 @@ static void put_value(struct vst_record_encoder *e, const struct vst_record_list
 
 static __u32 id_of(const struct vst_record_list *list, const void *value)
 {
-	return *(const __u32 *)((const char *)value + list->id);
+	return list->id < 0 ? 0 : *(const __u32 *)((const char *)value + list->id);
 }
 
 static const void *value_at(const struct vst_snapshot *s, enum vst_snap_list list, __u32 index)

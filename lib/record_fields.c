@@ -57,6 +57,9 @@ static const struct vst_record_field moment[] = {
 			NUMBER(T, self.journal_lost),
 	NUMBER(T, self.pause_lost),
 	NUMBER(T, self.overflow_cgroups),
+	NUMBER(T, self.hints_refused),
+	REAL(T, self.insight),
+	NUMBER(T, self.files_lost),
 };
 #undef T
 
@@ -86,6 +89,8 @@ static const struct vst_record_field ios[] = {
 	NUMBER(T, kind),
 	NUMBER(T, size),
 	NUMBER(T, witness),
+	NUMBER(T, patterns),
+	NUMBER(T, hint),
 #define X(f, ...) NUMBER_AS(T, counts.counter[VST_COUNTER_##f], #f),
 	VST_COUNTERS(X)
 #undef X
@@ -126,6 +131,36 @@ static const struct vst_record_field devices[] = {
 };
 #undef T
 
+#define T struct vst_snap_slow
+#define SERVED(i_)                                                                                                     \
+	NUMBER_AS(T, meanwhile[i_].container, "meanwhile." #i_ ".container"),                                          \
+		NUMBER_AS(T, meanwhile[i_].ios, "meanwhile." #i_ ".ios")
+static const struct vst_record_field slows[] = {
+	NUMBER(T, container),
+	NUMBER(T, dev),
+	NUMBER(T, layer),
+	NUMBER(T, op),
+	NUMBER(T, kind),
+	NUMBER(T, size),
+	NUMBER(T, bytes),
+	NUMBER(T, queue_ns),
+	NUMBER(T, device_ns),
+	NUMBER(T, ended_ns),
+	TEXT(T, file),
+	SERVED(0),
+	SERVED(1),
+	SERVED(2),
+};
+_Static_assert(VST_SERVED == 3, "all of them");
+#undef T
+
+#define T struct vst_snap_pattern
+static const struct vst_record_field patterns[] = {
+	NUMBER(T, container), NUMBER(T, dev), NUMBER(T, pattern), REAL(T, confidence), NUMBER(T, bytes),
+	NUMBER(T, last_ns),   TEXT(T, file),  TEXT(T, source),	  TEXT(T, evidence),
+};
+#undef T
+
 #define LIST(fields_) .field = (fields_), .n = sizeof(fields_) / sizeof((fields_)[0])
 const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	[VST_RECORD_MOMENT] = { "moment", -1, sizeof(struct vst_snapshot), -1, -1, LIST(moment) },
@@ -138,6 +173,8 @@ const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	VALUES(WAITS, struct vst_snap_wait, waits, offsetof(struct vst_snap_wait, id),
 	       offsetof(struct vst_snap_wait, changed_seq)),
 	VALUES(DEVICES, struct vst_snap_device, devices, offsetof(struct vst_snap_device, dev), -1),
+	VALUES(SLOWS, struct vst_snap_slow, slows, -1, -1),
+	VALUES(PATTERNS, struct vst_snap_pattern, patterns, -1, -1),
 };
 
 #define FITS(fields_) _Static_assert(sizeof(fields_) / sizeof((fields_)[0]) <= VST_RECORD_FIELDS_MAX, #fields_)
@@ -147,4 +184,6 @@ FITS(containers);
 FITS(ios);
 FITS(waits);
 FITS(devices);
-_Static_assert(VST_SNAP__N == 4, "a list of the snapshot that is not recorded: give it a row above");
+FITS(slows);
+FITS(patterns);
+_Static_assert(VST_SNAP__N == 6, "a list of the snapshot that is not recorded: give it a row above");

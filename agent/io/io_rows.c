@@ -22,10 +22,12 @@ static struct vst_io_row_key key_of(const struct vst_key *key, const struct vst_
 		.kind = key->kind,
 		.size = key->size,
 		.layer = key->layer,
+		.patterns = key->patterns,
+		.hint = key->hint,
 	};
 }
 
-_Static_assert(sizeof(struct vst_io_row_key) == offsetof(struct vst_io_row_key, pad) + 7, "all bytes are compared");
+_Static_assert(sizeof(struct vst_io_row_key) == offsetof(struct vst_io_row_key, pad) + 5, "all bytes are compared");
 
 static void past_free(struct vst_io_past *past)
 {
@@ -161,6 +163,8 @@ static struct vst_snap_io *value_first(struct vst_io_table *t, const struct vst_
 	v->kind = key->kind;
 	v->size = key->size;
 	v->witness = key->witness;
+	v->patterns = key->patterns;
+	v->hint = key->hint;
 	return v;
 }
 

@@ -22,8 +22,8 @@
 struct vst_io_row_key {
 	const struct vst_container *container;
 	__u32 dev;
-	__u8 witness, op, kind, size, layer;
-	__u8 pad[7]; /* 0; without a name a copy need not have them */
+	__u8 witness, op, kind, size, layer, patterns, hint;
+	__u8 pad[5]; /* 0; without a name a copy need not have them */
 };
 
 struct vst_io_row {

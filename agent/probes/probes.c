@@ -169,6 +169,7 @@ static int share_maps(struct vst_probes *p)
 	for (int g = VST_GROUP_BLOCK + 1; g < VST_GROUP__N && !err; g++)
 		err = vst_probes_share_maps(p, g);
 	/* what is in flight; libbpf names this map after its object */
+	err = err ?: bpf_map__reuse_fd(p->insight->maps.bss, bpf_map__fd(p->block->maps.bss));
 	return err ?: bpf_map__reuse_fd(p->stacked->maps.bss, bpf_map__fd(p->block->maps.bss));
 }
 
@@ -222,8 +223,10 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->state = &p->block->data_state->vst_state;
 	m->row_keys = map_memory(p->block->maps.vst_row_keys, sizeof(*m->row_keys) * VST_ROWS);
 	m->counters = map_memory(p->block->maps.vst_counters, sizeof(*m->counters) * m->slots);
-	if (!m->row_keys || !m->counters)
+	m->marks = map_memory(p->block->maps.vst_marks, sizeof(*m->marks) << VST_MARK_BITS);
+	if (!m->row_keys || !m->counters || !m->marks)
 		return -ENOMEM;
+	m->slow = &p->block->data_slow->vst_slow;
 	m->in_flight = (const __u64 *)p->block->bss->vst_in_flight;
 	m->rows_fd = bpf_map__fd(p->block->maps.vst_rows);
 	m->hists_fd = bpf_map__fd(p->block->maps.vst_hists);
@@ -260,7 +263,8 @@ static bool is_wanted(const struct vst_probes *p, enum vst_group group)
 		return vst_probes_is_mounted("xfs");
 	case VST_GROUP_JOURNAL:
 		return vst_probes_is_mounted("ext4");
-	case VST_GROUP_FSYNC: /* probes_fsync.c loads it */
+	case VST_GROUP_INSIGHT: /* vst_probes_insight() loads it */
+	case VST_GROUP_FSYNC:	/* probes_fsync.c loads it */
 		return false;
 	default:
 		return true;
@@ -341,7 +345,7 @@ static int attach_programs(struct vst_probes *p, enum vst_group group)
 	vst_for_each_probe_of (i, group) {
 		struct vst_probe *probe = &p->probe[i];
 
-		if (probe->missing || probe->elsewhere || probe->link)
+		if (probe->missing || probe->elsewhere || probe->link || i == VST_PROBE_ID_copy_folio)
 			continue;
 		probe->link = bpf_program__attach(probe->prog);
 		if (!probe->link) {
@@ -397,6 +401,10 @@ static int open_object(struct vst_probes *p, enum vst_group group)
 		m->journal_waits_fd = bpf_map__fd(p->journal->maps.vst_journal_waits);
 		m->journal_opens = map_memory(p->journal->maps.vst_journal_opens, sizeof(*m->journal_opens));
 		return m->journal_state && m->journal_opens ? 0 : -ENOMEM;
+	case VST_GROUP_INSIGHT:
+		m->insight = &p->insight->data_insight->vst_insight;
+		m->files = p->insight->data_files->vst_files;
+		return 0;
 	default:
 		return 0;
 	}
@@ -460,6 +468,31 @@ void vst_probes_late(struct vst_probes *p)
 		if (vst_object_table[g].when == VST_WHEN_BESIDE && g != VST_GROUP_XFS)
 			attach(p, g);
 	vst_probes_follow(p);
+}
+
+void vst_probes_window(struct vst_probes *p, bool open)
+{
+	struct vst_probe *probe = &p->probe[VST_PROBE_ID_copy_folio];
+
+	if (!p->object[VST_GROUP_INSIGHT].open)
+		return;
+	if (!open) {
+		bpf_link__destroy(probe->link);
+		probe->link = NULL;
+	} else if (!probe->link) {
+		probe->link = bpf_program__attach(probe->prog);
+		if (!probe->link)
+			vst_debug("cannot look for copies: %s", strerror(errno));
+	}
+}
+
+int vst_probes_insight(struct vst_probes *p, bool full)
+{
+	int err = p->late ? -EAGAIN : attach(p, VST_GROUP_INSIGHT);
+
+	if (!err && full)
+		vst_probes_window(p, true);
+	return err;
 }
 
 int vst_probes_stacked(struct vst_probes *p, bool on)
@@ -579,6 +612,8 @@ void vst_probes_free(struct vst_probes *p)
 		munmap((void *)p->maps.row_keys, sizeof(*p->maps.row_keys) * VST_ROWS);
 	if (p->maps.counters)
 		munmap(p->maps.counters, sizeof(*p->maps.counters) * p->maps.slots);
+	if (p->maps.marks)
+		munmap(p->maps.marks, sizeof(*p->maps.marks) << VST_MARK_BITS);
 	if (p->maps.journal_state)
 		munmap((void *)p->maps.journal_state, sizeof(*p->maps.journal_state));
 	if (p->maps.journal_opens)

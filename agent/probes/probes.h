@@ -10,6 +10,7 @@
 #include "agent/probes/budget.h"
 #include "vstor/abi.h"
 #include "vstor/abi_fsync.h"
+#include "vstor/abi_insight.h"
 #include "vstor/abi_waits.h"
 
 struct vst_probes;
@@ -20,6 +21,10 @@ struct vst_maps {
 	const struct vst_key *row_keys; /* [VST_ROWS] */
 	struct vst_counters *counters;	/* [.slots] */
 	const __u64 *in_flight;		/* [VST_INFLIGHT_WORDS], see vstor/abi_inflight.h */
+	struct vst_mark *marks;		/* [1 << VST_MARK_BITS] */
+	struct vst_slow *slow;
+	struct vst_insight *insight;  /* NULL: it is off */
+	const struct vst_file *files; /* [VST_FILES]; likewise */
 	int rows_fd;
 	int hists_fd;
 	int lost_fd;
@@ -92,6 +97,13 @@ void vst_probes_follow(struct vst_probes *p);
  * always 0, and what fails then is logged later.
  */
 int vst_probes_want_fsync(struct vst_probes *p, bool want);
+
+/*
+ * Looks at what is written to files from now on; full: also, all the time, at where it comes from. Else vst_probes_window()
+ * begins and ends a moment of that. 0 or -errno, which has been logged; -EAGAIN: not yet.
+ */
+int vst_probes_insight(struct vst_probes *p, bool full);
+void vst_probes_window(struct vst_probes *p, bool open);
 
 /* Counts what has ended without a completion that the probes were shown (loss no_end). Costs less than a millisecond. */
 void vst_probes_sweep(struct vst_probes *p);

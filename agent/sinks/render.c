@@ -114,6 +114,7 @@ void vst_render_self(struct vst_out *o, const struct vst_snap_self *self)
 	vst_out_ku64(o, "slots_max", self->slots_max);
 	vst_out_ku64(o, "containers", self->containers);
 	vst_out_ku64(o, "overflow_cgroups", self->overflow_cgroups);
+	vst_out_ku64(o, "hints_refused", self->hints_refused);
 	lost(o, self->lost, true);
 	vst_out_raw(o, "}");
 }
@@ -178,6 +179,22 @@ static void in_flight(struct vst_out *o, const struct vst_snapshot *s, const str
 	vst_out_raw(o, "}");
 }
 
+static void patterns(struct vst_out *o, __u8 bits)
+{
+	bool any = false;
+
+	vst_out_key(o, "patterns");
+	vst_out_raw(o, "[");
+	for (int i = 0; i < VST_PATTERN__N; i++) {
+		if (!(bits >> i & 1))
+			continue;
+		vst_out_raw(o, any ? "," : "");
+		vst_out_str(o, vst_pattern_name(i));
+		any = true;
+	}
+	vst_out_raw(o, "]");
+}
+
 static void row(struct vst_out *o, const struct vst_snapshot *s, const struct vst_snap_io *io,
 		const struct vst_snap_device **d)
 {
@@ -191,9 +208,8 @@ static void row(struct vst_out *o, const struct vst_snapshot *s, const struct vs
 	vst_out_kstr(o, "op", vst_op_name(io->op));
 	vst_out_kstr(o, "kind", vst_kind_name(io->kind));
 	vst_out_kstr(o, "size", vst_size_name(io->size));
-	vst_out_key(o, "patterns");
-	vst_out_raw(o, "[]");
-	vst_out_ku64(o, "class", vst_class(io->kind, io->size));
+	patterns(o, io->patterns);
+	vst_out_ku64(o, "class", io->hint ? io->hint - 1U : vst_class(io->kind, io->size));
 	vst_out_kstr(o, "witness", vst_witness_name(io->witness));
 #define X(f, d) vst_out_ku64(o, #f, io->counts.counter[i++]);
 	VST_COUNTERS(X)

@@ -53,15 +53,17 @@ enum vst_time {
 
 /* A row: who did what to which device. All bytes count in comparisons, so pad stays 0. */
 struct vst_key {
-	__u64 owner;  /* cgroup id within .hier; 0 with witness none */
-	__u32 dev;    /* (major << 20 | minor) of the disk */
-	__u8 hier;    /* enum vst_hierarchy */
-	__u8 witness; /* enum vst_witness */
-	__u8 op;      /* enum vst_op */
-	__u8 kind;    /* enum vst_kind */
-	__u8 size;    /* enum vst_size */
-	__u8 layer;   /* enum vst_layer */
-	__u8 pad[6];
+	__u64 owner;   /* cgroup id within .hier; 0 with witness none */
+	__u32 dev;     /* (major << 20 | minor) of the disk */
+	__u8 hier;     /* enum vst_hierarchy */
+	__u8 witness;  /* enum vst_witness */
+	__u8 op;       /* enum vst_op */
+	__u8 kind;     /* enum vst_kind */
+	__u8 size;     /* enum vst_size */
+	__u8 layer;    /* enum vst_layer */
+	__u8 patterns; /* a bit for each enum vst_pattern */
+	__u8 hint;     /* the class that the application gave, plus 1; 0: none */
+	__u8 pad[4];
 };
 
 /*
@@ -138,6 +140,7 @@ struct vst_state {
 	/* written, but rarely */
 	__u32 next_row; /* rows 1 .. next_row - 1 were given out at least once */
 	__u32 events_lost;
+	__u32 hints_refused;			   /* classes out of range */
 	__u32 xfs_noted;			   /* by the agent: xfs.bpf.c is attached */
 	__u32 turn;				   /* of .shared */
 	__u64 slots_used[VST_SLOTS_MAX / 64 / 64]; /* a bit for 64 slots, of which one was taken at least once */

@@ -45,6 +45,16 @@
 	X(COMPRESS, "compress")                                                                                        \
 	X(HINTED, "hinted")
 
+/*
+ * fcntl(fd, F_SET_RW_HINT): how long data is expected to live. X(ENUM, the kernel's value, class). What lives short is
+ * read again, or deleted, soon; what lives for ever seldom is.
+ */
+#define VST_LIFETIME_HINTS(X)                                                                                          \
+	X(SHORT, 2, 4)                                                                                                 \
+	X(MEDIUM, 3, 3)                                                                                                \
+	X(LONG, 4, 2)                                                                                                  \
+	X(EXTREME, 5, 1)
+
 /* How we know the owner. X(ENUM, "name") */
 #define VST_WITNESSES(X)                                                                                               \
 	X(NONE, "none")                                                                                                \

@@ -30,6 +30,8 @@ enum vst_when {
 	X(LOCK, lock, BESIDE, "locks", "waits for them are not shown", "")                                             \
 	X(PAUSE, pause, BESIDE, "the limit of dirty pages", "pauses at it are not shown", "")                          \
 	X(JOURNAL, journal, NEEDED, "the journals of ext4", "waits for them are not shown", "no ext4 is mounted")      \
+	X(INSIGHT, insight, NEEDED, "what is written to files", "copies, encryption and compression are not told",     \
+	  "it was switched off with --insight off")                                                                    \
 	X(FSYNC, fsync, NEEDED, "fsync", "how long it takes is not known", "no rule and nobody asks for it")
 
 enum vst_group {
@@ -99,6 +101,8 @@ enum {
 	X(JOURNAL, handle_begin, ext4_journal_start, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)               \
 	X(JOURNAL, handle_begin_inode, ext4_journal_start_inode, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)   \
 	X(JOURNAL, handle_begin_sb, ext4_journal_start_sb, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)         \
+	X(INSIGHT, sample, block_rq_issue, 1, NULL, NULL, VST_COST_INSIGHT)                                            \
+	X(INSIGHT, copy_folio, writeback_dirty_folio, 2, NULL, NULL, VST_COST_INSIGHT)                                 \
 	X(FSYNC, fsync_call_end, sys_exit_fsync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC_CALL)                           \
 	X(FSYNC, fdatasync_call_end, sys_exit_fdatasync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC_CALL)                   \
 	X(FSYNC, msync_call_end, sys_exit_msync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC_CALL)                           \
@@ -114,6 +118,7 @@ enum {
 /* Instead of a module: the tracepoint is one of a system call, of CONFIG_FTRACE_SYSCALLS. It has no type in BTF: this function tells. */
 #define VST_SYSCALLS "syscalls"
 #define VST_SYSCALLS_FUNCTION "perf_syscall_exit"
+#define VST_COST_INSIGHT "vstorctl patterns does not tell what is copied, encrypted or compressed."
 #define VST_COST_JOURNAL "Waits for the journals of ext4 are not shown by vstorctl blame."
 #define VST_COST_FSYNC(fs) "How long fsync takes on " fs " is not known, and no rule can protect it there."
 #define VST_COST_FSYNC_CALL "How long fsync takes on xfs and btrfs is not known where their functions cannot be hooked."

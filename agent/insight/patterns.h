@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What containers do with the contents of files: copies, encryption, compression. */
+#ifndef VST_PATTERNS_ROOM_H
+#define VST_PATTERNS_ROOM_H
+
+#include "agent/io/io_table.h"
+#include "agent/probes/probes.h"
+#include "agent/snapshot.h"
+
+#define VST_PATTERNS_KEEP 30 /* seconds after the last write to a file */
+#define VST_WINDOW 0.08	     /* seconds of each tick in which copies are looked for, unless it is always */
+
+enum vst_insight_mode {
+	VST_INSIGHT_OFF,
+	VST_INSIGHT_SAMPLED,
+	VST_INSIGHT_FULL,
+};
+
+struct vst_patterns;
+
+int vst_patterns_new(struct vst_patterns **ret);
+void vst_patterns_free(struct vst_patterns *p);
+
+/*
+ * Decides about the files that were written to since the last time, and gives what is known to the rows of I/O. observed: the
+ * share of the time in which copies are looked for. Warns of mass encryption.
+ */
+void vst_patterns_collect(struct vst_patterns *p, const struct vst_io_table *t, const struct vst_probes *probes,
+			  double observed, double now);
+
+/* Puts them into a snapshot. 0 or -ENOMEM. */
+int vst_patterns_put(struct vst_patterns *p, struct vst_snapshot *s);
+
+#endif /* VST_PATTERNS_ROOM_H */

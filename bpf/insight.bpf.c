@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is written to files: does it look random (encrypted or compressed), and is it what the task has read (a copy)?
+ *
+ * vst_sample looks at one of so many requests when it is issued, whoever wrote it: the agent sets how many, so that the cost
+ * is bounded whatever the load is. vst_copy_folio runs where a task makes a page dirty, and compares 64 bytes of it with
+ * the file that the task reads. Even a program that returns at once costs a small write some percent there, so the
+ * agent attaches it for moments ("windows"), unless it is told to do more.
+ */
+#include "decide.bpf.h"
+#include "file.bpf.h"
+#include "inflight.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct vst_insight vst_insight SEC(".data.insight") = { .every = 1 };
+struct vst_file vst_files[VST_FILES] SEC(".data.files");
+const struct vst_file vst_file_none = {};
+
+struct vst_scratch {
+	__u8 data[VST_CHUNK];
+	__u8 count[256];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vst_scratch);
+} vst_scratch SEC(".maps");
+
+#define PAGE_STRUCT 64 /* x86-64: struct page */
+#define CLAIM_AGE 1000000000ULL
+#define NO_FILE VST_FILES
+
+/* --- memory --- */
+
+/*
+ * The kernel's own view of all memory: a page's address follows from that of its struct page, and the difference is the same
+ * for all. A request's tags tell it: static_rqs[0] lies at the beginning of the first page of their list, and knows its
+ * queue. The difference is a multiple of 1 GiB, as KASLR places both regions.
+ */
+static __always_inline bool vst_learn_from(__u64 tags, __u64 queue)
+{
+	__u64 head = tags + bpf_core_field_offset(struct blk_mq_tags, page_list), first, page, rqs, virt = 0, direct;
+
+	if (!tags)
+		return false;
+	first = vst_ptr(tags, struct blk_mq_tags, page_list.next);
+	rqs = vst_ptr(tags, struct blk_mq_tags, static_rqs);
+	if (!first || first == head || !rqs)
+		return false;
+	page = first - bpf_core_field_offset(struct page, lru);
+	virt = vst_word(rqs, 0);
+	direct = virt - page * PAGE_STRUCT;
+	if (!virt || virt & 4095 || direct & ((1ULL << 30) - 1) || vst_ptr(virt, struct request, q) != queue)
+		return false;
+	vst_insight.direct = direct;
+	return true;
+}
+
+__noinline int vst_learn(__u64 rq)
+{
+	__u64 hctx = vst_ptr(rq, struct request, mq_hctx), queue = vst_ptr(rq, struct request, q);
+
+	if (bpf_core_type_size(struct page) != PAGE_STRUCT || !hctx)
+		return 0;
+	return vst_learn_from(vst_ptr(hctx, struct blk_mq_hw_ctx, tags), queue) ||
+	       vst_learn_from(vst_ptr(hctx, struct blk_mq_hw_ctx, sched_tags), queue);
+}
+
+static __always_inline __u64 vst_virtual(__u64 page)
+{
+	return page * PAGE_STRUCT + vst_insight.direct;
+}
+
+/* --- the table of files --- */
+
+static __always_inline struct vst_file *vst_file_at(__u32 at)
+{
+	return &vst_files[at & (VST_FILES - 1)];
+}
+
+/* The place of an inode; if it has none, one is made. NO_FILE: those that it may have are in use. */
+__noinline __u32 vst_file_claim(__u64 inode)
+{
+	__u32 first = (inode >> 5) * 0x9e3779b97f4a7c15ULL >> 54 & (VST_FILES - VST_FILE_WAYS), best = NO_FILE, i;
+	__u64 ino = vst_read(inode, struct inode, i_ino), now = bpf_ktime_get_ns(), oldest = ~0ULL;
+	struct vst_file *f;
+
+#pragma unroll
+	for (i = 0; i < VST_FILE_WAYS; i++) {
+		f = vst_file_at(first + i);
+		if (f->inode == inode && f->ino == ino) {
+			f->last_ns = now;
+			return first + i;
+		}
+		if (f->last_ns < oldest) {
+			oldest = f->last_ns;
+			best = first + i;
+		}
+	}
+	if (best >= VST_FILES || (oldest && now - oldest < CLAIM_AGE)) {
+		__sync_fetch_and_add(&vst_insight.lost, 1);
+		return NO_FILE;
+	}
+	f = vst_file_at(best);
+	f->inode = 0;
+	bpf_probe_read_kernel(f, sizeof(*f), &vst_file_none);
+	f->ino = ino;
+	f->first_ns = f->last_ns = now;
+	vst_file_name_read(&f->name, inode);
+	barrier();
+	f->inode = inode;
+	return best;
+}
+
+/* --- samples --- */
+
+/* Adds a chunk to what is known of a file: its chi square, and if that is small the bytes themselves. */
+__noinline int vst_chunk_add(__u32 at, __u64 address)
+{
+	struct vst_file *f = vst_file_at(at);
+	struct vst_scratch *s;
+	__u32 zero = 0, i, squares = 0, n;
+
+	s = bpf_map_lookup_elem(&vst_scratch, &zero);
+	if (!s || bpf_probe_read_kernel(s->data, VST_CHUNK, (const void *)address))
+		return 0;
+	__builtin_memset(s->count, 0, sizeof(s->count));
+	for (i = 0; i < VST_CHUNK; i++) {
+		n = s->count[s->data[i]]++;
+		squares += 2 * n + 1;
+	}
+	f->chunks++;
+	/* 256 bytes, so one of each kind is expected: chi square is the sum of the squares, less 256 */
+	if (squares - VST_CHUNK >= VST_CHUNK_LOW)
+		f->low++;
+	if (squares - VST_CHUNK > VST_CHUNK_HIGH)
+		return 0;
+	f->high++;
+	if (f->sum > VST_FILE_BYTES_MAX)
+		return 0;
+	for (i = 0; i < VST_CHUNK; i++)
+		f->count[s->data[i]]++;
+	f->sum += VST_CHUNK;
+	return 0;
+}
+
+/* A chunk of a bio, anywhere in it. */
+__noinline int vst_chunk_of_bio(__u32 at, __u64 bio)
+{
+	__u32 idx = vst_read(bio, struct bio, bi_iter.bi_idx), n = vst_read(bio, struct bio, bi_vcnt);
+	__u32 random = bpf_get_prandom_u32(), len;
+	__u64 vec = vst_ptr(bio, struct bio, bi_io_vec), page;
+
+	n = n > idx ? n - idx : 1;
+	vec += (idx + random % n) * sizeof(struct bio_vec);
+	len = vst_read(vec, struct bio_vec, bv_len);
+	page = vst_ptr(vec, struct bio_vec, bv_page);
+	if (len < VST_CHUNK || !page)
+		return 0;
+	len = (random >> 12) % (len / VST_CHUNK) * VST_CHUNK + vst_read(vec, struct bio_vec, bv_offset);
+	return vst_chunk_add(at, vst_virtual(page) + len);
+}
+
+#define CHUNKS_MAX 4
+#define CHUNK_EVERY 65536 /* bytes of a request for each chunk */
+
+/* addr: the request's identity, by which its row is found. */
+__noinline int vst_sample_request(__u64 addr, __u64 rq, __u32 bytes, __u32 every, bool begins)
+{
+	__u64 bio = vst_ptr(rq, struct request, bio), what, inode, page, vec;
+	struct vst_state *s = vst_state_get();
+	__u32 at, place, i;
+	struct vst_file *f;
+
+	if (!s || (!vst_insight.direct && !vst_learn(rq)))
+		return 0;
+	what = vst_what_decide(s, bio, vst_read(rq, struct request, cmd_flags));
+	inode = VST_WHAT_KIND(what >> 56) == VST_KIND_DATA ? vst_inode_of_what(what) : 0;
+	at = inode ? vst_file_claim(inode) : NO_FILE;
+	if (at >= VST_FILES)
+		return 0;
+	f = vst_file_at(at);
+	place = vst_place_find(vst_home_of(addr), addr);
+	if (place < PLACES) {
+		f->row = IN_ROW(vst_in(place)->what);
+		if (vst_in(place)->what & IN_MORE && !f->row)
+			f->row = vst_more(place)->row[0];
+	}
+	f->bytes += (__u64)bytes * every;
+	if (begins && !f->has_head) {
+		vec = vst_ptr(bio, struct bio, bi_io_vec) +
+		      vst_read(bio, struct bio, bi_iter.bi_idx) * sizeof(struct bio_vec);
+		page = vst_ptr(vec, struct bio_vec, bv_page);
+		if (!bpf_probe_read_kernel(
+			    f->head, sizeof(f->head),
+			    (const void *)(vst_virtual(page) + vst_read(vec, struct bio_vec, bv_offset))))
+			f->has_head = 1;
+	}
+	for (i = 0; i < CHUNKS_MAX; i++)
+		if (!i || begins || bytes > i * CHUNK_EVERY)
+			vst_chunk_of_bio(at, bio);
+	__sync_fetch_and_add(&vst_insight.sampled, 1);
+	return 0;
+}
+
+/* Does the bio begin with the first page of a file? */
+static __always_inline bool vst_bio_begins(__u64 bio)
+{
+	__u64 folio = vst_bio_folio(bio), mapping;
+
+	if (!folio || vst_ptr(folio, struct folio, index))
+		return false;
+	mapping = vst_ptr(folio, struct folio, mapping);
+	return mapping && !(mapping & MAPPING_FLAGS);
+}
+
+SEC("tp_btf/block_rq_issue")
+int BPF_PROG(vst_sample, struct request *rq)
+{
+	struct vst_state *s = vst_state_get();
+	__u32 every = vst_insight.every;
+	__u64 bio, turn;
+	bool begins;
+
+	if (!s || (rq->cmd_flags & REQ_OP_MASK) != 1)
+		return 0;
+	bio = vst_ptr(rq, struct request, bio);
+	if (!bio)
+		return 0;
+	turn = vst_insight.writes++; /* an approximation: CPUs may overwrite each other's */
+	begins = vst_bio_begins(bio);
+	if (!begins && every > 1 && turn % every)
+		return 0;
+	vst_sample_request(vst_identity(rq, s), vst_address(rq), rq->__data_len, begins ? 1 : every, begins);
+	return 0;
+}
+
+/* --- copies --- */
+
+#define NR_write 1
+#define NR_pwrite64 18
+#define NR_writev 20
+#define NR_sendfile 40
+#define NR_copy_file_range 326
+#define FMODE_READ 1
+#define FD_MAX 32 /* descriptors among which the source is looked for */
+#define COMPARED 64
+
+/* The file of a descriptor of the current task; 0: none. */
+static __always_inline __u64 vst_file_of_fd(__u64 files, __u32 fd)
+{
+	__u64 table = vst_ptr(files, struct files_struct, fdt), array;
+
+	if (!table || fd >= vst_read(table, struct fdtable, max_fds))
+		return 0;
+	array = vst_ptr(table, struct fdtable, fd);
+	return vst_word(array + 8 * fd, 0);
+}
+
+static __always_inline bool vst_file_is_source(__u64 file)
+{
+	__u64 inode = vst_ptr(file, struct file, f_inode);
+
+	return vst_read(file, struct file, f_mode) & FMODE_READ && vst_read(file, struct file, f_pos) > 0 &&
+	       (vst_read(inode, struct inode, i_mode) & S_IFMT) == S_IFREG;
+}
+
+struct vst_fd_look {
+	__u64 files;
+	__u64 except;
+	__u64 found;
+};
+
+static long vst_fd_look(__u32 fd, struct vst_fd_look *look)
+{
+	__u64 file = vst_file_of_fd(look->files, fd);
+
+	if (!file || file == look->except || !vst_file_is_source(file))
+		return 0;
+	look->found = file;
+	return 1;
+}
+
+/* The folio of a page of a mapping; 0: it is not cached. Nothing keeps it there: what is read is compared only. */
+__noinline __u64 vst_cached(__u64 mapping, __u64 index)
+{
+	__u64 entry = vst_ptr(mapping, struct address_space, i_pages.xa_head), next;
+	__u32 shift, offset;
+
+#pragma unroll
+	for (int level = 0; level < 7; level++) {
+		if ((entry & 3) != 2 || entry < 4096)
+			break;
+		entry -= 2;
+		shift = vst_read(entry, struct xa_node, shift) & 63;
+		if (!level && index >> shift > 63)
+			return 0;
+		offset = index >> shift & 63;
+		next = vst_word(entry + bpf_core_field_offset(struct xa_node, slots) + 8 * offset, 0);
+		if ((next & 3) == 2 && next < 256) /* a large folio: another slot has it */
+			next = vst_word(entry + bpf_core_field_offset(struct xa_node, slots) + 8 * (next >> 2 & 63), 0);
+		entry = next;
+		if (!shift)
+			break;
+	}
+	return entry & 3 ? 0 : entry;
+}
+
+/* 1: equal; 0: not; -1: they say nothing, all words of them are the same, or they cannot be read. */
+__noinline int vst_compare(__u64 x, __u64 y)
+{
+	__u64 a[COMPARED / 8], b[COMPARED / 8], differ = 0, varies = 0;
+
+	if (bpf_probe_read_kernel(a, sizeof(a), (const void *)x) ||
+	    bpf_probe_read_kernel(b, sizeof(b), (const void *)y))
+		return -1;
+#pragma unroll
+	for (int i = 0; i < COMPARED / 8; i++) {
+		differ |= a[i] ^ b[i];
+		varies |= a[i] ^ a[0];
+	}
+	return !varies && !differ ? -1 : !differ;
+}
+
+static __always_inline __u64 vst_folio_address(__u64 folio, __u64 position)
+{
+	__u64 index = (position >> 12) - vst_ptr(folio, struct folio, index);
+
+	return vst_virtual(folio + index * PAGE_STRUCT) + (position & 4095);
+}
+
+/* The kernel copies by itself (cp, sendfile, splice, an overlay's copy-up): the page's source is in the task's pipe. */
+static __always_inline __u64 vst_inode_of_pipe(__u64 pipe)
+{
+	__u32 tail = vst_read(pipe, struct pipe_inode_info, tail),
+	      size = vst_read(pipe, struct pipe_inode_info, ring_size);
+	__u64 bufs = vst_ptr(pipe, struct pipe_inode_info, bufs), page, mapping;
+
+	page = vst_ptr(bufs + (__u64)(tail & (size - 1)) * bpf_core_type_size(struct pipe_buffer), struct pipe_buffer,
+		       page);
+	if (!page)
+		return 0;
+	mapping = vst_ptr(vst_page_folio(page), struct folio, mapping);
+	return mapping && !(mapping & MAPPING_FLAGS) ? vst_ptr(mapping, struct address_space, host) : 0;
+}
+
+__noinline int vst_copy_note(__u64 inode, __u64 source, int equal, bool in_kernel)
+{
+	__u32 at = vst_file_claim(inode);
+	struct vst_file *f;
+
+	if (at >= VST_FILES)
+		return 0;
+	f = vst_file_at(at);
+	if (!equal) {
+		f->differs++;
+		return 0;
+	}
+	f->matches++;
+	f->in_kernel += in_kernel;
+	if (source && f->source.ino != vst_read(source, struct inode, i_ino))
+		vst_file_name_read(&f->source, source);
+	return 0;
+}
+
+/* The task's source file and where in it the page at `to` comes from; compares. */
+__noinline int vst_copy_compare(__u64 folio, __u64 inode, __u64 files, __u32 to_fd, __u64 count)
+{
+	struct vst_fd_look look = { .files = files };
+	__u32 from_fd = to_fd >> 16;
+	__u64 to, at, from, source, begin;
+	int equal;
+
+	to_fd &= 0xffff;
+	look.except = to = vst_file_of_fd(files, to_fd);
+	if (!to || vst_ptr(to, struct file, f_inode) != inode)
+		return 0;
+	if (from_fd != 0xffff)
+		look.found = vst_file_of_fd(files, from_fd);
+	else
+		bpf_loop(FD_MAX, vst_fd_look, &look, 0);
+	if (!look.found)
+		return 0;
+	at = vst_ptr(folio, struct folio, index) << 12;
+	begin = vst_read(to, struct file, f_pos);
+	if (at < begin)
+		at = begin;
+	from = at + vst_read(look.found, struct file, f_pos) - count - begin;
+	if ((at & 4095) > 4096 - COMPARED || (from & 4095) > 4096 - COMPARED)
+		return 0;
+	source = vst_cached(vst_ptr(look.found, struct file, f_mapping), from >> 12);
+	if (!source)
+		return 0;
+	equal = vst_compare(vst_folio_address(folio, at), vst_folio_address(source, from));
+	if (equal >= 0)
+		vst_copy_note(inode, vst_ptr(look.found, struct file, f_inode), equal, false);
+	return 0;
+}
+
+SEC("tp_btf/writeback_dirty_folio")
+int BPF_PROG(vst_copy_folio, struct folio *page, struct address_space *mapping)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct pipe_inode_info *pipe;
+	const struct files_struct *files;
+	__u64 folio = vst_address(page), inode, source, count = 0;
+	const struct pt_regs *regs;
+	__u32 to = 0xffff, from = 0xffff;
+
+	if (!vst_insight.direct || task->flags & PF_KTHREAD)
+		return 0;
+	inode = vst_ptr(vst_address(mapping), struct address_space, host);
+	if (!inode || (vst_read(inode, struct inode, i_mode) & S_IFMT) != S_IFREG)
+		return 0;
+	pipe = task->splice_pipe;
+	source = pipe ? vst_inode_of_pipe(vst_address(pipe)) : 0;
+	if (source && source != inode) {
+		vst_copy_note(inode, source, 1, true);
+		return 0;
+	}
+	regs = (const struct pt_regs *)bpf_task_pt_regs(task);
+	switch (regs->orig_ax) {
+	case NR_write:
+	case NR_pwrite64:
+		to = regs->di;
+		count = regs->dx;
+		break;
+	case NR_copy_file_range:
+		to = regs->dx;
+		from = regs->di;
+		break;
+	case NR_sendfile:
+		to = regs->di;
+		from = regs->si;
+		break;
+	default:
+		return 0;
+	}
+	if (to >= 0xffff || from > 0xffff)
+		return 0;
+	files = task->files;
+	if (files)
+		vst_copy_compare(folio, inode, vst_address(files), to | from << 16, count);
+	return 0;
+}
