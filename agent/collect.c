@@ -79,6 +79,8 @@ static int read_rooms(struct vst_agent *a, double now)
 		err = vst_locks_collect(a->locks, a->probes, a->owners, now);
 	if (!err)
 		err = vst_fsync_collect(a->fsync, a->probes, a->owners, &a->devices, now);
+	if (!err)
+		err = vst_heating_collect(&a->heating, a->probes, a->owners, now);
 	vst_blame_collect(a->blame, &a->devices);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	return err ?: vst_devices_read(&a->devices);
@@ -474,6 +476,7 @@ int vst_collect(struct vst_agent *a, const struct vst_snapshot **ret)
 	put = put ?: put_ios(s, a->table);
 	put = put ?: put_waits(s, &a->wait_rows);
 	put = put ?: put_devices(s, a);
+	put = put ?: vst_heating_put(&a->heating, s);
 	put = put ?: put_probes(s, a->probes);
 	vst_self_tick(&a->self, (vst_now() - now) * 1e6);
 	put_self(s, a);

@@ -320,6 +320,21 @@ static const struct vst_snapshot *fresh(void *ctx)
 	return publish(a) ? NULL : vst_relay_get(a->relay, &answered);
 }
 
+/* For the keeper of a cache. */
+static int choose(void *ctx, __u32 dev, unsigned int classes, __u32 max_unknown, uint64_t **ret_offsets, size_t *ret_n)
+{
+	struct vst_agent *a = ctx;
+
+	return vst_heating_choose(&a->heating, a->probes, dev, classes, max_unknown, vst_now(), ret_offsets, ret_n);
+}
+
+static void keeper(void *ctx, __u32 pid)
+{
+	struct vst_agent *a = ctx;
+
+	vst_heating_keeper(a->probes, pid);
+}
+
 /* The engine judges whole intervals, so it sees one snapshot a tick, not those that clients ask for between. */
 static void act(struct vst_agent *a)
 {
@@ -335,6 +350,16 @@ static void act(struct vst_agent *a)
 static void follow_fsync(struct vst_agent *a)
 {
 	vst_probes_want_fsync(a->probes, a->always_fsync || vst_acting_wants_fsync(a->acting));
+}
+
+/* Caches come and go, and so do policies, which say what in them is of which class. */
+static void follow_caches(struct vst_agent *a)
+{
+	__u8 class_of[64] = { 0 };
+
+	vst_heating_follow(&a->heating, &a->devices, a->probes, vst_now());
+	vst_acting_classes(a->acting, class_of);
+	vst_heating_classes(a->probes, class_of);
 }
 
 static void on_tick(struct vst_agent *a, unsigned int tick)
@@ -355,6 +380,7 @@ static void on_tick(struct vst_agent *a, unsigned int tick)
 	vst_probes_symbols(a->probes);
 	vst_probes_follow(a->probes);
 	follow_devices(a);
+	follow_caches(a);
 	vst_self_update(&a->self);
 	/* after it: what is read for that is given back before the next look at the own memory */
 	vst_lock_naming_begin(vst_locks_naming(a->locks), &vst_probes_maps(a->probes)->lock);
@@ -493,6 +519,7 @@ static void on_late(struct vst_agent *a, const struct options *o)
 	vst_probes_late(a->probes);
 	if (!vst_devices_read(&a->devices)) /* what they count begins with what they say now */
 		follow_devices(a);
+	follow_caches(a);
 	drop_capabilities(a, o);
 	vst_info("ready: %s, control socket %s", vst_acting_mode_name(vst_acting_get_mode(a->acting)), o->socket);
 	notify("READY=1");
@@ -704,6 +731,7 @@ static void agent_free(struct vst_agent *a)
 	vst_collect_free(a->collect);
 	vst_relay_free(a->relay);
 	vst_owners_free(a->owners);
+	vst_heating_free(&a->heating);
 	vst_devices_free(&a->devices);
 	vst_probes_free(a->probes);
 }
@@ -748,6 +776,8 @@ static int run(struct vst_agent *a, const struct options *o, int signal_fd)
 	int err;
 
 	acting.fresh = fresh;
+	acting.choose = choose;
+	acting.keeper = keeper;
 	acting.ctx = a;
 	err = vst_relay_new(&a->relay);
 	if (err)

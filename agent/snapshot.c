@@ -140,6 +140,19 @@ static void destroy_device(void *value)
 	free(d);
 }
 
+static void destroy_cache(void *value)
+{
+	struct vst_snap_cache *c = value;
+
+	block_unref(c->v.block); /* its texts are never its own without one */
+	free(c);
+}
+
+static void destroy_cache_row(void *value)
+{
+	free(value);
+}
+
 static const struct {
 	size_t size;
 	void (*destroy)(void *value);
@@ -236,6 +249,20 @@ static void move_device(struct mover *m, struct vst_snap_device *d)
 {
 	move_text(m, &d->name);
 	move_text(m, &d->not_judged);
+}
+
+static void move_cache(struct mover *m, struct vst_snap_cache *c)
+{
+	move_text(m, &c->name);
+	move_text(m, &c->origin);
+	move_text(m, &c->cache);
+	move_text(m, &c->set);
+	move_text(m, &c->mode);
+	move_text(m, &c->replacement);
+}
+
+static void move_cache_row(struct mover *m, struct vst_snap_cache_row *row)
+{
 }
 
 static void move_texts(struct mover *m, enum vst_snap_list list, void *value)

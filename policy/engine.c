@@ -169,6 +169,18 @@ static bool is_named(const struct vst_engine *e, const char *name)
 	return false;
 }
 
+static bool is_cached(const struct vst_engine *e, __u32 dev)
+{
+	const struct vst_snap_cache *cache;
+
+	vst_snapshot_for_each(e->now, VST_SNAP_CACHES, cache, i)
+	{
+		if (cache->dev == dev)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The disks that knobs are set on: those that were ever used, or that a rule names. A host has many block devices that
  * nobody uses (ram0, loop7), and each knob costs a record in the journal.
@@ -190,9 +202,14 @@ static void find_disks(struct vst_engine *e)
 			break;
 		if (!d->present || (!d->counter[VST_DEVICE_kernel_ios] && !is_named(e, d->name)))
 			continue;
-		*disk = (struct edisk){ d->dev, vst_value_ref(d), d->name, host_disk(e->host, d->dev),
-					d->layer == VST_LAYER_STACKED };
-		if (e->n_disks >= n_before || before[e->n_disks].dev != d->dev)
+		*disk = (struct edisk){ d->dev,
+					vst_value_ref(d),
+					d->name,
+					host_disk(e->host, d->dev),
+					d->layer == VST_LAYER_STACKED,
+					is_cached(e, d->dev) };
+		if (e->n_disks >= n_before || before[e->n_disks].dev != d->dev ||
+		    before[e->n_disks].cached != disk->cached)
 			changed = true;
 		e->n_disks++;
 	}
@@ -374,6 +391,7 @@ static int run(struct vst_engine *e)
 	for (struct econtainer *c = e->containers; c; c = c->hh.next)
 		err = tell_wants(e, c) ?: err;
 	err = vst_engine_iocost(e) ?: err;
+	err = vst_engine_keep(e) ?: err;
 	err = vst_engine_protect(e) ?: err;
 	vst_plan_end(e->plan);
 	list_conditions(e);

@@ -92,6 +92,7 @@ static const struct route {
 	{ "/v1/locks", VST_ASK_FRESH, false, true, vst_render_locks, NULL, NULL },
 	{ "/v1/blame", VST_ASK_FRESH, false, true, vst_render_blame, NULL, NULL },
 	{ "/v1/waits", VST_ASK_FRESH, false, true, vst_render_waits, NULL, NULL },
+	{ "/v1/cache", VST_ASK_FRESH, false, false, NULL, vst_render_cache, NULL },
 	{ "/v1/policy", VST_ASK_FRESH, false, false, NULL, vst_render_policy, NULL },
 	{ "/v1/policy/log", VST_ASK_FRESH, false, false, NULL, vst_render_policy_log, NULL },
 	{ "/v1/policy/explain", VST_ASK_FRESH, false, false, NULL, vst_render_policy_explain, "container" },
