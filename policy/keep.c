@@ -47,13 +47,15 @@ uint64_t vst_keep_period(unsigned int class, uint64_t cache_bytes)
 
 unsigned int vst_keep_due(struct vst_keep *k, uint64_t admitted, uint64_t cache_bytes)
 {
+	uint64_t step = admitted > k->seen ? admitted - k->seen : 0; /* as much will be admitted until the next look */
 	unsigned int due = 0;
 
+	k->seen = admitted;
 	for (unsigned int class = VST_HEAT_CLASS_MIN; class <= VST_CLASS_MAX; class ++) {
 		uint64_t *last = &k->admitted[class - VST_HEAT_CLASS_MIN];
 
 		if (k->started >> class & 1 && admitted >= *last &&
-		    admitted - *last < vst_keep_period(class, cache_bytes))
+		    admitted - *last + step < vst_keep_period(class, cache_bytes))
 			continue;
 		due |= 1U << class;
 		k->started |= 1U << class;

@@ -14,6 +14,7 @@
 struct vst_keep {
 	uint64_t admitted[VST_HEAT_CLASSES]; /* by class - VST_HEAT_CLASS_MIN: when it was read last */
 	uint64_t asked;			     /* when units were read last of which it is not known where they are */
+	uint64_t seen;			     /* at the last look */
 	uint8_t started;		     /* classes that were read at all, a bit each */
 };
 
@@ -27,7 +28,8 @@ int vst_keep_parse(const char *text, unsigned int *ret_classes);
 uint64_t vst_keep_period(unsigned int class, uint64_t cache_bytes);
 
 /*
- * The classes that are due, bit n for class n, when the cache has taken in `admitted` bytes so far. They count as read from
+ * The classes that are due, bit n for class n, when the cache has taken in `admitted` bytes so far, or that will be by the next
+ * look, if as much is admitted until then as since the last one. They count as read from
  * then on. A number that went back is that of a new agent: every class is due.
  */
 unsigned int vst_keep_due(struct vst_keep *k, uint64_t admitted, uint64_t cache_bytes);

@@ -42,14 +42,31 @@ static void each_class_in_its_time(void **state)
 	struct vst_keep k = { 0 };
 
 	assert_int_equal(vst_keep_due(&k, 0, 1000 * MIB), 1 << 3 | 1 << 4 | 1 << 5); /* at the start */
-	assert_int_equal(vst_keep_due(&k, 249 * MIB, 1000 * MIB), 0);
-	assert_int_equal(vst_keep_due(&k, 250 * MIB, 1000 * MIB), 1 << 5);
-	assert_int_equal(vst_keep_due(&k, 499 * MIB, 1000 * MIB), 0);
-	assert_int_equal(vst_keep_due(&k, 500 * MIB, 1000 * MIB), 1 << 4 | 1 << 5);
-	assert_int_equal(vst_keep_due(&k, 700 * MIB, 1000 * MIB), 1 << 3);
+	for (uint64_t mib = 1; mib < 249; mib++)
+		assert_int_equal(vst_keep_due(&k, mib * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 249 * MIB, 1000 * MIB), 1 << 5); /* 250 by the next look */
+	for (uint64_t mib = 250; mib < 498; mib++)
+		assert_int_equal(vst_keep_due(&k, mib * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 498 * MIB, 1000 * MIB), 1 << 5);
+	assert_int_equal(vst_keep_due(&k, 499 * MIB, 1000 * MIB), 1 << 4);
+	for (uint64_t mib = 500; mib < 699; mib++)
+		assert_int_equal(vst_keep_due(&k, mib * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 699 * MIB, 1000 * MIB), 1 << 3);
 	/* a jump is one pass, not several */
 	assert_int_equal(vst_keep_due(&k, 9000 * MIB, 1000 * MIB), 1 << 3 | 1 << 4 | 1 << 5);
 	assert_int_equal(vst_keep_due(&k, 9001 * MIB, 1000 * MIB), 0);
+}
+
+/* Much in little time: what is due before the next look is read now. */
+static void a_fast_stream(void **state)
+{
+	struct vst_keep k = { 0 };
+
+	vst_keep_due(&k, 0, 1000 * MIB);
+	assert_int_equal(vst_keep_due(&k, 100 * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 200 * MIB, 1000 * MIB), 1 << 5);
+	assert_int_equal(vst_keep_due(&k, 300 * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 400 * MIB, 1000 * MIB), 1 << 4 | 1 << 5);
 }
 
 static void a_new_agent_counts_from_0(void **state)
@@ -75,9 +92,9 @@ static void unknown_units_are_few(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(classes_as_text),	  cmocka_unit_test(periods),
-		cmocka_unit_test(each_class_in_its_time), cmocka_unit_test(a_new_agent_counts_from_0),
-		cmocka_unit_test(unknown_units_are_few),
+		cmocka_unit_test(classes_as_text),	     cmocka_unit_test(periods),
+		cmocka_unit_test(each_class_in_its_time),    cmocka_unit_test(a_fast_stream),
+		cmocka_unit_test(a_new_agent_counts_from_0), cmocka_unit_test(unknown_units_are_few),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
