@@ -135,6 +135,9 @@ static void destroy_device(void *value)
 	if (!d->v.block) {
 		free(d->name);
 		free(d->not_judged);
+		for (size_t i = 0; i < d->n_links; i++)
+			free(d->links[i]);
+		free(d->links);
 	}
 	block_unref(d->v.block);
 	free(d);
@@ -247,6 +250,9 @@ static void move_wait(struct mover *m, struct vst_snap_wait *w)
 
 static void move_device(struct mover *m, struct vst_snap_device *d)
 {
+	move_array(m, &d->links, d->n_links, sizeof(*d->links));
+	for (size_t i = 0; i < d->n_links; i++)
+		move_text(m, &d->links[i]);
 	move_text(m, &d->name);
 	move_text(m, &d->not_judged);
 }
@@ -534,5 +540,17 @@ const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *
 	const struct vst_snap_device *d;
 
 	vst_snapshot_for_each(s, VST_SNAP_DEVICES, d, i) if (d->dev == dev) return d;
+	return NULL;
+}
+
+const struct vst_snap_container *vst_snapshot_container_of(const struct vst_snapshot *s, __u32 id)
+{
+	const struct vst_snap_container *c;
+
+	vst_snapshot_for_each(s, VST_SNAP_CONTAINERS, c, i)
+	{
+		if (c->id == id)
+			return c;
+	}
 	return NULL;
 }

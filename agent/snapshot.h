@@ -89,6 +89,16 @@ struct vst_snap_io {
 	__u64 in_flight_sum; /* the sum of their ages at the snapshot, in ns */
 };
 
+/* What vstor measures nowhere, so that a container may be slow without a row that says why. X("what it is") */
+#define VST_NOT_WATCHED(X)                                                                                             \
+	X("the time before a request exists (limits of io.max and blkio.throttle, io.cost and io.latency, waiting "    \
+	  "for a "                                                                                                     \
+	  "free request)")                                                                                             \
+	X("waiting for a processor")                                                                                   \
+	X("waiting for the network")                                                                                   \
+	X("waiting for other processes")                                                                               \
+	X("waiting for its own locks in user space")
+
 /* What is waited for. X(ENUM, "the word before the colon of a resource", "what it is") */
 #define VST_WAIT_TYPES(X)                                                                                              \
 	X(LOCK, "lock", "a lock of the kernel")                                                                        \
@@ -157,6 +167,8 @@ struct vst_snap_device {
 	__u32 dev;
 	__u8 layer; /* enum vst_layer */
 	char *name;
+	char **links; /* other names: paths such as /dev/mapper/data */
+	size_t n_links;
 	bool present;
 	bool accounted;	  /* the kernel counts its I/O (queue/iostats) */
 	char *not_judged; /* why the kernel's count is no judge; "": it is */
@@ -280,6 +292,9 @@ const void *vst_snapshot_next_value(const struct vst_snapshot *s, enum vst_snap_
 /* for (each value of a list), with its index: vst_snapshot_for_each(s, VST_SNAP_IOS, io, i) */
 #define vst_snapshot_for_each(s, list, var, i)                                                                         \
 	for (__u32 i = 0; ((var) = vst_snapshot_next_value((s), (list), &(i))); (i)++)
+
+/* The container with that id; NULL: the snapshot does not have it. */
+const struct vst_snap_container *vst_snapshot_container_of(const struct vst_snapshot *s, __u32 id);
 
 /* The device with that number; NULL: it is not known. */
 const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *s, __u32 dev);

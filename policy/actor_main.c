@@ -21,7 +21,7 @@
 #include "policy/actor_guard.h"
 #include "policy/actor_msg.h"
 #include "policy/actor_serve.h"
-#include "policy/reads.h"
+#include "policy/actor_reads.h"
 
 enum { LOCK_WAIT_MS = 5000 };
 

@@ -41,6 +41,19 @@ void vst_render_container(struct vst_out *o, const struct vst_snapshot *s, __u32
 	vst_out_kstr(o, cgroup_key, c ? c->cgroup : "");
 }
 
+void vst_render_identity(struct vst_out *o, const struct vst_snap_container *c)
+{
+	vst_out_kstr(o, "container", c->display);
+	vst_out_kstr(o, "runtime", c->runtime);
+	vst_out_kstr(o, "id", c->cid);
+	vst_out_kstr(o, "cgroup", c->cgroup);
+	vst_out_kstr(o, "namespace", c->ns);
+	vst_out_kstr(o, "pod", c->pod);
+	vst_out_kstr(o, "name", c->name);
+	vst_out_kstr(o, "image", c->image);
+	vst_out_kstr(o, "state", c->ended > 0 ? "exited" : "running");
+}
+
 void vst_render_buckets(struct vst_out *o, const struct vst_sparse *h)
 {
 	vst_out_key(o, "buckets");
@@ -389,15 +402,7 @@ struct earlier {
 static void container(struct vst_out *o, const struct vst_snap_container *c, const struct earlier *before, double now)
 {
 	vst_render_begin(o, "container");
-	vst_out_kstr(o, "container", c->display);
-	vst_out_kstr(o, "runtime", c->runtime);
-	vst_out_kstr(o, "id", c->cid);
-	vst_out_kstr(o, "cgroup", c->cgroup);
-	vst_out_kstr(o, "namespace", c->ns);
-	vst_out_kstr(o, "pod", c->pod);
-	vst_out_kstr(o, "name", c->name);
-	vst_out_kstr(o, "image", c->image);
-	vst_out_kstr(o, "state", c->ended > 0 ? "exited" : "running");
+	vst_render_identity(o, c);
 	vst_out_kdouble(o, "age", fmax(now - c->since, 0), 1);
 	vst_out_ku64(o, "restarts", before->restarts + c->restarts);
 	vst_out_ku64(o, "ios", before->ios + c->ios);

@@ -25,6 +25,8 @@ vst_render_acting vst_render_cache;
 /* A line about a reply to POST, and the rows of a plan if it has any. */
 void vst_render_reply(struct vst_out *o, const struct vst_acting_reply *reply);
 
+/* Which container it is: its name, identity, what it consists of, and whether it runs. */
+void vst_render_identity(struct vst_out *o, const struct vst_snap_container *c);
 void vst_render_error(struct vst_out *o, const char *what);
 
 /* --- shared by render*.c --- */

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # desc: bcache under ext4: the keeper keeps small files and metadata while six times the cache is streamed past; without it they are gone
-# needs: fast-disk 2G
-# needs: fast-disk 160M
+# needs: fast-disk 1G
+# needs: fast-disk 72M
 # needs: time 900
 # needs: package jq bpftool bcache-tools python3
 # shellcheck source=SCRIPTDIR/../lib/test.sh
@@ -11,7 +11,7 @@
 . "$(dirname "$0")/../lib/agent.sh"
 readonly MNT=/run/cached BC=/sys/block/bcache0/bcache POLICY=/dev/shm/policy.yaml
 origin=$(basename "$(disk fast0)")
-cache_mb=160 stream_mb=$((160 * 6))
+cache_mb=72 stream_mb=$((72 * 6))
 
 sectors_read() { # DISK
 	awk -v d="$1" '$3 == d { print $6 }' /proc/diskstats
@@ -34,7 +34,7 @@ keeper_is() { # STATE
 make_files() {
 	python3 - "$MNT/t" <<-'P'
 		import os, sys
-		for d in range(40):
+		for d in range(18):
 		    path = f"{sys.argv[1]}/d{d}"
 		    os.makedirs(path)
 		    for f in range(25):
@@ -67,7 +67,7 @@ stream() {
 	echo "stream: $((all / 2048)) MiB read of bcache0, $((below / 2048)) MiB of the slow disk"
 }
 
-bcache_make --bucket 256k # of at least 513 buckets: bcache refuses fewer
+bcache_make --bucket 128k # of at least 513 buckets: bcache refuses fewer
 echo 0 >$BC/sequential_cutoff # all of the stream goes into the cache
 echo 0 >$BC/cache/congested_read_threshold_us
 echo 0 >$BC/cache/congested_write_threshold_us

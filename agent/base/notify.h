@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VST_NOTIFY_H
+#define VST_NOTIFY_H
+
+/* Tells systemd a state such as "READY=1", if systemd asked for it ($NOTIFY_SOCKET). */
+void vst_notify(const char *state);
+
+#endif /* VST_NOTIFY_H */
