@@ -222,6 +222,8 @@ static int put_containers(struct vst_collect *c, struct vst_snapshot *s, struct 
 			return -ENOMEM;
 		}
 		err = put_container(c, s, from, from->place);
+		if (!err)
+			vst_container_share_texts(from, c->known[from->place].value);
 		s->self.containers += from->listed;
 	}
 	if (err)
@@ -454,6 +456,7 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->slots_max = vst_probes_maps(a->probes)->slots;
 	self->overflow_cgroups = vst_owners_overflowed(a->owners);
 	self->watch_locks = vst_probes_watch_locks(a->probes);
+	vst_recorder_status(a->recorder, &self->recording);
 	put_lost(s, a);
 }
 

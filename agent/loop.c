@@ -214,6 +214,7 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 		if (!expired(l->timer_fd))
 			return 0;
 		vst_tick_run(a, tick++);
+		vst_notify_watchdog();
 		return follow_waits(a, l->peek_fd, &l->peek);
 	case SOURCE_PEEK:
 		if (expired(l->peek_fd))

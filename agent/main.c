@@ -14,6 +14,7 @@
 #include "agent/base/notify.h"
 #include "agent/loop.h"
 #include "agent/options.h"
+#include "agent/sinks/metrics.h"
 #include "agent/sinks/server.h"
 #include "agent/start.h"
 #include "agent/tick.h"
@@ -21,6 +22,11 @@
 
 static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 {
+	const struct vst_server_opts serve = {
+		.path = o->socket,
+		.metrics = o->metrics,
+		.metrics_series = o->metrics_series,
+	};
 	struct vst_acting_opts acting = o->acting;
 	struct vst_server *server = NULL;
 	int err;
@@ -33,7 +39,7 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 	if (err)
 		return err;
 	/* the socket first: a second agent is told so before it loads anything */
-	err = vst_server_new(o->socket, a->relay, &server);
+	err = vst_server_new(&serve, a->relay, &server);
 	if (err)
 		return err;
 	err = vst_start_probes(a);
@@ -44,6 +50,7 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 	vst_self_update(&a->self);
 	if (err)
 		vst_err("cannot start: %s; `vstorctl doctor` shows what this host has and lacks", strerror(-err));
+	err = err ?: vst_recorder_new(&o->recorder, a->acting, &a->recorder);
 	if (!err) {
 		vst_server_acting(server, a->acting);
 		a->always_fsync = o->fsync;
@@ -52,6 +59,7 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 		vst_notify("STOPPING=1");
 	}
 	vst_server_free(server);
+	vst_recorder_free(a->recorder);
 	vst_acting_free(a->acting);
 	if (!err)
 		vst_info("stopped");
@@ -60,7 +68,10 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 
 int main(int argc, char **argv)
 {
-	struct vst_options o = { .socket = VST_SOCKET_DEFAULT, .interval = 1, .budget = 20 };
+	struct vst_options o = {
+		.socket = VST_SOCKET_DEFAULT, .metrics_series = VST_METRICS_SERIES, .interval = 1, .budget = 20,
+		.recorder.size = VST_RECORDER_SIZE
+	};
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;
 	uint64_t random;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "agent/options.h"
+#include "agent/sinks/address.h"
+#include "agent/sinks/metrics.h"
 #include "policy/actor_client.h"
 #include "vstor/cli.h"
 
@@ -17,11 +19,15 @@ static void print_help(void)
 	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
 	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
 	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
+	       "      --metrics ADDR:PORT serve metrics for Prometheus there; PORT alone is on 127.0.0.1\n"
+	       "      --metrics-series N  at most so many series, 500 to 1000000 [10000]\n"
 	       "      --policy FILE       rules about containers and disks; vstor.policy(5) describes them\n"
 	       "      --act               act on the policy; without it, only plan\n"
 	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
 	       "      --handover SECONDS  after SIGTERM, keep what was set for so long for the next vstord, 0 to 3600 "
 	       "[0]\n"
+	       "      --record DIR        record what is seen, for vstorctl --at\n"
+	       "      --record-size SIZE  of the recording, at most: 200M, 1G [200M]\n"
 	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
@@ -45,17 +51,63 @@ static int parse_handover(const char *text, unsigned int *ret)
 	return 0;
 }
 
+static int parse_metrics(const char *text, const char **ret)
+{
+	struct sockaddr_storage addr;
+	const char *why;
+	socklen_t len;
+
+	if (vst_address_parse(text, &addr, &len, &why)) {
+		fprintf(stderr, "vstord: --metrics '%s' is not ADDR:PORT: %s\n", text, why);
+		return -EINVAL;
+	}
+	*ret = text;
+	return 0;
+}
+
+static int parse_metrics_series(const char *text, unsigned int *ret)
+{
+	unsigned long n;
+	char *rest;
+
+	n = strtoul(text, &rest, 10);
+	if (*text < '0' || *text > '9' || *rest || n < VST_METRICS_SERIES_MIN || n > VST_METRICS_SERIES_MAX) {
+		fprintf(stderr, "vstord: --metrics-series '%s' is not a number from %d to %d\n", text,
+			VST_METRICS_SERIES_MIN, VST_METRICS_SERIES_MAX);
+		return -EINVAL;
+	}
+	*ret = (unsigned int)n;
+	return 0;
+}
+
 int vst_options_parse(int argc, char **argv, struct vst_options *o)
 {
-	enum { OPT_SOCKET = 256, OPT_BUDGET, OPT_FSYNC, OPT_POLICY, OPT_ACT, OPT_STATE, OPT_HANDOVER, OPT_VERSION };
+	enum {
+		OPT_SOCKET = 256,
+		OPT_BUDGET,
+		OPT_FSYNC,
+		OPT_METRICS,
+		OPT_METRICS_SERIES,
+		OPT_POLICY,
+		OPT_ACT,
+		OPT_STATE,
+		OPT_HANDOVER,
+		OPT_RECORD,
+		OPT_RECORD_SIZE,
+		OPT_VERSION
+	};
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, OPT_SOCKET },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "budget", required_argument, NULL, OPT_BUDGET },
+		{ "metrics", required_argument, NULL, OPT_METRICS },
+		{ "metrics-series", required_argument, NULL, OPT_METRICS_SERIES },
 		{ "policy", required_argument, NULL, OPT_POLICY },
 		{ "act", no_argument, NULL, OPT_ACT },
 		{ "state", required_argument, NULL, OPT_STATE },
 		{ "handover", required_argument, NULL, OPT_HANDOVER },
+		{ "record", required_argument, NULL, OPT_RECORD },
+		{ "record-size", required_argument, NULL, OPT_RECORD_SIZE },
 		{ "fsync", no_argument, NULL, OPT_FSYNC },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -91,6 +143,14 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 				return VST_EXIT_USAGE + 1;
 			}
 			break;
+		case OPT_METRICS:
+			if (parse_metrics(optarg, &o->metrics))
+				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_METRICS_SERIES:
+			if (parse_metrics_series(optarg, &o->metrics_series))
+				return VST_EXIT_USAGE + 1;
+			break;
 		case OPT_POLICY:
 			o->acting.policy = optarg;
 			break;
@@ -103,6 +163,15 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		case OPT_HANDOVER:
 			if (parse_handover(optarg, &o->acting.handover_s))
 				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_RECORD:
+			o->recorder.dir = optarg;
+			break;
+		case OPT_RECORD_SIZE:
+			if (vst_recorder_parse_size(optarg, &o->recorder.size)) {
+				fprintf(stderr, "vstord: --record-size '%s' is not a size from 4M to 1024G\n", optarg);
+				return VST_EXIT_USAGE + 1;
+			}
 			break;
 		case OPT_FSYNC:
 			o->fsync = true;

@@ -6,14 +6,18 @@
 #include <stdbool.h>
 
 #include "agent/acting/acting.h"
+#include "agent/sinks/recorder.h"
 
 struct vst_options {
 	const char *socket;
-	double interval; /* seconds between two ticks */
-	double budget;	 /* percent of all processors; 0: no limit */
-	bool fsync;	 /* measure fsync without a rule that needs it */
+	const char *metrics;	     /* ADDR:PORT; NULL: only on the control socket */
+	unsigned int metrics_series; /* at most */
+	double interval;	     /* seconds between two ticks */
+	double budget;		     /* percent of all processors; 0: no limit */
+	bool fsync;		     /* measure fsync without a rule that needs it */
 	bool verbose;
 	struct vst_acting_opts acting;
+	struct vst_recorder_opts recorder;
 };
 
 /* 0; or an exit code + 1: leave at once, everything has been said. The texts in *o belong to argv. */

@@ -70,6 +70,7 @@ int vst_tick_publish(struct vst_agent *a)
 	a->answered = asked;
 	if (vst_stuck_any(a->stuck) || is_old(a, VST_STUCK_AGE))
 		vst_stuck_look(a->stuck, s);
+	vst_recorder_offer(a->recorder, s);
 	vst_relay_publish(a->relay, s, &asked);
 	return err;
 }

@@ -62,6 +62,24 @@ static void print_policy(const json_t *policy)
 	}
 }
 
+static void print_recording(const json_t *r)
+{
+	char bytes[VST_CELL], size[VST_CELL], *dir, *error;
+
+	if (!json_is_object(r))
+		return;
+	dir = text(r, "dir");
+	error = text(r, "error");
+	vst_format_bytes(bytes, number(r, "bytes"), VST_UNITS_HUMAN);
+	vst_format_bytes(size, number(r, "size"), VST_UNITS_HUMAN);
+	printf("  records   to %s, %sB of %sB", dir, bytes, size);
+	if (number(r, "skipped") > 0)
+		printf(", %.0f snapshots skipped because the disk is slow", number(r, "skipped"));
+	printf("%s%s\n", *error ? "; NOTHING NOW: " : "", error);
+	free(dir);
+	free(error);
+}
+
 #define INDENT 12 /* columns, of what continues a line */
 
 /* A line of status, over as many lines as the terminal needs. */
@@ -248,6 +266,7 @@ static int take(void *arg, json_t *line)
 	}
 	print_agent(line, r->ctl->socket);
 	print_policy(json_object_get(line, "policy"));
+	print_recording(json_object_get(line, "recording"));
 	print_self(self, probes);
 	print_capabilities(json_object_get(line, "capabilities"));
 	print_probes(probes);

@@ -17,12 +17,10 @@ struct vst_engine *vst_engine_new(void)
 static void container_free(struct vst_engine *e, struct econtainer *c)
 {
 	vst_engine_drop_wants(e, c);
-	vst_engine_drop_caps(e, c);
 	vst_value_unref(c->value);
 	free(c->special);
 	free(c->want);
 	free(c->condition);
-	free(c->capped);
 	free(c);
 }
 

@@ -116,8 +116,7 @@ static bool pod_of(const struct vst_snap_container *c, char ret[VST_TARGET_MAX])
 	return slash && strstr(slash, "pod") && may_have_knobs(ret);
 }
 
-/* The cgroup that a rule names literally, above this container. NULL: it names none. */
-static const char *named_above(const struct vst_rule *rule, const char *cgroup)
+const char *vst_engine_named_above(const struct vst_rule *rule, const char *cgroup)
 {
 	const struct vst_globs *globs = &rule->match[VST_MATCH_CGROUP];
 
@@ -136,7 +135,7 @@ static const char *named_above(const struct vst_rule *rule, const char *cgroup)
 int vst_engine_weight_targets(const struct vst_rule *rule, const struct vst_snap_container *c,
 			      int (*f)(void *arg, const char *target, bool is_scope), void *arg)
 {
-	const char *named = named_above(rule, c->cgroup);
+	const char *named = vst_engine_named_above(rule, c->cgroup);
 	char pod[VST_TARGET_MAX];
 	int err = 0;
 

@@ -31,3 +31,9 @@ void vst_notify(const char *state)
 		vst_warn("cannot tell systemd '%s': %s", state, strerror(errno));
 	close(fd);
 }
+
+void vst_notify_watchdog(void)
+{
+	if (getenv("WATCHDOG_USEC"))
+		vst_notify("WATCHDOG=1");
+}

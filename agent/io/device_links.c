@@ -71,7 +71,8 @@ static bool note_changes(const struct vst_devices *devs, struct vst_device_links
 		struct timespec at = changed_at(devs, s->directory[i]);
 
 		changed = changed || at.tv_sec != s->changed[i].tv_sec || at.tv_nsec != s->changed[i].tv_nsec;
-		s->recent = s->recent || (at.tv_sec && at.tv_sec + RECENT_S >= now.tv_sec);
+		/* a time in the future is not recent: the clock was set back, and it would stay so for long */
+		s->recent = s->recent || labs((long)(now.tv_sec - at.tv_sec)) <= RECENT_S;
 		s->changed[i] = at;
 	}
 	return changed;

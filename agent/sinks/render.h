@@ -42,6 +42,10 @@ void vst_render_moment(struct vst_out *o, const struct vst_snapshot *s);
 void vst_render_container(struct vst_out *o, const struct vst_snapshot *s, __u32 index, const char *key,
 			  const char *cgroup_key);
 
+/* "self":{...}, and "probes":[...] */
+void vst_render_self(struct vst_out *o, const struct vst_snap_self *self);
+void vst_render_probes(struct vst_out *o, const struct vst_snapshot *s);
+
 /* "buckets":[[index,count],...] */
 void vst_render_buckets(struct vst_out *o, const struct vst_sparse *h);
 

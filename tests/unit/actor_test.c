@@ -155,7 +155,7 @@ static void count(void *ctx, const struct vst_outcome *o)
 static unsigned int in_journal(struct fixture *f)
 {
 	struct vst_entries entries = { 0 };
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 	unsigned int n;
 
 	assert_int_equal(vst_journal_peek(f->dir, BOOT, &entries, &replay), 0);

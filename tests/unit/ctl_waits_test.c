@@ -17,7 +17,7 @@ void vst_error(const char *fmt, ...)
 	(void)fmt;
 }
 
-struct vst_client *vst_client_new(const char *socket)
+struct vst_client *vst_client_new(const struct vst_ctl *ctl)
 {
 	return NULL;
 }
