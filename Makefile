@@ -15,8 +15,8 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN)
 DEPFLAGS  = -MMD -MP
 
-AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1
-CTL_PKGS   := libcurl jansson ncursesw yaml-0.1
+AGENT_PKGS := libbpf libmicrohttpd jansson yaml-0.1 libzstd zlib
+CTL_PKGS   := libcurl jansson ncursesw yaml-0.1 libzstd
 
 all: $(B)/vstord $(B)/vstorctl $(B)/vstor-actor ## build the agent, the command and the actor
 
@@ -36,8 +36,10 @@ $(B)/skeletons.h: $(BPF_SKEL)
 	printf '#include "%s"\n' $(notdir $^) >$@
 
 # --- user side. What both programs may need is in one archive: the linker takes the members that are used. ---
-SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)))
-AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard agent/*.c agent/*/*.c))
+# A recording is shown by the code that shows a snapshot, so vstorctl has that as well.
+SHOWN_SRC  := agent/snapshot.c $(addprefix agent/sinks/,out.c render.c render_waits.c)
+SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)) $(SHOWN_SRC))
+AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out $(SHOWN_SRC),$(wildcard agent/*.c agent/*/*.c)))
 CTL_OBJ    := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
 
 $(B)/agent/%.o: CFLAGS += $(shell $(PKG_CONFIG) --cflags $(AGENT_PKGS))
@@ -115,23 +117,50 @@ bench-vm: all ## measure in guests what acting brings; BENCH="-k 6.12 weights" f
 
 C_FILES  := $(filter-out vmlinux.h,$(shell git ls-files '*.c' '*.h' 2>/dev/null))
 
-check: ## format, warnings of gcc and clang, shellcheck, licence lines
+check: ## format, warnings of gcc and clang, shellcheck, licence lines, dashboards and alerts
 	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES) && echo "ok format"
 	@$(MAKE) --no-print-directory -s all && echo "ok warnings (gcc)"
 	@$(MAKE) --no-print-directory -s B=build/clang CC=$(CLANG) all && echo "ok warnings (clang)"
 	@tests/lint
+	@tests/dashboards/run
 
 MAN := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.scd))
 $(B)/%: docs/%.scd | $(B)
 	scdoc <$< >$@
 man: $(MAN) ## build the man pages (needs scdoc)
 
-install: all man ## install below $(DESTDIR)$(PREFIX)
+COMPLETION := $(addprefix $(B)/completion/vstorctl.,bash zsh fish)
+$(B)/completion/vstorctl.%: scripts/completion $(B)/vstorctl
+	@mkdir -p $(@D)
+	scripts/completion $(B)/vstorctl $* >$@
+completion: $(COMPLETION) ## completions of bash, zsh and fish, made from the table of commands
+
+install: all man completion ## install below $(DESTDIR)$(PREFIX), and /etc/vstor/vstord.conf if there is none
 	install -D -m 755 $(B)/vstord $(DESTDIR)$(PREFIX)/sbin/vstord
 	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
 	install -D -m 755 $(B)/vstor-actor $(DESTDIR)$(PREFIX)/sbin/vstor-actor
 	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${m##*.} $$m || exit; done
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor README.md LICENSE docs/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor *.md LICENSE docs/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor/runbooks docs/runbooks/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vstor/dashboards dashboards/rules.yaml dashboards/*.json
+	install -D -m 644 $(B)/completion/vstorctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vstorctl
+	install -D -m 644 $(B)/completion/vstorctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_vstorctl
+	install -D -m 644 $(B)/completion/vstorctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vstorctl.fish
+	install -D -m 644 deploy/systemd/vstor.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/vstor.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/vstor
+	sed 's|/usr/sbin/vstor|$(PREFIX)/sbin/vstor|' deploy/systemd/vstor.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/vstor.service
+	[ -e $(DESTDIR)/etc/vstor/vstord.conf ] || install -m 644 deploy/systemd/vstord.conf $(DESTDIR)/etc/vstor/vstord.conf
+
+# Debian's tools want debian/ at the root of a tree of their own. Objects are kept, so that the next package takes less time.
+DEB := $(B)/deb/vstor-$(VERSION)
+deb: ## build the Debian package, in build/
+	@scripts/deps build package --install
+	@rm -rf $(DEB) && mkdir -p $(DEB)
+	@git ls-files -z --cached | tar -c --null -T - | tar -x -C $(DEB)
+	@cp -r deploy/debian $(DEB)/debian
+	cd $(DEB) && VSTOR_BUILD=$(abspath $(B)/deb/obj) dpkg-buildpackage -b -us -uc
+	mv $(B)/deb/vstor_*.deb $(B)/
+	lintian --fail-on warning,error $(B)/vstor_$(VERSION)_*.deb
 
 $(B):
 	@mkdir -p $@
@@ -142,7 +171,7 @@ help: ## show this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all tests run test test-vm bench bench-vm check man install help clean
+.PHONY: all tests run test test-vm bench bench-vm check man completion install deb help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

@@ -94,6 +94,7 @@ enum cgroup_subsys_id {
 };
 
 struct task_struct {
+	unsigned int __state;
 	unsigned int flags;
 	struct css_set *cgroups;
 	int pid;
@@ -385,7 +386,12 @@ struct block_device {
 };
 
 struct journal_s {
+	unsigned long j_flags;
 	struct block_device *j_fs_dev;
+};
+
+struct ext4_sb_info {
+	struct journal_s *s_journal;
 };
 
 struct transaction_s {

@@ -15,6 +15,7 @@
 #include "agent/probes/probes.h"
 #include "agent/base/self.h"
 #include "agent/io/io_table.h"
+#include "agent/sinks/recorder.h"
 #include "agent/sinks/relay.h"
 #include "agent/snapshot.h"
 #include "agent/waits/waits_dirty.h"
@@ -36,7 +37,8 @@ struct vst_agent {
 	struct vst_relay *relay;
 	struct vst_stuck *stuck;
 	struct vst_acting *acting;
-	bool always_fsync; /* is measured, whatever the policy says */
+	struct vst_recorder *recorder; /* NULL: nothing is recorded */
+	bool always_fsync;	       /* is measured, whatever the policy says */
 	struct vst_devices devices;
 	struct vst_heating heating;
 	struct vst_self self;

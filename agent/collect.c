@@ -222,6 +222,8 @@ static int put_containers(struct vst_collect *c, struct vst_snapshot *s, struct 
 			return -ENOMEM;
 		}
 		err = put_container(c, s, from, from->place);
+		if (!err)
+			vst_container_share_texts(from, c->known[from->place].value);
 		s->self.containers += from->listed;
 	}
 	if (err)
@@ -320,6 +322,8 @@ static void device_now(const struct vst_io_table *t, const struct vst_device *d,
 	ret->dev = d->dev;
 	ret->layer = d->layer;
 	ret->name = (char *)d->name;
+	ret->links = (char **)d->links.path;
+	ret->n_links = d->links.n;
 	ret->present = d->present;
 	ret->accounted = d->accounted;
 	ret->not_judged = (char *)not_judged(d);
@@ -330,11 +334,22 @@ static void device_now(const struct vst_io_table *t, const struct vst_device *d,
 	ret->in_flight = d->in_flight;
 }
 
+static bool same_links(const struct vst_snap_device *x, const struct vst_snap_device *y)
+{
+	if (x->n_links != y->n_links)
+		return false;
+	for (size_t i = 0; i < x->n_links; i++)
+		if (strcmp(x->links[i], y->links[i]))
+			return false;
+	return true;
+}
+
 static bool same_device(const struct vst_snap_device *x, const struct vst_snap_device *y)
 {
 	return x->dev == y->dev && x->layer == y->layer && x->present == y->present && x->accounted == y->accounted &&
 	       x->in_flight == y->in_flight && !strcmp(x->name, y->name) && !strcmp(x->not_judged, y->not_judged) &&
-	       !memcmp(x->counter, y->counter, sizeof(x->counter)) && !memcmp(x->lost, y->lost, sizeof(x->lost));
+	       !memcmp(x->counter, y->counter, sizeof(x->counter)) && !memcmp(x->lost, y->lost, sizeof(x->lost)) &&
+	       same_links(x, y);
 }
 
 static int put_device(struct vst_snapshot *s, const struct vst_io_table *t, const struct vst_device *d, __u32 place)
@@ -351,6 +366,8 @@ static int put_device(struct vst_snapshot *s, const struct vst_io_table *t, cons
 	device_now(t, d, v);
 	if (vst_value_own_texts(VST_SNAP_DEVICES, v)) {
 		v->name = v->not_judged = NULL; /* not its own */
+		v->links = NULL;
+		v->n_links = 0;
 		vst_value_unref(v);
 		return -ENOMEM;
 	}
@@ -439,6 +456,7 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->slots_max = vst_probes_maps(a->probes)->slots;
 	self->overflow_cgroups = vst_owners_overflowed(a->owners);
 	self->watch_locks = vst_probes_watch_locks(a->probes);
+	vst_recorder_status(a->recorder, &self->recording);
 	put_lost(s, a);
 }
 

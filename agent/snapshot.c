@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 
 struct vst_block {
 	_Atomic int refs;
+	__u32 size; /* of .data */
 	_Alignas(8) char data[];
 };
 
@@ -39,12 +41,14 @@ static bool is_last(_Atomic int *refs)
 	return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1;
 }
 
+static void destroy(struct vst_value *v);
+
 void vst_value_unref(const void *value)
 {
 	struct vst_value *v = (struct vst_value *)value;
 
 	if (v && is_last(&v->refs))
-		v->destroy(v);
+		destroy(v);
 }
 
 static void chunk_unref(struct vst_chunk *c)
@@ -58,10 +62,27 @@ static void chunk_unref(struct vst_chunk *c)
 
 /* --- values --- */
 
-static void block_unref(struct vst_block *b)
+struct vst_block *vst_value_block(const void *value)
+{
+	return ((const struct vst_value *)value)->block;
+}
+
+struct vst_block *vst_block_ref(struct vst_block *b)
+{
+	if (b)
+		atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+	return b;
+}
+
+void vst_block_unref(struct vst_block *b)
 {
 	if (b && is_last(&b->refs))
 		free(b);
+}
+
+bool vst_block_has(const struct vst_block *b, const void *text)
+{
+	return b && (const char *)text >= b->data && (const char *)text < b->data + b->size;
 }
 
 static void destroy_container(void *value)
@@ -89,7 +110,7 @@ static void destroy_container(void *value)
 		}
 		free(c->limits);
 	}
-	block_unref(c->v.block);
+	vst_block_unref(c->v.block);
 	free(c);
 }
 
@@ -107,7 +128,7 @@ static void destroy_io(void *value)
 
 	for (unsigned int i = 0; i < VST_TIME__N; i++)
 		hist_free(&io->v, sizeof(*io), &io->counts.time[i].hist);
-	block_unref(io->v.block);
+	vst_block_unref(io->v.block);
 	free(io);
 }
 
@@ -124,7 +145,7 @@ static void destroy_wait(void *value)
 		free(w->stack);
 	}
 	hist_free(&w->v, sizeof(*w), &w->times.hist);
-	block_unref(w->v.block);
+	vst_block_unref(w->v.block);
 	free(w);
 }
 
@@ -135,8 +156,11 @@ static void destroy_device(void *value)
 	if (!d->v.block) {
 		free(d->name);
 		free(d->not_judged);
+		for (size_t i = 0; i < d->n_links; i++)
+			free(d->links[i]);
+		free(d->links);
 	}
-	block_unref(d->v.block);
+	vst_block_unref(d->v.block);
 	free(d);
 }
 
@@ -144,7 +168,16 @@ static void destroy_cache(void *value)
 {
 	struct vst_snap_cache *c = value;
 
-	block_unref(c->v.block); /* its texts are never its own without one */
+	if (!c->v.block) {
+		free(c->type);
+		free(c->name);
+		free(c->origin);
+		free(c->cache);
+		free(c->set);
+		free(c->mode);
+		free(c->replacement);
+	}
+	vst_block_unref(c->v.block);
 	free(c);
 }
 
@@ -162,15 +195,30 @@ static const struct {
 #undef X
 };
 
+#define A_SNAPSHOT VST_SNAP__N /* the type of a snapshot's head */
+
+static void destroy_snapshot(void *value);
+
+static void destroy(struct vst_value *v)
+{
+	if (v->type == A_SNAPSHOT)
+		destroy_snapshot(v);
+	else
+		kinds[v->type].destroy(v);
+}
+
+/* The most that is asked for: the histograms of a row of I/O. */
+_Static_assert(VST_TIME__N *VST_HIST_BUCKETS * sizeof(struct vst_bucket) <= UINT16_MAX, "fits .extra");
+
 void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra)
 {
-	struct vst_value *v = calloc(1, kinds[list].size + extra);
+	struct vst_value *v = extra <= UINT16_MAX ? calloc(1, kinds[list].size + extra) : NULL;
 
 	if (!v)
 		return NULL;
 	atomic_init(&v->refs, 1);
-	v->extra = (__u32)extra;
-	v->destroy = kinds[list].destroy;
+	v->type = list;
+	v->extra = (__u16)extra;
 	if (ret_extra)
 		*ret_extra = (char *)v + kinds[list].size;
 	return v;
@@ -247,12 +295,16 @@ static void move_wait(struct mover *m, struct vst_snap_wait *w)
 
 static void move_device(struct mover *m, struct vst_snap_device *d)
 {
+	move_array(m, &d->links, d->n_links, sizeof(*d->links));
+	for (size_t i = 0; i < d->n_links; i++)
+		move_text(m, &d->links[i]);
 	move_text(m, &d->name);
 	move_text(m, &d->not_judged);
 }
 
 static void move_cache(struct mover *m, struct vst_snap_cache *c)
 {
+	move_text(m, &c->type);
 	move_text(m, &c->name);
 	move_text(m, &c->origin);
 	move_text(m, &c->cache);
@@ -292,10 +344,24 @@ int vst_value_own_texts(enum vst_snap_list list, void *value)
 		return -ENOMEM;
 	}
 	atomic_init(&v->block->refs, 1);
+	v->block->size = (__u32)m.used;
 	m = (struct mover){ .to = v->block->data };
 	move_texts(&m, list, value);
-	block_unref(old);
+	vst_block_unref(old);
 	return 0;
+}
+
+void vst_value_share_texts(struct vst_snap_wait *to, const struct vst_snap_wait *from)
+{
+	struct vst_block *old = to->v.block;
+
+	to->v.block = vst_block_ref(from->v.block);
+	to->evidence = from->evidence;
+	to->name = from->name;
+	to->object = from->object;
+	to->stack = from->stack;
+	to->n_stack = from->n_stack;
+	vst_block_unref(old);
 }
 
 /* What is not shared. */
@@ -319,9 +385,7 @@ void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, voi
 		return NULL;
 	memcpy((char *)v + sizeof(*v), (const char *)from + sizeof(*from), kinds[list].size - sizeof(*v));
 	forget_hists(list, v);
-	v->block = from->block;
-	if (v->block)
-		atomic_fetch_add_explicit(&v->block->refs, 1, memory_order_relaxed);
+	v->block = vst_block_ref(from->block);
 	return v;
 }
 
@@ -462,7 +526,7 @@ struct vst_snapshot *vst_snapshot_next(const struct vst_snapshot *prev)
 		s->n_probes = 0;
 	}
 	atomic_init(&s->v.refs, 1);
-	s->v.destroy = destroy_snapshot;
+	s->v.type = A_SNAPSHOT;
 	s->seq++;
 	for (unsigned int i = 0; prev && i < VST_SNAP__N; i++)
 		err = err ?: vector_copy(&s->list[i], &prev->list[i]);
@@ -529,10 +593,46 @@ const void *vst_snapshot_next_value(const struct vst_snapshot *s, enum vst_snap_
 	return NULL;
 }
 
+static const struct vst_chunk *chunk_at(const struct vst_vector *v, __u32 index)
+{
+	return index / CHUNK < v->n_chunks ? v->chunk[index / CHUNK] : NULL;
+}
+
+bool vst_snapshot_next_change(const struct vst_snapshot *prev, const struct vst_snapshot *now, enum vst_snap_list list,
+			      __u32 *index)
+{
+	static const struct vst_vector none;
+	const struct vst_vector *a = prev ? &prev->list[list] : &none, *b = &now->list[list];
+	__u32 end = a->end > b->end ? a->end : b->end;
+
+	while (*index < end) {
+		if (chunk_at(a, *index) == chunk_at(b, *index)) {
+			*index = (*index / CHUNK + 1) * CHUNK;
+			continue;
+		}
+		if (vector_get(a, *index) != vector_get(b, *index))
+			return true;
+		(*index)++;
+	}
+	return false;
+}
+
 const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *s, __u32 dev)
 {
 	const struct vst_snap_device *d;
 
 	vst_snapshot_for_each(s, VST_SNAP_DEVICES, d, i) if (d->dev == dev) return d;
+	return NULL;
+}
+
+const struct vst_snap_container *vst_snapshot_container_of(const struct vst_snapshot *s, __u32 id)
+{
+	const struct vst_snap_container *c;
+
+	vst_snapshot_for_each(s, VST_SNAP_CONTAINERS, c, i)
+	{
+		if (c->id == id)
+			return c;
+	}
 	return NULL;
 }

@@ -25,11 +25,11 @@
 
 /* --- values --- */
 
-/* The head of every value: only snapshot.c touches it. */
+/* The head of every value: only snapshot.c touches it. There are tens of thousands of values, so their fields are packed. */
 struct vst_value {
 	_Atomic int refs;
-	__u32 extra; /* bytes that were allocated behind the value: pointers into them are not freed */
-	void (*destroy)(void *value);
+	__u16 type;		 /* enum vst_snap_list, or a snapshot */
+	__u16 extra;		 /* bytes that were allocated behind the value: pointers into them are not freed */
 	struct vst_block *block; /* where all texts and arrays of the value are; NULL: each is freed alone */
 };
 
@@ -89,6 +89,16 @@ struct vst_snap_io {
 	__u64 in_flight_sum; /* the sum of their ages at the snapshot, in ns */
 };
 
+/* What vstor measures nowhere, so that a container may be slow without a row that says why. X("what it is") */
+#define VST_NOT_WATCHED(X)                                                                                             \
+	X("the time before a request exists (limits of io.max and blkio.throttle, io.cost and io.latency, waiting "    \
+	  "for a "                                                                                                     \
+	  "free request)")                                                                                             \
+	X("waiting for a processor")                                                                                   \
+	X("waiting for the network")                                                                                   \
+	X("waiting for other processes")                                                                               \
+	X("waiting for its own locks in user space")
+
 /* What is waited for. X(ENUM, "the word before the colon of a resource", "what it is") */
 #define VST_WAIT_TYPES(X)                                                                                              \
 	X(LOCK, "lock", "a lock of the kernel")                                                                        \
@@ -115,25 +125,25 @@ enum vst_wait_side {
 
 struct vst_snap_wait {
 	struct vst_value v;
-	__u32 id; /* unique, never given again */
 	__u64 changed_seq;
+	__u32 id;	/* unique, never given again */
 	__u8 type;	/* enum vst_wait_type */
 	__u8 side;	/* enum vst_wait_side */
 	__u8 lock_type; /* enum vst_lock_type; of a lock */
 	__u8 named_by;	/* enum vst_lock_named_by; of a lock */
-	char *evidence; /* how the holder is known: "owner", "last", "share", ...; "" of a waiter's row */
 	__u32 waiter;	/* index of a container */
 	__u32 holder;	/* index of a container */
 	__u32 dev;	/* of what is no lock; 0: several */
+	__u32 waiting;	/* tasks that wait now */
+	char *evidence; /* how the holder is known: "owner", "last", "share", ...; "" of a waiter's row */
 	char *name;	/* of the resource: the lock's, the device's, the partition's */
 	char *object;	/* the file, file system or disk of the longest wait; "" if not known */
 	char **stack;	/* what the holder was last seen doing, innermost first */
 	size_t n_stack;
 	__u64 waits;		/* that ended, or, of a pair, that ended or began */
 	__u64 total_ns;		/* also of waits that go on */
-	struct vst_times times; /* of waits that ended; of a waiter's row */
-	__u32 waiting;		/* tasks that wait now */
 	__u64 oldest_ns;	/* since when the one that waits longest does; 0: none */
+	struct vst_times times; /* of waits that ended; of a waiter's row */
 };
 
 /* Counters of a device: /v1/check shows "SIDE":{"FIELD":N}. X(side, field, "what it counts"); those of a side together */
@@ -157,6 +167,8 @@ struct vst_snap_device {
 	__u32 dev;
 	__u8 layer; /* enum vst_layer */
 	char *name;
+	char **links; /* other names: paths such as /dev/mapper/data */
+	size_t n_links;
 	bool present;
 	bool accounted;	  /* the kernel counts its I/O (queue/iostats) */
 	char *not_judged; /* why the kernel's count is no judge; "": it is */
@@ -169,7 +181,7 @@ struct vst_snap_device {
 struct vst_snap_cache {
 	struct vst_value v;
 	__u32 dev;	      /* the cached device */
-	const char *type;     /* a literal: "bcache" */
+	char *type;	      /* "bcache" */
 	char *name;	      /* "bcache0" */
 	char *origin;	      /* the slow device */
 	char *cache;	      /* the fast one */
@@ -208,6 +220,14 @@ struct vst_snap_caps {
 	bool dropped; /* false: not yet, or the kernel refused */
 };
 
+/* The recording of snapshots, when this one was made. */
+struct vst_snap_recording {
+	const char *dir;   /* NULL: nothing is recorded */
+	__u64 size, bytes; /* that it may have, and has */
+	__u64 skipped;	   /* snapshots that the disk was too slow for */
+	int error;	   /* errno of the last write; 0: it succeeded */
+};
+
 struct vst_snap_self {
 	double cpu_percent; /* of one core */
 	__u64 rss_bytes;
@@ -223,6 +243,7 @@ struct vst_snap_self {
 	__u64 lock_lost[VST_LOCK_LOSS__N];
 	__u64 journal_lost, pause_lost;
 	__u64 overflow_cgroups; /* that found no place of their own */
+	struct vst_snap_recording recording;
 };
 
 /* --- the snapshot --- */
@@ -281,6 +302,16 @@ const void *vst_snapshot_next_value(const struct vst_snapshot *s, enum vst_snap_
 #define vst_snapshot_for_each(s, list, var, i)                                                                         \
 	for (__u32 i = 0; ((var) = vst_snapshot_next_value((s), (list), &(i))); (i)++)
 
+/* The container with that id; NULL: the snapshot does not have it. */
+const struct vst_snap_container *vst_snapshot_container_of(const struct vst_snapshot *s, __u32 id);
+
+/*
+ * Moves *index to the first one from there on whose value is not the same in both, where it may be missing in one of them; false: there
+ * is none. It takes time for what changed, not for what exists. prev may be NULL.
+ */
+bool vst_snapshot_next_change(const struct vst_snapshot *prev, const struct vst_snapshot *now, enum vst_snap_list list,
+			      __u32 *index);
+
 /* The device with that number; NULL: it is not known. */
 const struct vst_snap_device *vst_snapshot_device_of(const struct vst_snapshot *s, __u32 dev);
 
@@ -310,6 +341,9 @@ void *vst_value_new_with(enum vst_snap_list list, size_t extra, void **ret_extra
  */
 int vst_value_own_texts(enum vst_snap_list list, void *value);
 
+/* The texts of one wait for another: both have the same block afterwards, `from` must have one. No histogram, no number. */
+void vst_value_share_texts(struct vst_snap_wait *to, const struct vst_snap_wait *from);
+
 /*
  * A new value with everything that is in the old one, but without its histograms; its numbers may be changed. The texts
  * are shared: vst_value_own_texts() was called for the old one. NULL only if out of memory.
@@ -319,5 +353,14 @@ void *vst_value_copy(enum vst_snap_list list, const void *old, size_t extra, voi
 /* Takes and gives back a reference to a value, on any thread; NULL is allowed. */
 void *vst_value_ref(const void *value);
 void vst_value_unref(const void *value);
+
+/*
+ * The block in which the texts and arrays of a value are, borrowed, for whoever shares them with it; NULL: they are in none. A block
+ * never changes. It is referred to and given up as a value is; vst_block_has() says whether a text is in it.
+ */
+struct vst_block *vst_value_block(const void *value);
+struct vst_block *vst_block_ref(struct vst_block *b);
+void vst_block_unref(struct vst_block *b);
+bool vst_block_has(const struct vst_block *b, const void *text);
 
 #endif /* VST_SNAPSHOT_H */

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who waits for the journal of an ext4, and who filled it. A wait is the part of an fsync in which a commit was under
- * way, or the time that a task sleeps until it gets a handle, that is, may begin a change. The last commits of a journal are
- * remembered with their times; who changed how many blocks of which transaction is told at the end of each handle.
+ * way, or the time that a task sleeps until it gets a handle, that is, may begin a change. The probe remembers the times of
+ * the last commits of a journal; the end of each handle says how many blocks of which transaction it changed. A wait is
+ * charged when it ends, and before that at each look of the agent.
  */
 #include <bpf/bpf_core_read.h>
 
+#include "open.bpf.h"
 #include "owner.bpf.h"
-#include "vstor/abi_waits.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define BPF_F_NO_PREALLOC 1 /* include/uapi/linux/bpf.h */
-#define BPF_LOCAL_STORAGE_GET_F_CREATE 1
+#define BPF_F_NO_PREALLOC 1  /* include/uapi/linux/bpf.h */
+#define TASK_INTERRUPTIBLE 1 /* include/linux/sched.h */
+#define TASK_UNINTERRUPTIBLE 2
+#define JBD2_ABORT 2 /* include/linux/jbd2.h */
 
 /* A transaction's place is its number's remainder. They come one after the other, so the place of a new one is an old one's. */
 struct journal {
@@ -30,19 +33,13 @@ struct {
 	__type(value, struct journal);
 } vst_journals SEC(".maps");
 
-/* What a task is about to wait for; times are 0 where it is not. */
-struct waiting {
-	__u64 fsync_ns;	 /* its fsync began */
-	__u64 handle_ns; /* it asked for a handle */
-	__u64 sleeps;	 /* that it had had then */
-};
-
 struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct waiting);
-} vst_waiting SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vst_journal_opens);
+} vst_journal_opens SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -151,9 +148,9 @@ int BPF_PROG(vst_commit_end, struct journal_s *journal, struct transaction_s *tr
 	return 0;
 }
 
-/* --- who waits --- */
+/* --- who is blamed --- */
 
-__noinline int vst_journal_blame(__u64 waiter, __u64 holder, __u32 dev, __u64 ns)
+__noinline int vst_journal_blame(__u64 waiter, __u64 holder, __u32 dev, __u64 ns, __u64 waits)
 {
 	struct vst_journal_pair key = { .waiter = waiter, .holder = holder, .dev = dev };
 	struct vst_journal_wait none = {}, *w = bpf_map_lookup_elem(&vst_journal_waits, &key);
@@ -168,13 +165,26 @@ __noinline int vst_journal_blame(__u64 waiter, __u64 holder, __u32 dev, __u64 ns
 		return 0;
 	}
 	__sync_fetch_and_add(&w->ns, ns);
-	__sync_fetch_and_add(&w->waits, 1);
+	__sync_fetch_and_add(&w->waits, waits);
 	__sync_fetch_and_add(&s->waits, 1);
 	return 0;
 }
 
-/* Divides a wait among those who filled the transaction, by blocks. */
-__noinline int vst_journal_divide(struct vst_commit *c, __u64 waiter, __u32 dev, __u64 ns)
+/* A wait has ended: that counts for the waiter as a whole. */
+__noinline int vst_journal_ended(__u64 waiter, __u32 dev, __u64 ns)
+{
+	struct vst_journal_pair key = { .waiter = waiter, .holder = VST_OWNER_ALL, .dev = dev };
+	struct vst_journal_wait *w;
+
+	vst_journal_blame(waiter, VST_OWNER_ALL, dev, 0, 1);
+	w = bpf_map_lookup_elem(&vst_journal_waits, &key);
+	if (w && ns > w->max_ns)
+		w->max_ns = ns;
+	return 0;
+}
+
+/* Divides a wait among those who filled the transaction, by blocks. waits: 1 when it ends. */
+__noinline int vst_journal_divide(struct vst_commit *c, __u64 waiter, __u32 dev, __u64 ns, __u64 waits)
 {
 	__u64 all;
 
@@ -182,36 +192,18 @@ __noinline int vst_journal_divide(struct vst_commit *c, __u64 waiter, __u32 dev,
 		return 0;
 	all = vst_commit_blocks(c);
 	if (!all)
-		return vst_journal_blame(waiter, VST_OWNER_NOBODY, dev, ns);
+		return vst_journal_blame(waiter, VST_OWNER_NOBODY, dev, ns, waits);
 	for (int i = 0; i < VST_FILLERS; i++)
 		if (c->owner[i] && c->blocks[i])
-			vst_journal_blame(waiter, c->owner[i], dev, vst_commit_part(ns, c->blocks[i], all));
+			vst_journal_blame(waiter, c->owner[i], dev, vst_commit_part(ns, c->blocks[i], all), waits);
 	if (c->others)
-		vst_journal_blame(waiter, VST_OWNER_OTHERS, dev, vst_commit_part(ns, c->others, all));
-	return 0;
-}
-
-static __always_inline struct waiting *waiting_get(struct task_struct *task)
-{
-	struct waiting *w = bpf_task_storage_get(&vst_waiting, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-	if (!w)
-		lose();
-	return w;
-}
-
-SEC("tp_btf/ext4_sync_file_enter")
-int BPF_PROG(vst_fsync_begin, struct file *file, int datasync)
-{
-	struct waiting *w = waiting_get(bpf_get_current_task_btf());
-
-	if (w)
-		w->fsync_ns = bpf_ktime_get_ns();
+		vst_journal_blame(waiter, VST_OWNER_OTHERS, dev, vst_commit_part(ns, c->others, all), waits);
 	return 0;
 }
 
 /* The parts of a wait in which the journal committed. Returns the rest. */
-static __always_inline __u64 divide_commits(struct journal *j, __u64 waiter, __u32 dev, __u64 begin, __u64 end)
+static __always_inline __u64 divide_commits(struct journal *j, __u64 waiter, __u32 dev, __u64 begin, __u64 end,
+					    __u64 waits)
 {
 	__u64 rest = end - begin, ns;
 
@@ -219,75 +211,18 @@ static __always_inline __u64 divide_commits(struct journal *j, __u64 waiter, __u
 		ns = vst_commit_overlap(&j->commit[i], begin, end);
 		if (!ns)
 			continue;
-		vst_journal_divide(&j->commit[i], waiter, dev, ns);
+		vst_journal_divide(&j->commit[i], waiter, dev, ns, waits);
 		rest -= ns < rest ? ns : rest;
 	}
 	return rest;
 }
 
-SEC("tp_btf/ext4_sync_file_exit")
-int BPF_PROG(vst_fsync_end, struct inode *inode, int ret)
-{
-	struct waiting *w = bpf_task_storage_get(&vst_waiting, bpf_get_current_task_btf(), 0, 0);
-	__u64 now = bpf_ktime_get_ns(), begin;
-	struct journal *j;
-	__u32 dev;
-
-	if (!w || !w->fsync_ns)
-		return 0;
-	begin = w->fsync_ns;
-	w->fsync_ns = 0;
-	dev = BPF_CORE_READ((struct inode *)vst_address(inode), i_sb, s_dev);
-	j = bpf_map_lookup_elem(&vst_journals, &dev);
-	if (j)
-		divide_commits(j, current_owner(), dev, begin, now);
-	return 0;
-}
-
-/* --- who waits to begin a change --- */
-
-static __always_inline int handle_begin(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct waiting *w;
-
-	if (task->journal_info || task->flags & PF_KTHREAD) /* has a handle, which this is a part of; or is nobody's */
-		return 0;
-	w = waiting_get(task);
-	if (!w)
-		return 0;
-	w->sleeps = task->nvcsw;
-	w->handle_ns = bpf_ktime_get_ns();
-	return 0;
-}
-
-/* One tracepoint on 6.1, two on 6.12: of an inode, and of a file system as a whole. Those that are there are loaded. */
-SEC("?tp_btf/ext4_journal_start")
-int vst_handle_begin(void *ctx)
-{
-	return handle_begin();
-}
-
-SEC("?tp_btf/ext4_journal_start_inode")
-int vst_handle_begin_inode(void *ctx)
-{
-	return handle_begin();
-}
-
-SEC("?tp_btf/ext4_journal_start_sb")
-int vst_handle_begin_sb(void *ctx)
-{
-	return handle_begin();
-}
-
-/* It waited for room. Of the last transactions the largest takes most of it: that one's. */
-__noinline int vst_journal_divide_room(struct journal *j, __u64 waiter, __u32 dev, __u64 ns)
+/* The largest of the last transactions. */
+static __always_inline struct vst_commit *largest_of(struct journal *j)
 {
 	__u64 blocks, most = 0;
 	__u32 largest = 0;
 
-	if (!j)
-		return 0;
 	for (__u32 i = 0; i < VST_COMMITS; i++) {
 		blocks = vst_commit_blocks(&j->commit[i]);
 		if (blocks <= most)
@@ -297,33 +232,250 @@ __noinline int vst_journal_divide_room(struct journal *j, __u64 waiter, __u32 de
 	}
 	barrier_var(largest);
 	largest %= VST_COMMITS;
-	return vst_journal_divide(&j->commit[largest], waiter, dev, ns);
+	return &j->commit[largest];
+}
+
+/* It waited for room. Of the last transactions the largest takes most of it: that one's. */
+__noinline int vst_journal_divide_room(struct journal *j, __u64 waiter, __u32 dev, __u64 ns, __u64 waits)
+{
+	if (!j)
+		return 0;
+	return vst_journal_divide(largest_of(j), waiter, dev, ns, waits);
+}
+
+/*
+ * Charges the time of a wait from since to now. An fsync waits only while a commit is under way; whoever waits for a handle
+ * waits for a commit or for room. Returns how much was charged.
+ */
+static __always_inline __u64 charge(struct journal *j, struct vst_journal_open *o, __u64 since, __u64 now, __u64 waits)
+{
+	__u64 rest = divide_commits(j, o->waiter, o->dev, since, now, waits), charged = now - since;
+
+	if (o->call == VST_JOURNAL_FSYNC)
+		charged -= rest;
+	else if (rest)
+		vst_journal_divide_room(j, o->waiter, o->dev, rest, waits);
+	if (charged)
+		vst_journal_blame(o->waiter, VST_OWNER_ALL, o->dev, charged, 0);
+	return charged;
+}
+
+/* --- who waits --- */
+
+static __always_inline struct vst_journal_opens *opens_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&vst_journal_opens, &zero);
+}
+
+/* A wait may begin: of an fsync of an inode, or for a handle. */
+static __always_inline void wait_begin(enum vst_journal_call call, __u64 from)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct vst_journal_opens *opens = opens_get();
+	struct vst_journal_open *o;
+	__u32 place;
+
+	if (!opens)
+		return;
+	place = vst_open_place(opens->thread, task->pid, true);
+	if (place >= VST_OPEN_PLACES) {
+		lose();
+		return;
+	}
+	o = &opens->open[place];
+	if (call != VST_JOURNAL_FSYNC && o->since_ns && o->call == VST_JOURNAL_FSYNC)
+		return; /* it is a part of that */
+	o->since_ns = 0;
+	barrier();
+	o->call = call;
+	o->from = from;
+	o->task = vst_address(task);
+	o->sleeps = task->nvcsw;
+	o->dev = 0;
+	o->waiter = o->charged_ns = o->looked_ns = 0;
+	o->begin_ns = bpf_ktime_get_ns();
+	__sync_lock_test_and_set(&o->since_ns, o->begin_ns); /* the rest is written before */
+}
+
+/* The current thread's wait has ended, if it had one of this kind. */
+static __always_inline void wait_end(bool fsync, __u32 dev)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct vst_journal_opens *opens = opens_get();
+	__u64 now = bpf_ktime_get_ns(), since, charged = 0;
+	struct vst_journal_open *o;
+	struct journal *j;
+	__u32 place;
+
+	if (!opens)
+		return;
+	place = vst_open_place(opens->thread, task->pid, false);
+	if (place >= VST_OPEN_PLACES)
+		return;
+	o = &opens->open[place];
+	if ((o->call == VST_JOURNAL_FSYNC) != fsync) /* a part of an fsync is told when that ends */
+		return;
+	since = __sync_lock_test_and_set(&o->since_ns, 0);
+	if (since && (fsync || task->nvcsw != o->sleeps)) {
+		j = fsync ? bpf_map_lookup_elem(&vst_journals, &dev) : journal_of(dev);
+		o->dev = dev;
+		o->waiter = o->waiter ?: current_owner();
+		if (j && now > since)
+			charged = charge(j, o, since, now, 1);
+		if (!charged && o->charged_ns) /* that it has ended still counts */
+			vst_journal_blame(o->waiter, o->holder, dev, 0, 1);
+		if (charged + o->charged_ns)
+			vst_journal_ended(o->waiter, dev, charged + o->charged_ns);
+		if (!j && !fsync)
+			lose();
+	}
+	barrier();
+	opens->thread[place] = 0;
+}
+
+SEC("tp_btf/ext4_sync_file_enter")
+int BPF_PROG(vst_fsync_begin, struct file *file, int datasync)
+{
+	wait_begin(VST_JOURNAL_FSYNC, vst_ptr(vst_address(file), struct file, f_inode));
+	return 0;
+}
+
+SEC("tp_btf/ext4_sync_file_exit")
+int BPF_PROG(vst_fsync_end, struct inode *inode, int ret)
+{
+	wait_end(true, BPF_CORE_READ((struct inode *)vst_address(inode), i_sb, s_dev));
+	return 0;
+}
+
+static __always_inline int handle_begin(enum vst_journal_call call, __u64 from)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (!task->journal_info &&
+	    !(task->flags & PF_KTHREAD)) /* else it has a handle, which this is a part of; or is nobody's */
+		wait_begin(call, from);
+	return 0;
+}
+
+/* One tracepoint on 6.1, two on 6.12: of an inode, and of a file system as a whole. Those that are there are loaded. */
+SEC("?tp_btf/ext4_journal_start")
+int BPF_PROG(vst_handle_begin, struct super_block *super)
+{
+	return handle_begin(VST_JOURNAL_SUPER, vst_address(super));
+}
+
+SEC("?tp_btf/ext4_journal_start_inode")
+int BPF_PROG(vst_handle_begin_inode, struct inode *inode)
+{
+	return handle_begin(VST_JOURNAL_INODE, vst_address(inode));
+}
+
+SEC("?tp_btf/ext4_journal_start_sb")
+int BPF_PROG(vst_handle_begin_sb, struct super_block *super)
+{
+	return handle_begin(VST_JOURNAL_SUPER, vst_address(super));
 }
 
 /* Whoever has slept until it got the handle has waited, for a commit or for room: little else is slept for there (memory, now and then). */
 SEC("tp_btf/jbd2_handle_start")
 int BPF_PROG(vst_handle_start, dev_t dev, __u32 tid, unsigned int type, unsigned int line, int blocks)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct waiting *w = bpf_task_storage_get(&vst_waiting, task, 0, 0);
-	__u64 begin, rest, waiter;
+	wait_end(false, dev);
+	return 0;
+}
+
+/* --- who waits now --- */
+
+/* The file system of a wait, an address. */
+static __always_inline __u64 super_of(const struct vst_journal_open *o)
+{
+	return o->call == VST_JOURNAL_SUPER ? o->from : vst_ptr(o->from, struct inode, i_sb);
+}
+
+/*
+ * Nothing tells that a task asked for a handle in vain: because the file system has no journal, or its journal is aborted. Such a
+ * task waits for something else.
+ */
+static __always_inline bool has_journal(__u64 super)
+{
+	struct journal_s *journal;
+
+	if (!bpf_core_field_exists(struct ext4_sb_info, s_journal))
+		return true;
+	journal = BPF_CORE_READ((struct ext4_sb_info *)vst_ptr(super, struct super_block, s_fs_info), s_journal);
+	return journal && !(BPF_CORE_READ(journal, j_flags) & JBD2_ABORT);
+}
+
+/* Can the thread still be in there? It never sleeps there so that a signal wakes it. */
+static __always_inline bool is_in_there(const struct vst_journal_open *o, __u32 thread)
+{
+	return (__u32)vst_read(o->task, struct task_struct, pid) == thread &&
+	       !(vst_read(o->task, struct task_struct, __state) & TASK_INTERRUPTIBLE) &&
+	       (o->call == VST_JOURNAL_FSYNC || has_journal(super_of(o)));
+}
+
+static __always_inline bool is_asleep(const struct vst_journal_open *o)
+{
+	return vst_read(o->task, struct task_struct, __state) & TASK_UNINTERRUPTIBLE &&
+	       (o->call == VST_JOURNAL_FSYNC || vst_read(o->task, struct task_struct, nvcsw) != o->sleeps);
+}
+
+/* For what it waits now, for the agent. NULL: for nothing. */
+static __always_inline struct vst_commit *waited_for(struct journal *j, struct vst_journal_open *o)
+{
+	for (__u32 i = 0; i < VST_COMMITS; i++) {
+		struct vst_commit *c = &j->commit[i];
+
+		if (!c->start_ns || c->end_ns)
+			continue;
+		o->wait_ns = o->call == VST_JOURNAL_FSYNC && c->start_ns > o->begin_ns ? c->start_ns : o->begin_ns;
+		return c;
+	}
+	o->wait_ns = o->begin_ns;
+	return o->call == VST_JOURNAL_FSYNC ? NULL : largest_of(j);
+}
+
+/*
+ * Charges what has passed of a wait. The agent runs it for each place of which the wait is not young; it is attached to nothing.
+ * ctx: the place, and the time up to which to charge.
+ */
+SEC("raw_tp")
+int vst_journal_look(__u64 *ctx)
+{
+	__u64 place = ctx[0], now = ctx[1], since;
+	struct vst_journal_opens *opens = opens_get();
+	__u32 thread, dev;
+	struct vst_journal_open *o;
+	struct vst_commit *c;
 	struct journal *j;
 
-	if (!w || !w->handle_ns)
+	if (!opens || place >= VST_OPEN_PLACES)
 		return 0;
-	begin = w->handle_ns;
-	w->handle_ns = 0;
-	if (task->nvcsw == w->sleeps || w->fsync_ns) /* a part of its fsync is told when that ends */
+	o = &opens->open[place];
+	thread = opens->thread[place];
+	since = o->since_ns;
+	if (!thread || !since || since >= now)
 		return 0;
-	j = journal_of(dev);
-	if (!j) {
-		lose();
+	if (!is_in_there(o, thread)) {
+		__sync_val_compare_and_swap(&opens->thread[place], thread, 0);
 		return 0;
 	}
-	waiter = current_owner();
-	rest = divide_commits(j, waiter, dev, begin, bpf_ktime_get_ns());
-	if (rest)
-		vst_journal_divide_room(j, waiter, dev, rest);
+	if (!is_asleep(o))
+		return 0;
+	dev = vst_read(super_of(o), struct super_block, s_dev);
+	j = bpf_map_lookup_elem(&vst_journals, &dev);
+	if (!j || __sync_val_compare_and_swap(&o->since_ns, since, now) != since)
+		return 0;
+	o->dev = dev;
+	o->waiter = o->waiter ?: vst_task_owner_at(vst_state_get(), o->task) ?: VST_OWNER_KERNEL;
+	o->charged_ns += charge(j, o, since, now, 0);
+	c = waited_for(j, o);
+	if (!c)
+		return 0;
+	o->holder = vst_commit_largest(c);
+	o->looked_ns = now;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <curl/curl.h>
 #include "client.h"
+#include "replay.h"
 
 #define LINE_MAX_BYTES (1 << 20)
 #define REPLY_MAX_BYTES (1 << 28)
@@ -16,6 +17,8 @@ struct vst_client {
 	CURL *easy;
 	CURLM *multi;
 	const char *socket;
+	struct vst_replay *replay; /* answers in place of the agent; NULL: none */
+	char *path;		   /* that it was asked for */
 	vst_line_fn *line;
 	void *arg;
 	bool busy;
@@ -117,24 +120,11 @@ static void take_refusal(struct vst_client *c, const char *text, size_t len, lon
 	json_decref(obj);
 }
 
-static void take_line(struct vst_client *c, const char *text, size_t len)
+static void take_object(struct vst_client *c, const char *text, size_t len)
 {
 	json_error_t why;
-	json_t *obj, *schema;
-	long status = 0;
+	json_t *obj = json_loadb(text, len, 0, &why), *schema = json_object_get(obj, "schema");
 
-	while (len && (text[len - 1] == '\r' || text[len - 1] == ' '))
-		len--;
-	if (!len)
-		return;
-	c->lines++;
-	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status != 200) {
-		take_refusal(c, text, len, status);
-		return;
-	}
-	obj = json_loadb(text, len, 0, &why);
-	schema = json_object_get(obj, "schema");
 	if (!json_is_object(obj))
 		fail(c, VST_EXIT_FAILED, "line %lu of the reply from %s is not a JSON object: is it vstord's socket?",
 		     c->lines, c->socket);
@@ -148,6 +138,23 @@ static void take_line(struct vst_client *c, const char *text, size_t len)
 		     "one release?",
 		     c->lines, c->socket);
 	json_decref(obj);
+}
+
+static void take_line(struct vst_client *c, const char *text, size_t len)
+{
+	long status = 200;
+
+	while (len && (text[len - 1] == '\r' || text[len - 1] == ' '))
+		len--;
+	if (!len)
+		return;
+	c->lines++;
+	if (!c->replay)
+		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200)
+		take_refusal(c, text, len, status);
+	else
+		take_object(c, text, len);
 }
 
 static void take_lines(struct vst_client *c)
@@ -238,7 +245,24 @@ static void fail_curl(struct vst_client *c, CURLcode code)
 static void finish(struct vst_client *c)
 {
 	c->busy = false;
-	curl_multi_remove_handle(c->multi, c->easy);
+	if (!c->replay)
+		curl_multi_remove_handle(c->multi, c->easy);
+}
+
+/* The recording answers at once. */
+static void answer(struct vst_client *c)
+{
+	struct vst_out o = { 0 };
+	int rc = vst_replay_answer(c->replay, c->path, &o);
+
+	free(c->buf);
+	c->buf = vst_out_take(&o, &c->len);
+	c->cap = c->len;
+	if (rc)
+		fail(c, rc, "%s", vst_replay_error(c->replay));
+	else
+		take_lines(c);
+	finish(c);
 }
 
 /* True when the request has ended. */
@@ -268,18 +292,19 @@ static bool step(struct vst_client *c)
 	return true;
 }
 
-struct vst_client *vst_client_new(const char *socket)
+struct vst_client *vst_client_new(const struct vst_ctl *ctl)
 {
 	struct vst_client *c = vst_alloc(sizeof(*c));
 
-	c->socket = socket;
+	c->socket = ctl->socket;
+	c->replay = ctl->replay;
 	c->easy = curl_easy_init();
 	c->multi = curl_multi_init();
 	if (!c->easy || !c->multi) {
 		vst_error("libcurl cannot be set up: out of memory?");
 		exit(VST_EXIT_FAILED);
 	}
-	curl_easy_setopt(c->easy, CURLOPT_UNIX_SOCKET_PATH, socket);
+	curl_easy_setopt(c->easy, CURLOPT_UNIX_SOCKET_PATH, c->socket);
 	curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->easy, CURLOPT_PROXY, ""); /* http_proxy in the environment is not about us */
 	curl_easy_setopt(c->easy, CURLOPT_USERAGENT, "vstorctl/" VSTOR_VERSION);
@@ -296,8 +321,14 @@ void vst_client_free(struct vst_client *c)
 		finish(c);
 	curl_easy_cleanup(c->easy);
 	curl_multi_cleanup(c->multi);
+	free(c->path);
 	free(c->buf);
 	free(c);
+}
+
+double vst_client_now(const struct vst_client *c)
+{
+	return c->replay ? vst_replay_now(c->replay) : vst_now();
 }
 
 void vst_client_start(struct vst_client *c, const char *path, vst_line_fn *line, void *arg)
@@ -307,6 +338,8 @@ void vst_client_start(struct vst_client *c, const char *path, vst_line_fn *line,
 	sprintf(url, "http://vstor%s", path);
 	curl_easy_setopt(c->easy, CURLOPT_URL, url); /* copied */
 	free(url);
+	free(c->path);
+	c->path = vst_dup(path);
 	c->line = line;
 	c->arg = arg;
 	c->len = 0;
@@ -316,7 +349,8 @@ void vst_client_start(struct vst_client *c, const char *path, vst_line_fn *line,
 	c->error[0] = '\0';
 	c->heard = vst_now();
 	c->busy = true;
-	curl_multi_add_handle(c->multi, c->easy);
+	if (!c->replay)
+		curl_multi_add_handle(c->multi, c->easy);
 }
 
 void vst_client_body(struct vst_client *c, const char *body, size_t len)
@@ -338,6 +372,14 @@ enum vst_woken vst_client_wait(struct vst_client *c, int fd, double deadline)
 	eventfd_t count;
 	unsigned int n;
 
+	if (c->busy && c->replay) {
+		answer(c);
+		return VST_WAIT_DONE;
+	}
+	if (c->replay && fd < 0) { /* its clock goes as fast as one likes */
+		vst_replay_move(c->replay, deadline);
+		return VST_WAIT_TIME;
+	}
 	for (;;) {
 		if (c->busy && step(c))
 			return VST_WAIT_DONE;
@@ -383,7 +425,7 @@ int vst_client_get(struct vst_client *c, const char *path, vst_line_fn *line, vo
 
 int vst_get(const struct vst_ctl *ctl, const char *path, vst_line_fn *line, void *arg)
 {
-	struct vst_client *c = vst_client_new(ctl->socket);
+	struct vst_client *c = vst_client_new(ctl);
 	int rc = vst_client_get(c, path, line, arg);
 
 	if (rc)
@@ -394,7 +436,7 @@ int vst_get(const struct vst_ctl *ctl, const char *path, vst_line_fn *line, void
 
 int vst_post(const struct vst_ctl *ctl, const char *path, const char *body, size_t len, vst_line_fn *line, void *arg)
 {
-	struct vst_client *c = vst_client_new(ctl->socket);
+	struct vst_client *c = vst_client_new(ctl);
 	int rc;
 
 	vst_client_body(c, body, len);

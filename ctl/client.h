@@ -20,8 +20,8 @@ enum vst_woken {
 	VST_WAIT_SIGNAL, /* see vst_stopped(), vst_resized() */
 };
 
-/* Never NULL. socket is borrowed. */
-struct vst_client *vst_client_new(const char *socket);
+/* Asks the agent, or the recording if ctl has one. Never NULL; ctl is borrowed. */
+struct vst_client *vst_client_new(const struct vst_ctl *ctl);
 void vst_client_free(struct vst_client *c);
 
 /* Begin a request; one at a time. */
@@ -31,6 +31,8 @@ void vst_client_body(struct vst_client *c, const char *body, size_t len);
 bool vst_client_busy(const struct vst_client *c);
 /* Drive the request, if any, until something happens. fd -1: none. deadline in vst_now() time. */
 enum vst_woken vst_client_wait(struct vst_client *c, int fd, double deadline);
+/* The clock that deadlines are of: vst_now(), or that of the recording, which goes to the deadline at once unless fd is given. */
+double vst_client_now(const struct vst_client *c);
 /* Of the last request: 0 or an enum vst_exit, and a sentence that says what happened and what to do. */
 int vst_client_result(const struct vst_client *c);
 const char *vst_client_error(const struct vst_client *c);

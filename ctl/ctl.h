@@ -17,7 +17,8 @@
 struct vst_ctl {
 	const char *socket;
 	bool json;
-	const char *opt[128]; /* by vst_option.id: its value, "" for one without, NULL if it was not given */
+	struct vst_replay *replay; /* a recording in place of the agent; NULL: none */
+	const char *opt[128];	   /* by vst_option.id: its value, "" for one without, NULL if it was not given */
 };
 
 /* A row of a command's options. One list for parsing and for help; the last has id 0. */
@@ -43,6 +44,7 @@ struct vst_option {
 	  "who waits for which lock of the kernel's, interval by interval")                                            \
 	X(blame, 1, "[CONTAINER]", vst_blame_options, NULL, "who makes whom wait, and at what, interval by interval")  \
 	X(ps, 1, "[CONTAINER]", vst_ps_options, NULL, "containers that run, and units that do I/O")                    \
+	X(report, 0, NULL, vst_report_options, NULL, "some time of a recording as one HTML file, for a ticket")        \
 	X(policy, 2, "COMMAND [FILE | CONTAINER]", NULL, vst_policy_help,                                              \
 	  "what the policy wants, what was done about it, and why")                                                    \
 	X(cache, 0, NULL, vst_cache_options, NULL, "caches of disks: who hits and misses, and what is kept in them")   \

@@ -211,7 +211,7 @@ static int on_status(void *arg, json_t *status)
 /* The agent is a source like the others here: without one the report is shorter, not wrong. */
 static int print_agent(struct look *look, const struct vst_ctl *ctl)
 {
-	struct vst_client *client = vst_client_new(ctl->socket);
+	struct vst_client *client = vst_client_new(ctl);
 	int rc;
 
 	if (!look->json)

@@ -330,7 +330,7 @@ static int begin(const struct vst_ctl *ctl, double delay, void *arg)
 	int rc = vst_whom_ask(ctl, e->typed, &e->whom);
 	char *name;
 
-	if (rc || ctl->json || ctl->opt[VST_OPT_TOTAL] || !isatty(STDERR_FILENO))
+	if (rc || ctl->json || ctl->replay || ctl->opt[VST_OPT_TOTAL] || !isatty(STDERR_FILENO))
 		return rc;
 	name = vst_escape(e->whom.name);
 	fprintf(stderr, "Watching %s for %g s ...\n", name, delay);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <curl/curl.h>
 #include "ctl.h"
+#include "replay.h"
 
 struct command {
 	const char *name;
@@ -32,11 +33,13 @@ static const struct command commands[] = {
 		{ "help", cmd_help, "this list, or everything about one command", NULL, NULL, 1, "[COMMAND]" },
 };
 
-enum { OPT_SOCKET = 1, OPT_JSON, OPT_VERSION };
+enum { OPT_SOCKET = 1, OPT_JSON, OPT_VERSION, OPT_AT, OPT_REPLAY };
 
 static const struct vst_option common_options[] = {
 	{ OPT_SOCKET, "socket", "PATH", "the agent's socket (default " VST_SOCKET_DEFAULT ")" },
 	{ OPT_JSON, "json", NULL, "one JSON object a line" },
+	{ OPT_AT, "at", "TIME", "as it was then: 02:47, -10m; from the agent's recording, or that of --replay" },
+	{ OPT_REPLAY, "replay", "DIR", "a recording that vstord --record made, here or on another host" },
 	{ 'h', "help", NULL, "explain the command" },
 	{ OPT_VERSION, "version", NULL, "show the version" },
 	{ 0 },
@@ -250,6 +253,29 @@ static int take_options(struct vst_ctl *ctl, const struct command *c, int argc, 
 	return -1;
 }
 
+/* Commands about the host itself, or that change something: no recording has what they need. */
+static bool is_live_only(const char *command)
+{
+	static const char *const names[] = { "status", "doctor", "calibrate", "help" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(names[i], command))
+			return true;
+	return false;
+}
+
+/* Opens the recording if one was asked for. 0, or an exit code, having said why. */
+static int open_replay(struct vst_ctl *ctl, const struct command *c)
+{
+	const char *at = ctl->opt[OPT_AT], *dir = ctl->opt[OPT_REPLAY];
+
+	if (!at && !dir)
+		return 0;
+	if (is_live_only(c->name))
+		return vst_usage(c->name, "it shows what is now: --at and --replay are for the views");
+	return vst_replay_open(ctl, dir, at, &ctl->replay);
+}
+
 static int run(int argc, char **argv)
 {
 	struct vst_ctl ctl = { .socket = VST_SOCKET_DEFAULT };
@@ -278,9 +304,13 @@ static int run(int argc, char **argv)
 	if (!*ctl.socket || strlen(ctl.socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return vst_usage(NULL, "--socket '%s' is no path of a socket: it must have 1 to %zu bytes", ctl.socket,
 				 sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
-	/* argv[0] stays the command's name: what follows are the operands */
-	argv[optind - 1] = argv[0];
-	rc = c->run(&ctl, argc - optind + 1, argv + optind - 1);
+	/* argv[0] is the command's name: what follows are the operands */
+	argv += optind - 1;
+	argc -= optind - 1;
+	argv[0] = (char *)c->name;
+	rc = open_replay(&ctl, c);
+	rc = rc ? rc : c->run(&ctl, argc, argv);
+	vst_replay_close(ctl.replay);
 	return rc == VST_EXIT_INTERRUPTED ? VST_EXIT_OK : rc;
 }
 

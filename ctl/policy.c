@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "policy/rules.h"
 #include "policy_check.h"
+#include "policy_replay.h"
 #include "table.h"
 #include "whom.h"
 
@@ -391,6 +392,24 @@ static int send_policy(const struct vst_ctl *ctl, const char *path, const char *
 	return view_close(&v, rc);
 }
 
+/* What a file's rules would have done in the time of a recording. */
+static int replay_policy(const struct vst_ctl *ctl, const char *file)
+{
+	struct vst_policy *policy __attribute__((cleanup(vst_policy_freep))) = NULL;
+	struct vst_policy_errors errors;
+	struct policy_view v;
+	int rc = vst_policy_load(file, &policy, &errors) ? VST_EXIT_FAILED : 0;
+
+	if (rc)
+		vst_policy_errors_print(&errors, stderr);
+	vst_policy_errors_clear(&errors);
+	if (rc)
+		return rc;
+	view_open(&v, ctl);
+	rc = vst_policy_replay(ctl, policy, take, &v);
+	return view_close(&v, rc);
+}
+
 static int run_check(const struct vst_ctl *ctl, const char *operand)
 {
 	return vst_policy_check_file(operand, ctl->json);
@@ -398,6 +417,8 @@ static int run_check(const struct vst_ctl *ctl, const char *operand)
 
 static int run_plan(const struct vst_ctl *ctl, const char *operand)
 {
+	if (operand && ctl->replay)
+		return replay_policy(ctl, operand);
 	if (operand)
 		return send_policy(ctl, "/v1/policy/plan", operand);
 	return ask(ctl, "/v1/policy?max_age=0", NULL);
@@ -521,6 +542,9 @@ int vst_cmd_policy(const struct vst_ctl *ctl, int argc, char **argv)
 			return vst_usage("policy", "%s needs a %s", argv[1], subcommands[i].operand);
 		if (argc > 2 && subcommands[i].needs == OPERAND_NONE)
 			return vst_usage("policy", "unexpected argument '%s': %s takes none", argv[2], argv[1]);
+		if (ctl->replay && strcmp(argv[1], "plan") != 0 && strcmp(argv[1], "status") != 0)
+			return vst_usage("policy",
+					 "--at and --replay are for plan and status: a recording has no more");
 		return subcommands[i].run(ctl, argc > 2 ? argv[2] : NULL);
 	}
 	return vst_usage("policy", "there is no '%s'", argv[1]);

@@ -375,7 +375,7 @@ static int run(struct ps *ps, struct vst_client *c)
 int vst_cmd_ps(const struct vst_ctl *ctl, int argc, char **argv)
 {
 	struct ps ps = { .json = ctl->json, .all = ctl->opt['a'], .known = json_object() };
-	struct vst_client *c = vst_client_new(ctl->socket);
+	struct vst_client *c = vst_client_new(ctl);
 	int rc = argv[1] ? vst_whom_ask(ctl, argv[1], &ps.only) : 0;
 
 	ps.all |= argv[1] != NULL; /* it was asked for by name */

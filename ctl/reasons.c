@@ -312,14 +312,17 @@ static bool say_unwatched(FILE *out, const struct vst_reasons *r)
 
 static bool say_what_is_watched(FILE *out, const struct vst_reasons *r)
 {
-	if (rate(r, r->us) >= HARDLY)
+	const json_t *list = (r->from.waits ?: r->from.blame)->not_watched;
+	size_t n = json_array_size(list); /* of an older agent: 0 */
+
+	if (!n || rate(r, r->us) >= HARDLY)
 		return false;
-	fputs("Not watched: the time before a request exists (limits of io.max and blkio.throttle, io.cost and "
-	      "io.latency, "
-	      "waiting for a free request), and waiting for a processor, the network, other processes, and its own "
-	      "locks in "
-	      "user space.",
-	      out);
+	fputs("Not watched: ", out);
+	for (size_t i = 0; i < n; i++) {
+		fputs(!i ? "" : i + 1 < n ? ", " : ", and ", out);
+		vst_phrase_name(out, json_string_value(json_array_get(list, i)) ?: "?");
+	}
+	fputc('.', out);
 	return true;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <time.h>
+#include "replay.h"
 #include "sampler.h"
 
 /* How long to wait for an agent that is gone: an upgrade restarts it in less. */
@@ -11,18 +12,26 @@
 #define STARTING_RETRY_S 0.05
 
 /*
- * The agent collects for the first feed of a sample; the others may use the same figures, collected a moment ago.
+ * The agent collects for the first feed of a sample. The others are to be of the same snapshot, so it may be as old as that question is,
+ * and by this much older: the two questions may have taken different times to get to the agent.
  */
 #define SAME_SAMPLE_S 0.1
 
 static int ask(struct vst_sampler *s, enum vst_feed feed, enum vst_commit_result *ret)
 {
-	unsigned int before = s->wanted & ((1U << feed) - 1);
+	double now = vst_client_now(s->client), max_age = s->max_age;
 	/* only once for each sample, because the agent collects again to name locks */
-	bool names = !s->live && !(before & ~VST_FEED(IO));
-	const char *path = vst_feeds_begin(&s->feeds, feed, fmax(s->max_age, before ? SAME_SAMPLE_S : 0), names);
-	int rc = vst_client_get(s->client, path, vst_feeds_line, &s->feeds);
+	bool names = !s->live && !s->begun;
+	const char *path;
+	int rc;
 
+	if (s->begun)
+		max_age += now - s->asked + SAME_SAMPLE_S;
+	else
+		s->asked = now;
+	s->begun = true;
+	path = vst_feeds_begin(&s->feeds, feed, max_age, names);
+	rc = vst_client_get(s->client, path, vst_feeds_line, &s->feeds);
 	*ret = VST_COMMIT_SAMPLE;
 	if (vst_feeds_refused(&s->feeds, rc))
 		return 0;
@@ -58,17 +67,23 @@ static int wait_until(struct vst_sampler *s, double when)
 /* The agent was there and is gone: ask until it is back. */
 static int ask_again(struct vst_sampler *s, enum vst_feed feed, enum vst_commit_result *ret)
 {
-	double until = vst_now() + GONE_S;
+	double until = vst_client_now(s->client) + GONE_S;
 	int rc;
 
 	vst_error("%s", vst_client_error(s->client));
 	vst_error("waiting up to %.0f s for it to come back", GONE_S);
 	do {
-		rc = wait_until(s, vst_now() + GONE_RETRY_S);
+		rc = wait_until(s, vst_client_now(s->client) + GONE_RETRY_S);
 		if (!rc)
 			rc = ask(s, feed, ret);
-	} while (rc == VST_EXIT_UNREACHABLE && vst_now() < until);
+	} while (rc == VST_EXIT_UNREACHABLE && vst_client_now(s->client) < until);
 	return rc;
+}
+
+/* The i-th feed of a sample: I/O is the last, because the agent collects anew for the first one that has names of locks. */
+static enum vst_feed feed_at(int i)
+{
+	return (enum vst_feed)((i + 1) % VST_FEED__N);
 }
 
 /* Asks for the first state; its differences are the totals since the agent started. */
@@ -77,10 +92,11 @@ static int first(struct vst_sampler *s)
 	enum vst_commit_result what;
 	int rc = 0;
 
-	for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
-		if (is_asked(s, feed))
-			rc = say(s, ask(s, (enum vst_feed)feed, &what));
-	s->next = vst_now() + s->delay;
+	s->begun = false;
+	for (int i = 0; !rc && i < VST_FEED__N; i++)
+		if (is_asked(s, feed_at(i)))
+			rc = say(s, ask(s, feed_at(i), &what));
+	s->next = vst_client_now(s->client) + s->delay;
 	return rc;
 }
 
@@ -110,11 +126,12 @@ static int next(struct vst_sampler *s)
 
 	do {
 		rc = wait_until(s, s->next);
-		s->next = vst_pace(s->next, s->delay, vst_now());
+		s->next = vst_pace(s->next, s->delay, vst_client_now(s->client));
 		told = false;
-		for (int feed = 0; !rc && feed < VST_FEED__N; feed++)
-			if (is_asked(s, feed))
-				rc = advance(s, (enum vst_feed)feed, &told);
+		s->begun = false;
+		for (int i = 0; !rc && i < VST_FEED__N; i++)
+			if (is_asked(s, feed_at(i)))
+				rc = advance(s, feed_at(i), &told);
 	} while (!rc && s->wanted & ~s->feeds.sampled);
 	return rc;
 }
@@ -168,7 +185,7 @@ static int sample(const struct vst_ctl *ctl, struct vst_sampler *s, const struct
 	int rc = first(s);
 
 	while (!rc && is_unsupported(s, total) && is_starting(s)) {
-		rc = wait_until(s, vst_now() + STARTING_RETRY_S);
+		rc = wait_until(s, vst_client_now(s->client) + STARTING_RETRY_S);
 		vst_feeds_forget(&s->feeds, s->wanted); /* or else the next reply would be a difference */
 		rc = rc ?: first(s);
 	}
@@ -210,7 +227,11 @@ int vst_sampling_run(const struct vst_ctl *ctl, const struct vst_sampling *what)
 		rc = vst_whom_ask(ctl, what->typed, &s.whom);
 	if (rc)
 		return rc;
-	s.client = vst_client_new(ctl->socket);
+	if (ctl->replay && !ctl->opt[VST_OPT_TOTAL] && vst_replay_begin(ctl->replay, s.delay)) {
+		vst_whom_clear(&s.whom);
+		return VST_EXIT_FAILED;
+	}
+	s.client = vst_client_new(ctl);
 	vst_feeds_open(&s.feeds);
 	rc = sample(ctl, &s, what, samples);
 	vst_client_free(s.client);

@@ -12,7 +12,9 @@ struct vst_sampler {
 	struct vst_client *client;
 	struct vst_feeds feeds;
 	unsigned int wanted; /* of the feeds: VST_FEED() */
-	double delay, next;  /* seconds; when, in vst_now() time */
+	double delay, next;  /* seconds; when, in vst_client_now() time */
+	double asked;	     /* when this sample's first feed was asked for, likewise */
+	bool begun;	     /* it was */
 	double max_age;	     /* of the agent's figures, in seconds */
 	bool live;	     /* see struct vst_sampling */
 	bool told_unwatched;

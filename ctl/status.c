@@ -62,7 +62,40 @@ static void print_policy(const json_t *policy)
 	}
 }
 
-/* One line each: name and reason. */
+static void print_recording(const json_t *r)
+{
+	char bytes[VST_CELL], size[VST_CELL], *dir, *error;
+
+	if (!json_is_object(r))
+		return;
+	dir = text(r, "dir");
+	error = text(r, "error");
+	vst_format_bytes(bytes, number(r, "bytes"), VST_UNITS_HUMAN);
+	vst_format_bytes(size, number(r, "size"), VST_UNITS_HUMAN);
+	printf("  records   to %s, %sB of %sB", dir, bytes, size);
+	if (number(r, "skipped") > 0)
+		printf(", %.0f snapshots skipped because the disk is slow", number(r, "skipped"));
+	printf("%s%s\n", *error ? "; NOTHING NOW: " : "", error);
+	free(dir);
+	free(error);
+}
+
+#define INDENT 12 /* columns, of what continues a line */
+
+/* A line of status, over as many lines as the terminal needs. */
+static void print_wrapped(const char *label, const char *text)
+{
+	int width = vst_terminal_width();
+	size_t n;
+
+	for (; *text; label = "") {
+		n = width ? vst_wrap(text, width - INDENT) : strlen(text);
+		printf("%-*s%.*s\n", INDENT, label, (int)n, text);
+		text += n + (text[n] == ' ');
+	}
+}
+
+/* Each with its reason. */
 static void print_capabilities(const json_t *capabilities)
 {
 	size_t n = json_array_size(capabilities);
@@ -75,9 +108,14 @@ static void print_capabilities(const json_t *capabilities)
 		puts("  keeps     no capabilities");
 	for (size_t i = 0; i < n; i++) {
 		const json_t *c = json_array_get(capabilities, i);
-		char *name = text(c, "name"), *why = text(c, "why");
+		char *name = text(c, "name"), *why = text(c, "why"), *line;
+		struct vst_text t;
 
-		printf("%s%s: to %s\n", i ? "            " : "  keeps     ", name, why);
+		vst_text_open(&t);
+		fprintf(t.out, "%s: to %s", name, why);
+		line = vst_text_close(&t);
+		print_wrapped(i ? "" : "  keeps", line);
+		free(line);
 		free(name);
 		free(why);
 	}
@@ -228,6 +266,7 @@ static int take(void *arg, json_t *line)
 	}
 	print_agent(line, r->ctl->socket);
 	print_policy(json_object_get(line, "policy"));
+	print_recording(json_object_get(line, "recording"));
 	print_self(self, probes);
 	print_capabilities(json_object_get(line, "capabilities"));
 	print_probes(probes);

@@ -173,7 +173,9 @@ static void ask_next(struct vst_top *top)
 
 static void tick(struct vst_top *top)
 {
-	if (vst_client_busy(top->client))
+	if (top->replay && top->playing)
+		vst_top_step(top, 1);
+	if (top->replay || vst_client_busy(top->client))
 		return;
 	/* a view that is not shown begins anew when it is: its first interval must not be all the time in between */
 	vst_feeds_forget(&top->feeds, ~top->look.view->feeds);
@@ -190,6 +192,8 @@ void vst_top_view(struct vst_top *top, int view)
 	top->look.sort = top->kept[view].sort;
 	top->look.reverse = top->kept[view].reverse;
 	top->scroll = 0;
+	if (top->replay)
+		return; /* all feeds are there */
 	top->to_ask |= top->look.view->feeds & ~top->feeds.sampled;
 	ask_next(top);
 }
@@ -203,6 +207,79 @@ static void make_frames(struct vst_top *top)
 		if (!(vst_views[i]->feeds & ~top->feeds.sampled))
 			top->frames[i] = new_frame(vst_views[i], &top->feeds, &top->cost);
 	}
+}
+
+/* --- a recording --- */
+
+/* Takes all feeds of the moment that the recording's clock shows. 0, or an exit code, and the client has the reason. */
+static int take_moment(struct vst_top *top)
+{
+	enum vst_commit_result what;
+	int rc = 0;
+
+	for (int feed = 0; !rc && feed < VST_FEED__N; feed++) {
+		rc = vst_client_get(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, 0, false),
+				    vst_feeds_line, &top->feeds);
+		if (vst_feeds_refused(&top->feeds, rc))
+			rc = 0;
+		else if (!rc && vst_feeds_commit(&top->feeds, &what))
+			rc = VST_EXIT_FAILED;
+		else if (!rc && what == VST_COMMIT_RESTARTED) {
+			top->hint = "the agent was started anew in this interval: its counters begin again";
+			rc = vst_client_get(top->client, vst_feeds_begin(&top->feeds, (enum vst_feed)feed, 0, false),
+					    vst_feeds_line, &top->feeds);
+			if (!rc && vst_feeds_commit(&top->feeds, &what))
+				rc = VST_EXIT_FAILED;
+		}
+	}
+	return rc;
+}
+
+/* Shows the interval that ends at the recording's moment. 0, or an exit code; the reason is in top->trouble. */
+static int show_moment(struct vst_top *top)
+{
+	double at = vst_replay_at(top->replay);
+	int rc;
+
+	vst_feeds_close(&top->feeds);
+	vst_feeds_open(&top->feeds);
+	vst_replay_move(top->replay, at - top->delay);
+	rc = take_moment(top);
+	vst_replay_move(top->replay, at);
+	rc = rc ? rc : take_moment(top);
+	if (!rc && !(top->cost.runs > 0))
+		vst_client_get(top->client, VST_COST_PATH, vst_cost_line, &top->cost);
+	top->trouble[0] = '\0';
+	top->heard = vst_now();
+	if (rc) {
+		trouble(top, vst_client_error(top->client));
+		return rc;
+	}
+	top->feeds.sampled |= top->look.view->feeds;
+	make_frames(top);
+	return 0;
+}
+
+void vst_top_step(struct vst_top *top, int frames)
+{
+	if (!top->replay) {
+		top->hint = "only a recording has a past: vstorctl top --at TIME";
+	} else if (!vst_replay_step(top->replay, frames * top->delay)) {
+		top->hint = frames < 0 ? "the recording begins here" : "the recording ends here";
+		top->playing = false;
+	} else {
+		show_moment(top);
+	}
+}
+
+void vst_top_jump(struct vst_top *top, const char *at)
+{
+	const char *error;
+
+	if (vst_replay_jump(top->replay, at, &error))
+		top->hint = error;
+	else
+		show_moment(top);
 }
 
 /* True if the last request failed; then the reason is in top->trouble. */
@@ -289,6 +366,12 @@ static int ask_first(struct vst_top *top)
 	enum vst_commit_result what;
 	int rc = 0;
 
+	if (top->replay) {
+		rc = show_moment(top);
+		if (rc)
+			vst_error("%s", top->trouble);
+		return rc;
+	}
 	for (int feed = 0; !rc && feed < VST_FEED__N; feed++) {
 		if (!(top->look.view->feeds & 1U << feed))
 			continue;
@@ -309,14 +392,14 @@ static int ask_first(struct vst_top *top)
 
 static int run_screen(const struct vst_ctl *ctl, const struct vst_look *look, double delay, unsigned long frames)
 {
-	struct vst_top top = { .socket = ctl->socket, .look = *look, .delay = delay };
+	struct vst_top top = { .socket = ctl->socket, .replay = ctl->replay, .look = *look, .delay = delay };
 	int rc;
 
 	for (int i = 0; i < VST_VIEW__N; i++) {
 		top.kept[i].sort = vst_view_column(vst_views[i], vst_views[i]->sort);
 		top.view = vst_views[i] == look->view ? i : top.view;
 	}
-	top.client = vst_client_new(ctl->socket);
+	top.client = vst_client_new(ctl);
 	vst_feeds_open(&top.feeds);
 	rc = ask_first(&top);
 	if (!rc) {

@@ -5,13 +5,16 @@
 
 #include "client.h"
 #include "cost.h"
+#include "replay.h"
 #include "view.h"
 
-enum vst_top_mode { VST_TOP_TABLE, VST_TOP_HELP, VST_TOP_FILTER, VST_TOP_DELAY };
+enum vst_top_mode { VST_TOP_TABLE, VST_TOP_HELP, VST_TOP_FILTER, VST_TOP_DELAY, VST_TOP_AT };
 
 struct vst_top {
 	const char *socket;
 	struct vst_client *client;
+	struct vst_replay *replay; /* NULL: the agent is shown */
+	bool playing;		   /* the recording goes on by itself */
 	struct vst_feeds feeds;
 	struct vst_look look;
 	int view; /* look's, in vst_views */
@@ -38,6 +41,10 @@ struct vst_top {
 
 /* Shows another view, and asks at once for the feeds that it needs. */
 void vst_top_view(struct vst_top *top, int view);
+
+/* Of a recording: by so many frames, or to a moment as vst_moment_parse() takes it. What went wrong is in top->hint. */
+void vst_top_step(struct vst_top *top, int frames);
+void vst_top_jump(struct vst_top *top, const char *at);
 
 /* Take over the terminal. 0, or an exit code having said why. */
 int vst_screen_open(void);

@@ -13,7 +13,30 @@ static void key_quit(struct vst_top *top)
 
 static void key_pause(struct vst_top *top)
 {
-	top->paused = !top->paused;
+	if (top->replay)
+		top->playing = !top->playing;
+	else
+		top->paused = !top->paused;
+}
+
+static void key_before(struct vst_top *top)
+{
+	vst_top_step(top, -1);
+}
+
+static void key_after(struct vst_top *top)
+{
+	vst_top_step(top, 1);
+}
+
+static void key_at(struct vst_top *top)
+{
+	if (!top->replay) {
+		vst_top_step(top, 0);
+		return;
+	}
+	top->mode = VST_TOP_AT;
+	top->input[0] = '\0';
 }
 
 static void sort_by(struct vst_top *top, int step)
@@ -152,6 +175,9 @@ static const struct key {
 	  false },
 	{ { KEY_BTAB, 'V' }, key_view_back, NULL, false },
 	{ { 'p', ' ' }, key_pause, "p, space       pause and go on", false },
+	{ { '[' }, key_before, "[, ]           of a recording (--at, --replay): the interval before, after", false },
+	{ { ']' }, key_after, NULL, false },
+	{ { '@' }, key_at, "@              of a recording: go to a moment: 02:47, -10m", false },
 	{ { 's', '>', KEY_RIGHT }, key_next, "s, >, <        sort by the next, the previous column", false },
 	{ { '<', KEY_LEFT }, key_previous, NULL, false },
 	{ { 'r', 'R' }, key_reverse, "r              reverse the order", false },
@@ -225,6 +251,8 @@ static void type(struct vst_top *top, int code)
 			top->input[0] = '\0';
 		else if (top->mode == VST_TOP_DELAY)
 			end_delay(top);
+		else if (top->mode == VST_TOP_AT && *top->input)
+			vst_top_jump(top, top->input);
 		if (top->mode == VST_TOP_FILTER)
 			strcpy(top->look.filter, top->input);
 		top->mode = VST_TOP_TABLE;
@@ -248,7 +276,7 @@ static void press(struct vst_top *top, int code)
 
 	if (code == KEY_RESIZE)
 		return;
-	if (top->mode == VST_TOP_FILTER || top->mode == VST_TOP_DELAY) {
+	if (top->mode == VST_TOP_FILTER || top->mode == VST_TOP_DELAY || top->mode == VST_TOP_AT) {
 		type(top, code);
 		return;
 	}

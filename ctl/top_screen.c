@@ -174,10 +174,13 @@ static void draw_bottom(const struct vst_top *top)
 	char text[1024], *escaped;
 	double waited = top->asked > 0 ? vst_now() - top->asked : 0;
 
-	if (top->mode == VST_TOP_FILTER || top->mode == VST_TOP_DELAY) {
+	if (top->mode == VST_TOP_FILTER || top->mode == VST_TOP_DELAY || top->mode == VST_TOP_AT) {
 		escaped = vst_escape(top->input);
 		snprintf(text, sizeof(text), "%s%s_",
-			 top->mode == VST_TOP_FILTER ? "filter (Enter: keep, Esc: all): " : "seconds: ", escaped);
+			 top->mode == VST_TOP_FILTER ? "filter (Enter: keep, Esc: all): "
+			 : top->mode == VST_TOP_AT   ? "go to (02:47, -10m, @UNIXTIME): "
+						     : "seconds: ",
+			 escaped);
 		free(escaped);
 		put_line(LINES - 1, text, A_BOLD);
 	} else if (top->mode == VST_TOP_TABLE && waited > 1.5 && !*top->trouble) {
@@ -211,12 +214,19 @@ static int put_wrapped(int y, const char *text, attr_t attributes)
 
 static int draw_trouble(const struct vst_top *top, int y)
 {
-	char text[768];
+	char text[768], *host;
 
 	if (*top->trouble) {
 		snprintf(text, sizeof(text), "NO DATA for %.0f s: %s. Asking again; what is shown is old.",
 			 vst_now() - top->heard, top->trouble);
 		y = put_wrapped(y, text, bad());
+	}
+	if (top->replay) {
+		host = vst_escape(vst_replay_about(top->replay)->host);
+		snprintf(text, sizeof(text), "RECORDING of %s%s: [ ] step, @ go to a moment, p %s", host,
+			 top->playing ? ", playing" : "", top->playing ? "stops" : "plays");
+		free(host);
+		put_line(y++, text, A_BOLD);
 	}
 	if (top->paused)
 		put_line(y++, "PAUSED: what is shown stays; p goes on", A_BOLD);

@@ -326,6 +326,7 @@ struct vst_waits *vst_waits_new(const struct vst_growth *g)
 	w->time = json_number_value(json_object_get(g->snapshot, "time"));
 	w->interval = vst_growth_interval(g);
 	w->watched = json_is_true(json_object_get(g->snapshot, "watched"));
+	w->not_watched = json_object_get(g->snapshot, "not_watched");
 	w->lost = lost_of(g);
 	json_object_foreach(g->now, id, row)
 	{

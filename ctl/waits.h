@@ -50,8 +50,9 @@ struct vst_waits {
 	size_t n;
 	unsigned int by; /* the key that they are sorted by; 0: the longest is first */
 	double time, interval;
-	double lost;  /* waits of this interval that are in no row, or not in full */
-	bool watched; /* false: locks are not watched on this host */
+	double lost;		   /* waits of this interval that are in no row, or not in full */
+	bool watched;		   /* false: locks are not watched on this host */
+	const json_t *not_watched; /* what the agent measures nowhere, a list of texts; NULL: it does not say */
 };
 
 /* The waits of the last interval, the longest first; valid until the growth's next commit. Never NULL. */

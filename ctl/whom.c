@@ -294,7 +294,7 @@ static char *tidy(const char *typed)
 static void ask_others(const struct vst_ctl *ctl, struct candidates *k)
 {
 	static const char *const paths[] = { "/v1/io", "/v1/locks", "/v1/blame", "/v1/waits" };
-	struct vst_client *c = vst_client_new(ctl->socket);
+	struct vst_client *c = vst_client_new(ctl);
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		vst_client_get(c, paths[i], take_row, k);

@@ -72,7 +72,7 @@ int vst_features_first_line(FILE *f, char *buf, size_t size)
 	ROW(name, "filesystems", false, vst_look_filesystem, name,                                                     \
 	    "What only its own structures tell is not seen: some of its I/O has kind unknown and no size band.",       \
 	    "Use a kernel whose modules have BTF (CONFIG_DEBUG_INFO_BTF_MODULES=y).")
-#define AS_ROOT "Run it as root, or give it CAP_BPF and CAP_PERFMON."
+#define AS_ROOT "Run it as root, or give it CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN."
 
 /* clang-format off */
 static const struct vst_feature_row rows[] = {

@@ -8,4 +8,7 @@
 
 uint32_t vst_crc32c(const void *data, size_t len);
 
+/* The checksum of what crc is the checksum of, followed by data; it begins with 0. */
+uint32_t vst_crc32c_more(uint32_t crc, const void *data, size_t len);
+
 #endif /* VST_CRC32C_H */

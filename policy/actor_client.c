@@ -316,14 +316,6 @@ int vst_actor_step(struct vst_actor *a, const struct vst_step *step)
 	return err;
 }
 
-int vst_actor_revert(struct vst_actor *a, uint64_t id, const struct vst_knob *knob, const char *why)
-{
-	struct vst_step step = { .id = id, .knob = *knob };
-
-	snprintf(step.why, sizeof(step.why), "%s", why);
-	return vst_actor_step(a, &step);
-}
-
 static int send_type(struct vst_actor *a, enum vst_actor_msg_type type)
 {
 	struct vst_actor_msg msg = { .type = type };

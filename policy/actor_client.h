@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "policy/reads.h"
+#include "policy/actor_reads.h"
 #include "policy/step.h"
 
 struct vst_actor;
@@ -102,7 +102,6 @@ void vst_actor_process(struct vst_actor *actor, int64_t now_us);
 enum { VST_ACTOR_QUEUE_MAX = 4096 };
 
 int vst_actor_step(struct vst_actor *actor, const struct vst_step *step);
-int vst_actor_revert(struct vst_actor *actor, uint64_t id, const struct vst_knob *knob, const char *why);
 int vst_actor_revert_all(struct vst_actor *actor); /* an outcome (id 0) for each, then list_end() */
 /* Reads every knob again, which is how foreign changes are noticed between steps: knob() for each, then list_end(). */
 int vst_actor_list(struct vst_actor *actor);

@@ -116,7 +116,7 @@ static const int allowed[] = {
 	/* threads' I/O priority */
 	SCMP_SYS(ioprio_get),
 	SCMP_SYS(ioprio_set),
-	/* blocks that a cache is to keep, see policy/reads.h; io_setup was called before */
+	/* blocks that a cache is to keep, see policy/actor_reads.h; io_setup was called before */
 	SCMP_SYS(io_submit),
 	SCMP_SYS(io_getevents),
 	/* what libc needs */

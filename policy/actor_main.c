@@ -21,7 +21,7 @@
 #include "policy/actor_guard.h"
 #include "policy/actor_msg.h"
 #include "policy/actor_serve.h"
-#include "policy/reads.h"
+#include "policy/actor_reads.h"
 
 enum { LOCK_WAIT_MS = 5000 };
 
@@ -151,7 +151,7 @@ static int list(const struct options *o, const struct vst_roots *roots)
 {
 	char boot_id[VST_BOOT_ID_LEN + 1], name[VST_TEXT_MAX + VST_TARGET_MAX];
 	struct vst_entries entries = { 0 };
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 	int err = vst_boot_id(roots->proc, boot_id);
 
 	if (!err)

@@ -7,7 +7,7 @@
 #ifndef VST_POLICY_ACTOR_MSG_H
 #define VST_POLICY_ACTOR_MSG_H
 
-#include "policy/reads.h"
+#include "policy/actor_reads.h"
 #include "policy/step.h"
 
 enum { VST_ACTOR_PROTOCOL = 2 };

@@ -16,7 +16,7 @@
 #include "lib/cleanup.h"
 #include "policy/actor_msg.h"
 #include "policy/actor_serve.h"
-#include "policy/reads.h"
+#include "policy/actor_reads.h"
 
 enum {
 	SEND_WAIT_MS = 5000, /* a vstord that does not read for so long is dead to us */

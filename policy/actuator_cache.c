@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The keeper of a cached device: the classes that it keeps ("4 5"), or "off". It is a state of vstor-actor and not of the kernel: while it is on, vstord
- * may have blocks of that device read (policy/reads.h). It ends with the actor, and nothing of it is left.
+ * may have blocks of that device read (policy/actor_reads.h). It ends with the actor, and nothing of it is left.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 #include "policy/actuator.h"
 #include "policy/keep.h"
-#include "policy/reads.h"
+#include "policy/actor_reads.h"
 
 /* A kernel's name of a disk, as in /sys/class/block: no path leads out of there. */
 static bool is_disk_name(const char *name)

@@ -14,17 +14,29 @@
 #include <unistd.h>
 
 #include "policy/actuator.h"
+#include "policy/ioprio.h"
 
-static const char *const classes[] = { "none", "realtime", "best-effort", "idle" };
+static const struct {
+	const char *name;
+	bool has_levels, may_be_wanted;
+} classes[] = {
+#define X(e, n, s, l, a, d) [VST_IOPRIO_##e] = { s, l, a },
+	VST_IOPRIOS(X)
+#undef X
+};
+
+_Static_assert((int)VST_IOPRIO_NONE == (int)IOPRIO_CLASS_NONE && (int)VST_IOPRIO_RT == (int)IOPRIO_CLASS_RT &&
+		       (int)VST_IOPRIO_BE == (int)IOPRIO_CLASS_BE && (int)VST_IOPRIO_IDLE == (int)IOPRIO_CLASS_IDLE,
+	       "the kernel's numbers");
 
 /* "best-effort 4" as the kernel's number. 0 or -EINVAL. */
 static int parse(const char *value, int *ret)
 {
-	for (int class = 0; class < 4; class ++) {
-		size_t len = strlen(classes[class]);
-		bool has_level = class == IOPRIO_CLASS_RT || class == IOPRIO_CLASS_BE;
+	for (int class = 0; class < VST_IOPRIO__N; class ++) {
+		size_t len = strlen(classes[class].name);
+		bool has_level = classes[class].has_levels;
 
-		if (strncmp(value, classes[class], len))
+		if (strncmp(value, classes[class].name, len))
 			continue;
 		if (!has_level && !value[len]) {
 			*ret = IOPRIO_PRIO_VALUE(class, 0);
@@ -60,7 +72,7 @@ static int check(const struct vst_knob *knob, const char *wanted, char *text)
 			    knob->attr, knob->target);
 		return -EPERM;
 	}
-	if (parse(wanted, &prio) || IOPRIO_PRIO_CLASS(prio) == IOPRIO_CLASS_RT) {
+	if (parse(wanted, &prio) || !classes[IOPRIO_PRIO_CLASS(prio)].may_be_wanted) {
 		vst_explain(text, "ioprio takes none, idle or best-effort 0 to 7, not '%s'", wanted);
 		return -EINVAL;
 	}
@@ -135,10 +147,10 @@ static int read_prio(const struct vst_roots *roots, struct vst_knob *knob, char 
 		vst_explain(text, "thread %s: its I/O priority has hints, which vstor does not handle", knob->target);
 		return -EOPNOTSUPP;
 	}
-	if (class == IOPRIO_CLASS_RT || class == IOPRIO_CLASS_BE)
-		snprintf(ret, VST_VALUE_MAX, "%s %d", classes[class], (int)IOPRIO_PRIO_DATA(prio) & 7);
+	if (classes[class].has_levels)
+		snprintf(ret, VST_VALUE_MAX, "%s %d", classes[class].name, (int)IOPRIO_PRIO_DATA(prio) & 7);
 	else
-		snprintf(ret, VST_VALUE_MAX, "%s", classes[class]);
+		snprintf(ret, VST_VALUE_MAX, "%s", classes[class].name);
 	knob->target_id = start;
 	return 0;
 }

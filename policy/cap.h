@@ -7,21 +7,28 @@
  * that held and one that did not, it searches. After each step it waits, because a latency lags: requests that were
  * submitted before the step still complete, and dirty pages of before are still written. A step after which the latency is
  * worse is taken back: a capped writer may sleep while it holds the file system's journal.
+ *
+ * A p99 of one second is that second's second worst of perhaps a hundred, so it varies much. The cap is judged by the
+ * geometric mean of all seconds since its effect can be seen: at once if that is far off, else after a few of them.
  */
 #ifndef VST_POLICY_CAP_H
 #define VST_POLICY_CAP_H
 
 #include <stdbool.h>
 
-#define VST_CAP_HELD 0.80	  /* of the objective: below it there is room for a larger cap */
-#define VST_CAP_SETTLE_S 2.0	  /* after a step, before its effect is judged */
-#define VST_CAP_IDLE_S 3.0	  /* nobody to protect for so long: the cap goes */
-#define VST_CAP_SLACK_S 10.0	  /* the cap limits nobody for so long: it goes */
-#define VST_CAP_MEMORY_S 60.0	  /* a value that did not hold is tried again after */
-#define VST_CAP_WORSE 1.25	  /* times the latency before a step: it made it worse ... */
-#define VST_CAP_WORSE_WATCHED 1.1 /* ... if it is known that it may */
-#define VST_CAP_STALE_S 4.0	  /* a latency of before the step says nothing about it, but not for longer than this */
-#define VST_CAP_PAUSE_S 60.0	  /* no further attempt for so long after a cap did harm; doubled each time */
+#define VST_CAP_HELD 0.80	   /* of the objective: below it there is room for a larger cap */
+#define VST_CAP_SETTLE_S 2.0	   /* after a step, before its effect is judged */
+#define VST_CAP_SETTLE_FIRST_S 3.0 /* the same of the first cap, while the objective is missed */
+#define VST_CAP_IDLE_S 3.0	   /* nobody to protect for so long: the cap goes */
+#define VST_CAP_SLACK_S 10.0	   /* the cap limits nobody for so long: it goes */
+#define VST_CAP_MEMORY_S 60.0	   /* a value that did not hold is tried again after */
+#define VST_CAP_WORSE 1.4	   /* times the latency before a step: it made it worse ... */
+#define VST_CAP_WORSE_WATCHED 1.15 /* ... if it is known that it may */
+#define VST_CAP_HELPED 0.85	   /* times the latency with twice the cap: the smaller cap helped */
+#define VST_CAP_LITTLE_BLAME 0.01  /* blamed for less of a second: a smaller cap would not help ... */
+#define VST_CAP_LITTLE_RATIO 4	   /* ... unless the latency is so far off that waits which go on are not counted yet */
+#define VST_CAP_STALE_S 4.0  /* a latency of before the step says nothing about it, but not for longer than this */
+#define VST_CAP_PAUSE_S 60.0 /* no further attempt for so long after a cap did harm; doubled each time */
 #define VST_CAP_PAUSE_MAX_S 1800.0
 #define VST_CAP_TRIED 8
 #define VST_CAP_FLOOR (1024 * 1024.0) /* bytes in a second */
@@ -36,10 +43,12 @@ struct vst_cap {
 	double ratio_free, ratio_before; /* latency over objective without a cap, and before the last step */
 	double good, bad;		 /* the largest value that held, the smallest that did not; 0: not known */
 	double bad_at;
-	double last; /* the value that held when the cap was taken away; 0: none */
-	double idle_since, slack_since, room_since, missed_since; /* 0: it is not so */
+	double last;				      /* the value that held when the cap was taken away; 0: none */
+	double idle_since, slack_since, missed_since; /* 0: it is not so */
 	double paused_until, pause;
-	double worse_since;
+	double log_sum;			 /* of the ratios since the last step's effect can be seen ... */
+	double n;			 /* ... and of how many samples */
+	double blamed;			 /* the mean of the same samples */
 	double stuck_until, stuck_ratio; /* the objective is out of reach; what is reached instead */
 	double now;			 /* of the sample before */
 	struct {
@@ -53,6 +62,7 @@ struct vst_cap_sample {
 	double ratio;	/* latency over objective; negative: not measured, because nothing was asked of the disk */
 	double latency; /* seconds */
 	double used;	/* what the others did, bytes in a second */
+	double blamed;	/* for how much of each second the one who suffers waited because of the others; seconds */
 	bool watched;	/* they share a journal with the one who suffers */
 };
 
@@ -61,6 +71,7 @@ struct vst_cap_sample {
 	X(FREE, "nobody suffers")                                                                                      \
 	X(WAIT, "waits for the effect of the last step")                                                               \
 	X(KEEP, "the objective is held")                                                                               \
+	X(INNOCENT, "the objective is missed, but not because of those who are capped")                                \
 	X(FIRST, "the objective is missed")                                                                            \
 	X(LOWER, "the objective is still missed")                                                                      \
 	X(RAISE, "the objective is held with room to spare")                                                           \

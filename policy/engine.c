@@ -17,12 +17,10 @@ struct vst_engine *vst_engine_new(void)
 static void container_free(struct vst_engine *e, struct econtainer *c)
 {
 	vst_engine_drop_wants(e, c);
-	vst_engine_drop_caps(e, c);
 	vst_value_unref(c->value);
 	free(c->special);
 	free(c->want);
 	free(c->condition);
-	free(c->capped);
 	free(c);
 }
 
@@ -65,20 +63,23 @@ static const char *known(const char *text)
 	return text && *text ? text : NULL;
 }
 
-void vst_engine_subject(const struct vst_snap_container *c, const char *disk, struct vst_subject *ret)
+void vst_engine_subject(const struct vst_snap_container *c, const struct vst_snap_device *disk, struct vst_subject *ret)
 {
-	*ret = (struct vst_subject){
-		.field = {
-			[VST_MATCH_NAMESPACE] = known(c->ns),
-			[VST_MATCH_POD] = known(c->pod),
-			[VST_MATCH_CONTAINER] = known(c->name),
-			[VST_MATCH_IMAGE] = known(c->image),
-			[VST_MATCH_CGROUP] = known(c->cgroup),
-			[VST_MATCH_DEVICE] = disk,
-		},
-		.label = c->labels,
-		.n_labels = c->n_labels,
-	};
+	*ret = (struct vst_subject){ 0 };
+	if (disk) {
+		ret->field[VST_MATCH_DEVICE] = disk->name;
+		ret->device_link = (const char *const *)disk->links;
+		ret->n_device_links = disk->n_links;
+	}
+	if (!c)
+		return;
+	ret->field[VST_MATCH_NAMESPACE] = known(c->ns);
+	ret->field[VST_MATCH_POD] = known(c->pod);
+	ret->field[VST_MATCH_CONTAINER] = known(c->name);
+	ret->field[VST_MATCH_IMAGE] = known(c->image);
+	ret->field[VST_MATCH_CGROUP] = known(c->cgroup);
+	ret->label = c->labels;
+	ret->n_labels = c->n_labels;
 	ret->field[VST_MATCH_BLOCKIO] = vst_blockio_class(c->labels, c->n_labels, c->name ? c->name : "");
 }
 
@@ -151,20 +152,21 @@ static const struct vst_host_disk *host_disk(const struct vst_host *host, __u32 
 }
 
 /* The policy names this disk: it counts even before the first I/O. */
-static bool is_named(const struct vst_engine *e, const char *name)
+static bool is_named(const struct vst_engine *e, const struct vst_snap_device *d)
 {
-	char path[128];
+	struct vst_subject disk;
 
-	if (vst_policy_iocost(e->policy, name))
+	vst_engine_subject(NULL, d, &disk);
+	if (vst_policy_iocost(e->policy, &disk))
 		return true;
-	snprintf(path, sizeof(path), "/dev/%s", name); /* a rule may name it by its path, too */
 	for (size_t i = 0; e->device_rules && i < e->policy->n_rules; i++) {
 		const struct vst_globs *globs = &e->policy->rule[i].match[VST_MATCH_DEVICE];
+		bool names = false; /* a list that only excludes fits disks that nobody had in mind */
 
 		for (size_t k = 0; k < globs->n; k++)
-			if (!globs->glob[k].exclude && (vst_glob_matches(globs->glob[k].text, name) ||
-							vst_glob_matches(globs->glob[k].text, path)))
-				return true;
+			names = names || !globs->glob[k].exclude;
+		if (names && vst_globs_match_device(globs, &disk))
+			return true;
 	}
 	return false;
 }
@@ -179,6 +181,18 @@ static bool is_cached(const struct vst_engine *e, __u32 dev)
 			return true;
 	}
 	return false;
+}
+
+static bool same_links(const struct vst_snap_device *x, const struct vst_snap_device *y)
+{
+	if (x == y)
+		return true;
+	if (x->n_links != y->n_links)
+		return false;
+	for (size_t i = 0; i < x->n_links; i++)
+		if (strcmp(x->links[i], y->links[i]))
+			return false;
+	return true;
 }
 
 /*
@@ -200,7 +214,7 @@ static void find_disks(struct vst_engine *e)
 
 		if (e->n_disks == DISKS_MAX)
 			break;
-		if (!d->present || (!d->counter[VST_DEVICE_kernel_ios] && !is_named(e, d->name)))
+		if (!d->present || (!d->counter[VST_DEVICE_kernel_ios] && !is_named(e, d)))
 			continue;
 		*disk = (struct edisk){ d->dev,
 					vst_value_ref(d),
@@ -209,7 +223,7 @@ static void find_disks(struct vst_engine *e)
 					d->layer == VST_LAYER_STACKED,
 					is_cached(e, d->dev) };
 		if (e->n_disks >= n_before || before[e->n_disks].dev != d->dev ||
-		    before[e->n_disks].cached != disk->cached)
+		    before[e->n_disks].cached != disk->cached || !same_links(before[e->n_disks].device, d))
 			changed = true;
 		e->n_disks++;
 	}

@@ -111,7 +111,8 @@ const struct vst_engine_protected *vst_engine_protected(const struct vst_engine 
 const struct vst_measured *vst_engine_measured(const struct vst_engine *engine);
 /* Containers whose annotations name a blockio class that the policy does not import. */
 unsigned int vst_engine_unknown_blockio(const struct vst_engine *engine);
-/* What a rule is matched against, for a container and a disk (NULL: none). Texts are borrowed. */
-void vst_engine_subject(const struct vst_snap_container *container, const char *disk, struct vst_subject *ret);
+/* What a rule is matched against, for a container (NULL: none) and a disk (NULL: none). Texts are borrowed. */
+void vst_engine_subject(const struct vst_snap_container *container, const struct vst_snap_device *disk,
+			struct vst_subject *ret);
 
 #endif /* VST_POLICY_ENGINE_H */

@@ -35,13 +35,18 @@ int vst_engine_iocost(struct vst_engine *e)
 
 	for (size_t i = 0; i < e->n_disks; i++) {
 		const struct edisk *disk = &e->disk[i];
-		const struct vst_iocost *entry = vst_policy_iocost(e->policy, disk->name);
-		const char *refusal = entry ? refusal_of(e, disk) : NULL;
-		struct vst_want w = { .rule = "iocost", .refusal = refusal, .rank = RANK_RULE };
+		const struct vst_iocost *entry;
+		struct vst_subject subject;
+		const char *refusal;
+		struct vst_want w;
 		char why[VST_WHY_MAX];
 
+		vst_engine_subject(NULL, disk->device, &subject);
+		entry = vst_policy_iocost(e->policy, &subject);
 		if (!entry)
 			continue;
+		refusal = refusal_of(e, disk);
+		w = (struct vst_want){ .rule = "iocost", .refusal = refusal, .rank = RANK_RULE };
 		snprintf(why, sizeof(why), "'iocost' (line %u) enables iocost on %.32s, so that weights count there",
 			 entry->line, disk->name);
 		w.why = why;

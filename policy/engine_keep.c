@@ -33,16 +33,19 @@ unsigned int vst_engine_classes_kept(const struct vst_engine *e, struct vst_subj
 
 static int keep(struct vst_engine *e, const struct edisk *disk)
 {
-	struct vst_subject io = { .field[VST_MATCH_DEVICE] = disk->name };
+	struct vst_subject io;
 	const struct vst_rule *rule = NULL;
-	unsigned int classes = vst_engine_classes_kept(e, &io, NULL, &rule);
+	unsigned int classes;
 	char value[VST_KEEP_TEXT], why[VST_WHY_MAX];
-	struct vst_want w = { .value = vst_keep_text(classes, value), .why = why };
+	struct vst_want w = { .value = value, .why = why };
 	struct vst_plan_knob *k;
 	int err;
 
+	vst_engine_subject(NULL, disk->device, &io);
+	classes = vst_engine_classes_kept(e, &io, NULL, &rule);
 	if (!classes)
 		return 0;
+	vst_keep_text(classes, value);
 	snprintf(why, sizeof(why), "'%.64s' (line %u) asks for cache keep for whoever uses %.32s", rule->name,
 		 rule->line, disk->name);
 	w.rule = rule->name;

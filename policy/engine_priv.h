@@ -37,12 +37,14 @@ struct special {
 	const struct vst_rule *winner[VST_ATTR__N];
 };
 
-/* A container's cap on a disk, and what it did there lately. */
+/* A cgroup's cap on a disk, and what its containers did there lately. */
 struct capped {
-	__u32 dev;
+	char *cgroup;
 	double value[VST_DIRECTION__N]; /* 0: none */
-	double active;			/* when it was seen to do much */
-	struct vst_plan_knob *knob[VST_DIRECTION__N];
+	double used[VST_DIRECTION__N];	/* bytes in a second, smoothed */
+	double active;			/* when it was seen to do much; 0: never */
+	bool seen;
+	struct vst_plan_knob *knob[VST_DIRECTION__N]; /* references; NULL: not needed yet */
 };
 
 struct econtainer {
@@ -60,8 +62,6 @@ struct econtainer {
 	size_t n_want, cap_want;
 	struct condition *condition;
 	size_t n_condition;
-	struct capped *capped;
-	size_t n_capped;
 	bool has_protect, has_allowed, wants_threads, unknown_blockio;
 };
 
@@ -81,9 +81,12 @@ struct protection {
 	struct vst_cap cap;
 	bool weights;
 	double weights_since, weights_missed, weights_failed_until, weights_idle;
-	bool seen;
 	struct vst_plan_knob **knob; /* of weights, in this pass: references */
 	size_t n_knobs;
+	struct capped *capped;
+	size_t n_capped;
+	double shared;	     /* when the cap was shared out; 0: never */
+	double shared_value; /* what it was then */
 };
 
 struct vst_engine {
@@ -127,6 +130,8 @@ void vst_engine_drop_wants(struct vst_engine *e, struct econtainer *c);
 /* The knob of a limit on a disk, as this host has it. A reference, or NULL. */
 struct vst_plan_knob *vst_engine_max_knob(struct vst_engine *e, const struct vst_snap_container *c,
 					  const struct edisk *disk, enum vst_max_part part);
+/* The cgroup above this one that a rule names without wildcards; NULL: it names none. */
+const char *vst_engine_named_above(const struct vst_rule *rule, const char *cgroup);
 /* The targets on which a weight of a container has to be set. Calls f for each until it returns an error. */
 int vst_engine_weight_targets(const struct vst_rule *rule, const struct vst_snap_container *c,
 			      int (*f)(void *arg, const char *target, bool is_scope), void *arg);
@@ -151,7 +156,6 @@ unsigned int vst_engine_classes_kept(const struct vst_engine *e, struct vst_subj
 
 /* engine_protect.c: 0 or -ENOMEM */
 int vst_engine_protect(struct vst_engine *e);
-void vst_engine_drop_caps(struct vst_engine *e, struct econtainer *c);
 void vst_engine_drop_loops(struct vst_engine *e);
 
 static inline const struct vst_measured_container *vst_engine_measured_of(const struct vst_engine *e,

@@ -116,8 +116,7 @@ static bool pod_of(const struct vst_snap_container *c, char ret[VST_TARGET_MAX])
 	return slash && strstr(slash, "pod") && may_have_knobs(ret);
 }
 
-/* The cgroup that a rule names literally, above this container. NULL: it names none. */
-static const char *named_above(const struct vst_rule *rule, const char *cgroup)
+const char *vst_engine_named_above(const struct vst_rule *rule, const char *cgroup)
 {
 	const struct vst_globs *globs = &rule->match[VST_MATCH_CGROUP];
 
@@ -136,7 +135,7 @@ static const char *named_above(const struct vst_rule *rule, const char *cgroup)
 int vst_engine_weight_targets(const struct vst_rule *rule, const struct vst_snap_container *c,
 			      int (*f)(void *arg, const char *target, bool is_scope), void *arg)
 {
-	const char *named = named_above(rule, c->cgroup);
+	const char *named = vst_engine_named_above(rule, c->cgroup);
 	char pod[VST_TARGET_MAX];
 	int err = 0;
 
@@ -310,7 +309,7 @@ static int limit(struct vst_engine *e, struct econtainer *c, const struct edisk 
 	return err;
 }
 
-/* --- ioprio, cache --- */
+/* --- ioprio, cache, class --- */
 
 static const struct vst_host_threads *threads_of(const struct vst_host *host, __u32 id)
 {
@@ -334,7 +333,7 @@ static int refuse(struct vst_engine *e, struct econtainer *c, const struct vst_r
 static int prioritize(struct vst_engine *e, struct econtainer *c, const struct vst_rule *rule)
 {
 	static const char *const classes[] = {
-#define X(e, n, s, l, d) [VST_IOPRIO_##e] = s,
+#define X(e, n, s, l, a, d) [VST_IOPRIO_##e] = s,
 		VST_IOPRIOS(X)
 #undef X
 	};
@@ -395,12 +394,12 @@ static int keep(struct vst_engine *e, struct econtainer *c, const struct vst_sub
 
 	for (size_t i = 0; i < e->n_disks && !err; i++) {
 		const struct vst_rule *keeps = NULL;
-		struct vst_subject io = *subject;
+		struct vst_subject io;
 		unsigned int classes;
 
 		if (!e->disk[i].cached)
 			continue;
-		io.field[VST_MATCH_DEVICE] = e->disk[i].name;
+		vst_engine_subject(c->value, e->disk[i].device, &io);
 		vst_engine_holds(e, c, e->disk[i].dev);
 		classes = vst_engine_classes_kept(e, &io, e->holds, &keeps);
 		if (!classes)
@@ -438,6 +437,14 @@ static int want_others(struct vst_engine *e, struct econtainer *c, const struct 
 			e, c, rule, VST_ATTR_CACHE,
 			"no cache of Linux can be told to leave one container's I/O alone, so the rule has no effect: "
 			"remove it");
+	rule = c->winner[VST_ATTR_CLASS];
+	if (!rule)
+		rule = stream_rule(e, subject, VST_ATTR_CLASS);
+	if (!err && rule)
+		err = refuse(
+			e, c, rule, VST_ATTR_CLASS,
+			"nothing acts on the class that a rule gives to an I/O, so the rule has no effect: change the "
+			"table of classes instead, or remove it");
 	return err ?: keep(e, c, subject);
 }
 
@@ -457,7 +464,7 @@ static int find_special(struct vst_engine *e, struct econtainer *c)
 	for (size_t i = 0; i < e->n_disks; i++) {
 		struct special *s = &c->special[c->n_special];
 
-		vst_engine_subject(c->value, e->disk[i].name, &subject);
+		vst_engine_subject(c->value, e->disk[i].device, &subject);
 		vst_engine_holds(e, c, e->disk[i].dev);
 		vst_policy_winners(e->policy, &subject, e->holds, s->winner);
 		s->dev = e->disk[i].dev;

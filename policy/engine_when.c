@@ -72,7 +72,7 @@ int vst_engine_conditions_bind(struct vst_engine *e, struct econtainer *c)
 		bool per_disk = rule->match[VST_MATCH_DEVICE].n;
 
 		for (size_t k = 0; rule->n_when && k < (per_disk ? e->n_disks : 1); k++) {
-			vst_engine_subject(c->value, per_disk ? e->disk[k].name : NULL, &subject);
+			vst_engine_subject(c->value, per_disk ? e->disk[k].device : NULL, &subject);
 			if (!matches(rule, &subject))
 				continue;
 			more = realloc(list, (n + 1) * sizeof(*list));

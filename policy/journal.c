@@ -133,7 +133,7 @@ static int read_all(int fd, uint8_t **ret_data, size_t *ret_len)
 }
 
 /* Decides what to do with what was read. */
-static int accept(struct vst_journal *j, const struct vst_replay *replay, size_t len)
+static int accept(struct vst_journal *j, const struct vst_journal_replayed *replay, size_t len)
 {
 	switch (replay->end) {
 	case VST_REPLAY_CLEAN:
@@ -173,7 +173,7 @@ static int accept(struct vst_journal *j, const struct vst_replay *replay, size_t
 static int load(struct vst_journal *j)
 {
 	_cleanup_free_ uint8_t *data = NULL;
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 	size_t len = 0;
 	int err;
 
@@ -206,14 +206,15 @@ int vst_journal_open(struct vst_journal *j, const char *state_dir, const char *b
 	return err == -ENOMEM ? err : 0;
 }
 
-int vst_journal_peek(const char *state_dir, const char *boot_id, struct vst_entries *entries, struct vst_replay *ret)
+int vst_journal_peek(const char *state_dir, const char *boot_id, struct vst_entries *entries,
+		     struct vst_journal_replayed *ret)
 {
 	_cleanup_close_ int dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len = 0;
 	int err;
 
-	*ret = (struct vst_replay){ .end = VST_REPLAY_CLEAN };
+	*ret = (struct vst_journal_replayed){ .end = VST_REPLAY_CLEAN };
 	if (dir < 0)
 		return -errno;
 	fd = openat(dir, JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

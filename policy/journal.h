@@ -43,7 +43,8 @@ void vst_journal_event(struct vst_journal *journal, enum vst_journal_event_type 
 void vst_journal_close(struct vst_journal *journal);
 
 /* Reads a journal without locking or changing it: for people. 0 or -errno. */
-int vst_journal_peek(const char *state_dir, const char *boot_id, struct vst_entries *entries, struct vst_replay *ret);
+int vst_journal_peek(const char *state_dir, const char *boot_id, struct vst_entries *entries,
+		     struct vst_journal_replayed *ret);
 
 /* Is there a journal that no actor has open? */
 bool vst_journal_is_left(const char *state_dir);

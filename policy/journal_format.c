@@ -317,7 +317,7 @@ static const char *replay_event(struct frame_reader *r, uint32_t type, struct vs
 }
 
 /* The first frame. */
-static void replay_header(struct frame_reader *r, const char *boot_id, struct vst_replay *ret)
+static void replay_header(struct frame_reader *r, const char *boot_id, struct vst_journal_replayed *ret)
 {
 	uint32_t type = get_u32(r), version = get_u32(r);
 	char id[VST_BOOT_ID_LEN + 1];
@@ -361,9 +361,9 @@ static const char *replay_frame(struct frame_reader *r, struct vst_entries *entr
 }
 
 int vst_journal_replay(const uint8_t *data, size_t len, const char boot_id[VST_BOOT_ID_LEN + 1],
-		       struct vst_entries *entries, struct vst_replay *ret)
+		       struct vst_entries *entries, struct vst_journal_replayed *ret)
 {
-	*ret = (struct vst_replay){ .end = VST_REPLAY_CLEAN };
+	*ret = (struct vst_journal_replayed){ .end = VST_REPLAY_CLEAN };
 	while (ret->good_len < len) {
 		const char *wrong = "a checksum is wrong";
 		struct frame_reader r;

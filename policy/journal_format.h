@@ -75,7 +75,7 @@ enum vst_replay_end {
 	VST_REPLAY_VERSION,    /* written by another version of the program: cannot be read */
 };
 
-struct vst_replay {
+struct vst_journal_replayed {
 	enum vst_replay_end end;
 	size_t good_len;      /* bytes of complete frames */
 	unsigned int records; /* in them */
@@ -87,6 +87,6 @@ struct vst_replay {
  * 0, or -ENOMEM.
  */
 int vst_journal_replay(const uint8_t *data, size_t len, const char boot_id[VST_BOOT_ID_LEN + 1],
-		       struct vst_entries *entries, struct vst_replay *ret);
+		       struct vst_entries *entries, struct vst_journal_replayed *ret);
 
 #endif /* VST_POLICY_JOURNAL_FORMAT_H */

@@ -16,6 +16,7 @@
 
 #include "include/vstor/classes.h"
 #include "lib/label.h"
+#include "policy/ioprio.h"
 
 /* --- limits of a policy file: whoever may write it cannot exhaust the agent --- */
 #define VST_POLICY_VERSION 1
@@ -248,20 +249,6 @@ enum vst_cache_mode {
 		VST_CACHE__N
 };
 
-/* Numbered as IOPRIO_CLASS_* of linux/ioprio.h. X(ENUM, "name", "systemd's name", has levels, "what it is") */
-#define VST_IOPRIOS(X)                                                                                                 \
-	X(NONE, "none", "none", false, "derived from the nice value")                                                  \
-	X(RT, "rt", "realtime", true, "before all others; can starve them")                                            \
-	X(BE, "be", "best-effort", true, "level 0 is the first, 7 the last")                                           \
-	X(IDLE, "idle", "idle", false, "only when nobody else uses the disk")
-
-enum vst_ioprio_class {
-#define X(e, n, s, l, d) VST_IOPRIO_##e,
-	VST_IOPRIOS(X)
-#undef X
-		VST_IOPRIO__N
-};
-
 /* --- the policy --- */
 
 struct vst_glob {
@@ -409,8 +396,10 @@ bool vst_globs_match(const struct vst_globs *globs, const char *text);
 /* As above, for a path: a glob also matches what is below, and * and ? do not match a '/'. */
 bool vst_globs_match_cgroup(const struct vst_globs *globs, const char *path);
 bool vst_rule_matches(const struct vst_rule *rule, const struct vst_subject *subject);
-/* The iocost entry of a disk, by its kernel name; NULL: none. */
-const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, const char *disk);
+/* Of the subject only the disk counts; an empty list matches every disk. */
+bool vst_globs_match_device(const struct vst_globs *globs, const struct vst_subject *disk);
+/* The iocost entry of a disk; NULL: none. */
+const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, const struct vst_subject *disk);
 bool vst_policy_in_scope(const struct vst_policy *policy, const struct vst_subject *subject);
 
 /* Why a rule does or does not decide about an attribute of a subject. X(ENUM, "text") */
@@ -512,6 +501,8 @@ enum vst_metric vst_objective_metric(enum vst_objective objective);
 const char *vst_cache_mode_name(unsigned int mode);
 const char *vst_ioprio_name(unsigned int class);
 bool vst_ioprio_has_levels(enum vst_ioprio_class class);
+/* The classes that a rule may ask for, one after the other; NULL behind the last. */
+const char *vst_ioprio_wanted_name(unsigned int i);
 const char *vst_verdict_name(unsigned int verdict);
 
 #endif /* VST_POLICY_RULES_H */

@@ -4,6 +4,7 @@
  * Each item of a class becomes a rule that matches the class.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,6 @@
 /* goresctrl's limits. Its default is 100, as io.weight's is, so a weight is taken over as it is. */
 #define WEIGHT_MIN 10
 #define WEIGHT_MAX 1000
-#define QUANTITY_MAX 9007199254740992.0
 
 /* X(ENUM, "key", limit) */
 #define THROTTLES(X)                                                                                                   \
@@ -52,19 +52,36 @@ static const char *top_key_name(unsigned int i)
 	return i == 0 ? "Classes" : NULL;
 }
 
-/* A quantity of Kubernetes: 50M is 50,000,000 and 50Mi is 52,428,800. */
-static bool parse_quantity(struct vst_parse *p, struct vst_yaml *node, const char *what, uint64_t *ret)
+/* Quantities of Kubernetes: 50M is 50,000,000 and 50Mi is 52,428,800. */
+static const struct {
+	const char *suffix;
+	double factor;
+} suffixes[] = {
+	{ "", 1 },	   { "k", 1e3 },	 { "M", 1e6 },
+	{ "G", 1e9 },	   { "T", 1e12 },	 { "Ki", 1024 },
+	{ "Mi", 1048576 }, { "Gi", 1073741824 }, { "Ti", 1099511627776.0 },
+};
+
+/* With the largest suffix of which it is a whole multiple. */
+static const char *quantity_text(double value, char *buf, size_t size)
 {
-	static const struct {
-		const char *suffix;
-		double factor;
-	} suffixes[] = {
-		{ "", 1 },	   { "k", 1e3 },	 { "M", 1e6 },
-		{ "G", 1e9 },	   { "T", 1e12 },	 { "Ki", 1024 },
-		{ "Mi", 1048576 }, { "Gi", 1073741824 }, { "Ti", 1099511627776.0 },
-	};
+	size_t best = 0;
+
+	for (size_t i = 0; i < VST_ARRAY_SIZE(suffixes); i++)
+		if (suffixes[i].factor > suffixes[best].factor && !((uint64_t)value % (uint64_t)suffixes[i].factor))
+			best = i;
+	snprintf(buf, size, "%.0f%s", value / suffixes[best].factor, suffixes[best].suffix);
+	return buf;
+}
+
+/* 0 takes a limit away, as it does in goresctrl. */
+static bool parse_limit(struct vst_parse *p, struct vst_yaml *node, enum item_key key, enum vst_max_part limit,
+			uint64_t *ret)
+{
+	const char *what = item_key_name(key);
+	char low[32], high[32];
 	size_t digits, i = 0;
-	double value;
+	double value, min, max;
 
 	if (!vst_decode_scalar(p, node, what, "50M"))
 		return false;
@@ -76,10 +93,11 @@ static bool parse_quantity(struct vst_parse *p, struct vst_yaml *node, const cha
 				VST_QUOTE(node));
 		return false;
 	}
-	value = digits > 15 ? QUANTITY_MAX * 2 : strtoull(node->text, NULL, 10) * suffixes[i].factor;
-	if (value > QUANTITY_MAX) {
-		vst_parse_error(p, node, "%s is %s, more than any disk does; write a smaller one, or remove the key",
-				what, VST_QUOTE(node));
+	vst_limit_range(limit, &min, &max);
+	value = digits > 15 ? INFINITY : strtoull(node->text, NULL, 10) * suffixes[i].factor;
+	if (value > max || (value > 0 && value < min)) {
+		vst_parse_error(p, node, VST_OUT_OF_RANGE, what, VST_QUOTE(node), quantity_text(min, low, sizeof(low)),
+				quantity_text(max, high, sizeof(high)));
 		return false;
 	}
 	*ret = value;
@@ -125,7 +143,7 @@ static void parse_values(struct vst_parse *p, const struct item *item, struct vs
 		if (!v)
 			continue;
 		limited = true;
-		parse_quantity(p, v, item_key_name(throttles[i].key), &rule->max.limit[throttles[i].limit]);
+		parse_limit(p, v, throttles[i].key, throttles[i].limit, &rule->max.limit[throttles[i].limit]);
 	}
 	if (limited)
 		rule->wants |= 1U << VST_ATTR_MAX;

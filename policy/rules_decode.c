@@ -195,7 +195,6 @@ bool vst_decode_quantity(struct vst_parse *p, struct vst_yaml *node, size_t begi
 		vst_parse_error_at(p, node->line, column, "%s is %s, which is not %s; write it like %s", what, q.text,
 				   unit_kind(unit), vst_unit_example(unit));
 	else
-		vst_parse_error_at(p, node->line, column, "%s is %s, out of range; write one from %s to %s", what,
-				   q.text, low, high);
+		vst_parse_error_at(p, node->line, column, VST_OUT_OF_RANGE, what, q.text, low, high);
 	return false;
 }

@@ -148,12 +148,15 @@ bool vst_globs_match(const struct vst_globs *globs, const char *text)
 	return field_matches(globs, VST_MATCH_NAMESPACE, &s);
 }
 
-const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, const char *disk)
+bool vst_globs_match_device(const struct vst_globs *globs, const struct vst_subject *disk)
 {
-	struct vst_subject s = { .field[VST_MATCH_DEVICE] = disk };
+	return field_matches(globs, VST_MATCH_DEVICE, disk);
+}
 
+const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, const struct vst_subject *disk)
+{
 	for (size_t i = policy->n_iocost; i--;)
-		if (field_matches(&policy->iocost[i].device, VST_MATCH_DEVICE, &s))
+		if (vst_globs_match_device(&policy->iocost[i].device, disk))
 			return &policy->iocost[i];
 	return NULL;
 }

@@ -65,10 +65,21 @@ bool vst_attr_is_of_stream(enum vst_attr attr)
 
 bool vst_ioprio_has_levels(enum vst_ioprio_class class)
 {
-#define X(e, n, s, l, d) l,
+#define X(e, n, s, l, a, d) l,
 	static const bool has_levels[] = { VST_IOPRIOS(X) };
 #undef X
 	return has_levels[class];
+}
+
+const char *vst_ioprio_wanted_name(unsigned int i)
+{
+#define X(e, n, s, l, a, d) a,
+	static const bool wanted[] = { VST_IOPRIOS(X) };
+#undef X
+	for (unsigned int class = 0; class < VST_IOPRIO__N; class ++)
+		if (wanted[class] && !i--)
+			return vst_ioprio_name(class);
+	return NULL;
 }
 
 /* Adds to a text, of which *n bytes are there or, beyond its size, would be. */
@@ -210,6 +221,12 @@ static bool is_raised(enum vst_alarm alarm)
 
 int vst_rule_note_text(const struct vst_rule *rule, char *buf, size_t size)
 {
+	for (unsigned int i = 0; rule->wants & 1U << VST_ATTR_IOPRIO && i < VST_MATCH__N; i++)
+		if (VST_MATCH_STREAM & 1U << i && rule->match[i].n)
+			return snprintf(buf, size,
+					"rule '%s' asks for an ioprio by %s, and vstor does not know which threads do "
+					"such I/O: the rule has no effect; match the container instead",
+					rule->name, vst_match_field_name(i));
 	for (size_t i = 0; i < rule->n_when; i++)
 		if (rule->when[i].is_alarm && !is_raised(rule->when[i].alarm))
 			return snprintf(buf, size,

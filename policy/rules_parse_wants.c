@@ -18,16 +18,22 @@ static bool parse_weight(struct vst_parse *p, struct vst_yaml *node, struct vst_
 	return vst_decode_integer(p, node, "weight", WEIGHT_MIN, WEIGHT_MAX, &rule->weight);
 }
 
+void vst_limit_range(enum vst_max_part limit, double *ret_min, double *ret_max)
+{
+	bool bytes = vst_limit_unit(limit) == VST_UNIT_BYTES_PER_S;
+
+	*ret_min = bytes ? VST_LIMIT_BYTES_MIN : VST_LIMIT_IOPS_MIN;
+	*ret_max = bytes ? BYTES_MAX : IOPS_MAX;
+}
+
 static bool parse_limit(struct vst_parse *p, struct vst_yaml *node, enum vst_max_part i, struct vst_rule *rule)
 {
 	enum vst_unit unit = vst_limit_unit(i);
-	bool bytes = unit == VST_UNIT_BYTES_PER_S;
-	double value;
+	double value, min, max;
 
+	vst_limit_range(i, &min, &max);
 	if (!vst_decode_scalar(p, node, vst_limit_name(i), vst_unit_example(unit)) ||
-	    !vst_decode_quantity(p, node, 0, node->len, vst_limit_name(i), unit,
-				 bytes ? VST_LIMIT_BYTES_MIN : VST_LIMIT_IOPS_MIN, bytes ? BYTES_MAX : IOPS_MAX,
-				 &value))
+	    !vst_decode_quantity(p, node, 0, node->len, vst_limit_name(i), unit, min, max, &value))
 		return false;
 	rule->max.limit[i] = value;
 	return true;
@@ -65,10 +71,30 @@ static bool parse_max(struct vst_parse *p, struct vst_yaml *node, struct vst_rul
 
 static const char *ioprio_long_name(unsigned int i)
 {
-#define X(e, n, s, l, d) s,
+#define X(e, n, s, l, a, d) s,
 	static const char *const names[] = { VST_IOPRIOS(X) };
 #undef X
 	return i < VST_ARRAY_SIZE(names) ? names[i] : NULL;
+}
+
+/* May a rule ask for it? */
+static bool is_wanted(enum vst_ioprio_class class)
+{
+	const char *name;
+
+	for (unsigned int i = 0; (name = vst_ioprio_wanted_name(i)); i++)
+		if (!strcmp(name, vst_ioprio_name(class)))
+			return true;
+	return false;
+}
+
+static unsigned int count_wanted(void)
+{
+	unsigned int n = 0;
+
+	while (vst_ioprio_wanted_name(n))
+		n++;
+	return n;
 }
 
 /* "be/4", "idle"; a class without its level has level 4, as ionice's. */
@@ -87,8 +113,16 @@ static bool parse_ioprio(struct vst_parse *p, struct vst_yaml *node, struct vst_
 	if (class < 0)
 		class = vst_lookup(node->text, len, ioprio_long_name, VST_IOPRIO__N);
 	if (class < 0) {
-		vst_parse_error(p, node, "unknown ioprio %s; %s", VST_QUOTE(node),
-				vst_nearest_hint(node->text, len, vst_ioprio_name, VST_IOPRIO__N, hint, sizeof(hint)));
+		vst_parse_error(
+			p, node, "unknown ioprio %s; %s", VST_QUOTE(node),
+			vst_nearest_hint(node->text, len, vst_ioprio_wanted_name, count_wanted(), hint, sizeof(hint)));
+		return false;
+	}
+	if (!is_wanted(class)) {
+		vst_parse_error(p, node,
+				"ioprio %s is served before all others and can starve them, so vstor does not set it; "
+				"write be/0 for the first of the others",
+				VST_QUOTE(node));
 		return false;
 	}
 	rule->ioprio.class = class;

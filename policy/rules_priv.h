@@ -103,6 +103,8 @@ bool vst_decode_scalar(struct vst_parse *p, struct vst_yaml *node, const char *w
 bool vst_decode_is(const struct vst_yaml *node, const char *text);
 bool vst_decode_integer(struct vst_parse *p, struct vst_yaml *node, const char *what, unsigned int min,
 			unsigned int max, unsigned int *ret);
+/* What is said of a value out of its range: what, the value, the lowest and the highest that are allowed. */
+#define VST_OUT_OF_RANGE "%s is %s, out of range; write one from %s to %s"
 /* A scalar, or a part of one, as a quantity between min and max. */
 bool vst_decode_quantity(struct vst_parse *p, struct vst_yaml *node, size_t begin, size_t len, const char *what,
 			 enum vst_unit unit, double min, double max, double *ret);
@@ -110,6 +112,8 @@ unsigned int vst_yaml_column_of(const struct vst_yaml *node, size_t offset);
 
 /* --- parts of a policy --- */
 
+/* What a limit may be, in a rule and in an imported class. */
+void vst_limit_range(enum vst_max_part limit, double *ret_min, double *ret_max);
 bool vst_parse_globs(struct vst_parse *p, struct vst_yaml *node, enum vst_match_field field, struct vst_globs *ret);
 bool vst_parse_match(struct vst_parse *p, struct vst_yaml *node, struct vst_rule *rule);
 bool vst_parse_when(struct vst_parse *p, struct vst_yaml *node, struct vst_rule *rule);

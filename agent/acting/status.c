@@ -113,18 +113,6 @@ static void fill_row(struct vst_acting_status *s, struct vst_acting_row *r, cons
 	r->since = (double)k->since_us / 1e6;
 }
 
-static const struct vst_snap_container *container_of(const struct vst_snapshot *snapshot, __u32 id)
-{
-	const struct vst_snap_container *c;
-
-	vst_snapshot_for_each(snapshot, VST_SNAP_CONTAINERS, c, i)
-	{
-		if (c->id == id)
-			return c;
-	}
-	return NULL;
-}
-
 static void fill_protected(struct vst_acting_status *s, const struct vst_engine *engine,
 			   const struct vst_snapshot *snapshot)
 {
@@ -133,7 +121,7 @@ static void fill_protected(struct vst_acting_status *s, const struct vst_engine 
 
 	s->protected = vst_arena_alloc(s->arena, n, sizeof(*s->protected));
 	for (size_t i = 0; s->protected && i < n; i++) {
-		const struct vst_snap_container *c = container_of(snapshot, p[i].container);
+		const struct vst_snap_container *c = vst_snapshot_container_of(snapshot, p[i].container);
 		const struct vst_snap_device *d = vst_snapshot_device_of(snapshot, p[i].dev);
 
 		if (!c)

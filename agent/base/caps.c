@@ -35,10 +35,8 @@ const size_t vst_caps_table_n = sizeof(vst_caps_table) / sizeof(vst_caps_table[0
 const char *vst_caps_thread_name(enum vst_caps_thread thread)
 {
 	static const char *const names[VST_CAPS_THREAD__N] = {
-		[VST_CAPS_LOOP] = "loop",
-		[VST_CAPS_NAMES] = "names",
-		[VST_CAPS_LOCKS] = "locks",
-		[VST_CAPS_SERVER] = "server",
+		[VST_CAPS_LOOP] = "loop",     [VST_CAPS_NAMES] = "names",	[VST_CAPS_LOCKS] = "locks",
+		[VST_CAPS_SERVER] = "server", [VST_CAPS_RECORDER] = "recorder",
 	};
 
 	return names[thread];

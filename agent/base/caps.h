@@ -15,10 +15,11 @@
 #include <stddef.h>
 
 enum vst_caps_thread {
-	VST_CAPS_LOOP,	 /* the first thread, when its probes are attached */
-	VST_CAPS_NAMES,	 /* looks up the names of containers */
-	VST_CAPS_LOCKS,	 /* looks up the names of locks */
-	VST_CAPS_SERVER, /* answers clients */
+	VST_CAPS_LOOP,	   /* the first thread, when its probes are attached */
+	VST_CAPS_NAMES,	   /* looks up the names of containers */
+	VST_CAPS_LOCKS,	   /* looks up the names of locks */
+	VST_CAPS_SERVER,   /* answers clients */
+	VST_CAPS_RECORDER, /* writes the recording; its directory is open already */
 	VST_CAPS_THREAD__N
 };
 

@@ -242,7 +242,7 @@ static int put_device(struct vst_snapshot *s, const struct vst_cached_device *d,
 	if (!v)
 		return -ENOMEM;
 	v->dev = d->info.dev;
-	v->type = vst_cache_type_name(d->info.type);
+	v->type = (char *)vst_cache_type_name(d->info.type);
 	v->name = (char *)d->info.name;
 	v->origin = (char *)d->info.origin;
 	v->cache = (char *)d->info.cache;
@@ -257,7 +257,7 @@ static int put_device(struct vst_snapshot *s, const struct vst_cached_device *d,
 	memcpy(v->kept_bytes, d->sum.bytes, sizeof(v->kept_bytes));
 	memcpy(v->resident_bytes, d->sum.resident, sizeof(v->resident_bytes));
 	if (vst_value_own_texts(VST_SNAP_CACHES, v)) {
-		v->name = v->origin = v->cache = v->set = v->mode = v->replacement = NULL; /* not its own */
+		v->type = v->name = v->origin = v->cache = v->set = v->mode = v->replacement = NULL; /* not its own */
 		vst_value_unref(v);
 		return -ENOMEM;
 	}

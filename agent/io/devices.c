@@ -208,6 +208,7 @@ void vst_devices_settings(struct vst_devices *devs)
 		if (d->layer == VST_LAYER_STACKED)
 			d->sectors = sys_number(devs, d->name, "size", 0);
 	}
+	vst_device_links_update(devs);
 }
 
 static struct vst_count count_add(struct vst_count a, const struct vst_count *b)
@@ -279,6 +280,8 @@ bool vst_devices_have_stacked(const struct vst_devices *devs)
 
 void vst_devices_free(struct vst_devices *devs)
 {
+	for (size_t i = 0; i < devs->n; i++)
+		vst_device_links_clear(&devs->list[i].links);
 	free(devs->list);
 	free(devs->partitions);
 	devs->partitions = NULL;

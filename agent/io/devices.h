@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/types.h>
+#include "agent/io/device_links.h"
 #include "vstor/abi.h"
 
 struct vst_count {
@@ -23,6 +24,7 @@ struct vst_device {
 	bool reused;	  /* its number was another device's before: what that one did last, no reading has */
 	bool detached;	  /* the probes of its layer are not attached */
 	char name[32];
+	struct vst_device_links links;
 	__u32 in_flight;	  /* as the kernel counts them, last read */
 	struct vst_count base;	  /* the kernel's counters when the probes began */
 	struct vst_count slack;	  /* how far they moved while the probes were attached */
@@ -43,6 +45,7 @@ struct vst_devices {
 	size_t n;
 	struct vst_partition *partitions; /* their names; forgotten by vst_devices_settings() */
 	size_t n_partitions;
+	struct vst_device_links_state links;
 	bool stacked_counted; /* the probes of that layer are attached: a new device is counted from its first I/O */
 	char root[64];	      /* put before /proc and /sys; "" on a host */
 };
@@ -53,7 +56,7 @@ struct vst_devices {
  */
 int vst_devices_read(struct vst_devices *devs);
 
-/* Reads what an administrator may change: whether the kernel counts a device, its size. */
+/* Reads what an administrator may change: whether the kernel counts a device, its size, its links in /dev. */
 void vst_devices_settings(struct vst_devices *devs);
 
 /*

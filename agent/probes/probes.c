@@ -121,12 +121,28 @@ int vst_probes_open_group(struct vst_probes *p, enum vst_group group)
 	return 0;
 }
 
+/*
+ * libbpf has copied what it needs from the object that is part of this program. The pages of these objects, 1.2 MiB, would stay
+ * in the resident set. They are read from the file again if somebody opens an object again. An error costs that memory only.
+ */
+static void forget_image(const struct bpf_object_skeleton *skel)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)skel->data;
+	uintptr_t to = (from + skel->data_sz) & ~(page - 1);
+
+	from = (from + page - 1) & ~(page - 1);
+	if (from < to)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 static int open_objects(struct vst_probes *p)
 {
 	int err = 0;
 
 	for (int g = 0; g < VST_GROUP__N && !err; g++)
 		err = vst_probes_open_group(p, g);
+	for (int g = 0; g < VST_GROUP__N && !err; g++)
+		forget_image(p->object[g].skel);
 	return err;
 }
 
@@ -340,6 +356,15 @@ static int attach_programs(struct vst_probes *p, enum vst_group group)
 	return 0;
 }
 
+/* Nobody will see the end of what was waited for. */
+static void forget_open(const struct vst_maps *m, enum vst_group group)
+{
+	if (group == VST_GROUP_JOURNAL && m->journal_opens)
+		memset(m->journal_opens->thread, 0, sizeof(m->journal_opens->thread));
+	if (group == VST_GROUP_PAUSE && m->pause_opens)
+		memset(m->pause_opens->thread, 0, sizeof(m->pause_opens->thread));
+}
+
 /* Backwards: nothing begins any more of which the end would not be seen. */
 void vst_probes_detach(struct vst_probes *p, enum vst_group group)
 {
@@ -349,6 +374,7 @@ void vst_probes_detach(struct vst_probes *p, enum vst_group group)
 		bpf_link__destroy(p->probe[i].link);
 		p->probe[i].link = NULL;
 	}
+	forget_open(&p->maps, group);
 }
 
 /* What the agent reads of a loaded object. */
@@ -366,11 +392,13 @@ static int open_object(struct vst_probes *p, enum vst_group group)
 	case VST_GROUP_PAUSE:
 		m->pauses_lost = &p->pause->bss->vst_pauses_lost;
 		m->throttled_fd = bpf_map__fd(p->pause->maps.vst_throttled);
-		return 0;
+		m->pause_opens = map_memory(p->pause->maps.vst_pause_opens, sizeof(*m->pause_opens));
+		return m->pause_opens ? 0 : -ENOMEM;
 	case VST_GROUP_JOURNAL:
 		m->journal_state = map_memory(p->journal->maps.vst_journal_state, sizeof(*m->journal_state));
 		m->journal_waits_fd = bpf_map__fd(p->journal->maps.vst_journal_waits);
-		return m->journal_state ? 0 : -ENOMEM;
+		m->journal_opens = map_memory(p->journal->maps.vst_journal_opens, sizeof(*m->journal_opens));
+		return m->journal_state && m->journal_opens ? 0 : -ENOMEM;
 	case VST_GROUP_CACHE:
 		return vst_probes_cache_open(p);
 	default:
@@ -526,6 +554,15 @@ void vst_probes_look_lock(const struct vst_probes *p, __u64 lock, __u32 class)
 		vst_debug("cannot look at a lock: %s", strerror(errno));
 }
 
+void vst_probes_look_journal(const struct vst_probes *p, __u32 place, __u64 now_ns)
+{
+	__u64 args[] = { place, now_ns };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args, .ctx_size_in = sizeof(args));
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(p->journal->progs.vst_journal_look), &opts))
+		vst_debug("cannot look at a wait for a journal: %s", strerror(errno));
+}
+
 const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
 {
 	return &p->maps;
@@ -548,6 +585,10 @@ void vst_probes_free(struct vst_probes *p)
 		munmap(p->maps.counters, sizeof(*p->maps.counters) * p->maps.slots);
 	if (p->maps.journal_state)
 		munmap((void *)p->maps.journal_state, sizeof(*p->maps.journal_state));
+	if (p->maps.journal_opens)
+		munmap(p->maps.journal_opens, sizeof(*p->maps.journal_opens));
+	if (p->maps.pause_opens)
+		munmap(p->maps.pause_opens, sizeof(*p->maps.pause_opens));
 	vst_lock_maps_close(&p->maps.lock);
 	vst_probes_cache_close(p);
 #define X(g, s, ...) s##_bpf__destroy(p->s);

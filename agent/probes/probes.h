@@ -32,9 +32,11 @@ struct vst_maps {
 	struct vst_lock_maps lock;
 	const struct vst_journal_state *journal_state; /* NULL: not watched yet, nor the next to be read */
 	int journal_waits_fd;
-	int throttled_fd;	  /* -1: not watched */
-	const __u64 *pauses_lost; /* NULL likewise */
-	int fsync_rows_fd;	  /* -1: not measured yet */
+	struct vst_journal_opens *journal_opens; /* NULL likewise */
+	int throttled_fd;			 /* -1: not watched */
+	struct vst_pause_opens *pause_opens;	 /* NULL likewise */
+	const __u64 *pauses_lost;		 /* NULL likewise */
+	int fsync_rows_fd;			 /* -1: not measured yet */
 	int fsync_open_fd;
 	const struct vst_fsync_state *fsync_state;
 	struct vst_cache_state *cache_state; /* NULL: no cache is watched */
@@ -118,6 +120,9 @@ void vst_probes_decide_held(const struct vst_probes *p);
 
 /* Notes which object a lock of a class is of that somebody waits for; vst_lock_object_text() tells it then. */
 void vst_probes_look_lock(const struct vst_probes *p, __u64 lock, __u32 class);
+
+/* Charges what has passed until now_ns of a wait for a journal, of the thread at this place of .journal_opens. */
+void vst_probes_look_journal(const struct vst_probes *p, __u32 place, __u64 now_ns);
 
 /* Looks the functions of vstor/abi_symbols.h up again, if modules came or went since. */
 void vst_probes_symbols(struct vst_probes *p);

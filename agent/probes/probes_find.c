@@ -2,6 +2,7 @@
 /* Which of the tracepoints this kernel and its modules have, and in which form. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include <bpf/btf.h>
 
@@ -109,6 +110,16 @@ static void find_one_of(struct vst_probes *p, int i)
 	probe->missing = probe->missing && !other;
 }
 
+/* args: of the tracepoint. The kernel's clock ticks as CONFIG_HZ says; its coarse clock has that resolution. */
+static void tell_pause(struct vst_probes *p, int args)
+{
+	struct timespec tick;
+
+	p->pause->rodata->vst_pause_arg = args == 12 ? 10 : 6;
+	if (!clock_getres(CLOCK_MONOTONIC_COARSE, &tick))
+		p->pause->rodata->vst_tick_ns = (__u64)tick.tv_nsec;
+}
+
 int vst_probes_find(struct vst_probes *p)
 {
 	struct btf *kernel = btf__load_vmlinux_btf();
@@ -139,6 +150,6 @@ int vst_probes_find(struct vst_probes *p)
 	if (pause != 12 && pause != 8)
 		p->probe[VST_PROBE_ID_dirty_pause].missing = true;
 	else if (!p->object[VST_GROUP_PAUSE].loaded)
-		p->pause->rodata->vst_pause_arg = pause == 12 ? 10 : 6;
+		tell_pause(p, pause);
 	return 0;
 }

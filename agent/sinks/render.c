@@ -3,9 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "agent/base/caps.h"
 #include "agent/sinks/render.h"
 #include "vstor/classes.h"
 
@@ -39,6 +37,19 @@ void vst_render_container(struct vst_out *o, const struct vst_snapshot *s, __u32
 
 	vst_out_kstr(o, key, c ? c->display : "unattributed");
 	vst_out_kstr(o, cgroup_key, c ? c->cgroup : "");
+}
+
+void vst_render_identity(struct vst_out *o, const struct vst_snap_container *c)
+{
+	vst_out_kstr(o, "container", c->display);
+	vst_out_kstr(o, "runtime", c->runtime);
+	vst_out_kstr(o, "id", c->cid);
+	vst_out_kstr(o, "cgroup", c->cgroup);
+	vst_out_kstr(o, "namespace", c->ns);
+	vst_out_kstr(o, "pod", c->pod);
+	vst_out_kstr(o, "name", c->name);
+	vst_out_kstr(o, "image", c->image);
+	vst_out_kstr(o, "state", c->ended > 0 ? "exited" : "running");
 }
 
 void vst_render_buckets(struct vst_out *o, const struct vst_sparse *h)
@@ -79,7 +90,7 @@ static void lost(struct vst_out *o, const __u64 *n, bool zeroes)
 	vst_out_raw(o, "}");
 }
 
-static void self(struct vst_out *o, const struct vst_snap_self *self)
+void vst_render_self(struct vst_out *o, const struct vst_snap_self *self)
 {
 	vst_out_key(o, "self");
 	vst_out_raw(o, "{");
@@ -107,46 +118,6 @@ static void self(struct vst_out *o, const struct vst_snap_self *self)
 	vst_out_raw(o, "}");
 }
 
-static void capability(struct vst_out *o, const struct vst_caps_row *row)
-{
-	bool any = false;
-
-	vst_out_raw(o, "{");
-	vst_out_kstr(o, "name", row->name);
-	vst_out_kstr(o, "why", row->why);
-	vst_out_key(o, "threads");
-	vst_out_raw(o, "[");
-	for (int t = 0; t < VST_CAPS_THREAD__N; t++) {
-		if (!(row->threads & 1U << t))
-			continue;
-		vst_out_raw(o, any ? "," : "");
-		vst_out_str(o, vst_caps_thread_name(t));
-		any = true;
-	}
-	vst_out_raw(o, "]}");
-}
-
-/* Those that the loop has; other threads have some of these. Not there: nothing was given up (yet). */
-static void capabilities(struct vst_out *o, const struct vst_snap_caps *caps)
-{
-	bool any = false;
-
-	if (!caps->dropped)
-		return;
-	vst_out_key(o, "capabilities");
-	vst_out_raw(o, "[");
-	for (size_t i = 0; i < vst_caps_table_n; i++) {
-		const struct vst_caps_row *row = &vst_caps_table[i];
-
-		if (!(caps->kept >> row->cap & 1) || !(row->when & caps->when))
-			continue;
-		vst_out_raw(o, any ? "," : "");
-		capability(o, row);
-		any = true;
-	}
-	vst_out_raw(o, "]");
-}
-
 static void probe(struct vst_out *o, const struct vst_snap_probe *p)
 {
 	vst_out_raw(o, "{");
@@ -161,33 +132,8 @@ static void probe(struct vst_out *o, const struct vst_snap_probe *p)
 	vst_out_raw(o, "}");
 }
 
-/* A policy that is not in force although somebody wrote it is told wherever people look. */
-static void policy_summary(struct vst_out *o, const struct vst_acting_status *p)
+void vst_render_probes(struct vst_out *o, const struct vst_snapshot *s)
 {
-	if (!*p->file && !*p->error && !p->may_act)
-		return;
-	vst_out_key(o, "policy");
-	vst_out_raw(o, "{");
-	vst_out_kstr(o, "file", p->file);
-	vst_out_kbool(o, "act", p->may_act);
-	vst_out_kstr(o, "error", p->error);
-	vst_out_kstr(o, "actor", p->actor);
-	vst_out_kstr(o, "actor_error", p->actor_text);
-	vst_out_raw(o, "}");
-}
-
-void vst_render_status(struct vst_out *o, const struct vst_snapshot *s, const struct vst_acting_status *policy,
-		       const char *argument)
-{
-	vst_render_begin(o, "status");
-	vst_out_kstr(o, "version", VSTOR_VERSION);
-	vst_out_ku64(o, "pid", getpid());
-	vst_out_kstr(o, "kernel", s->kernel);
-	vst_render_moment(o, s);
-	vst_out_kdouble(o, "interval", s->interval, 3);
-	vst_out_kstr(o, "mode", vst_acting_mode_name(policy ? policy->mode : VST_MODE_OBSERVE));
-	if (policy)
-		policy_summary(o, policy);
 	vst_out_key(o, "probes");
 	vst_out_raw(o, "[");
 	for (size_t i = 0; i < s->n_probes; i++) {
@@ -195,9 +141,6 @@ void vst_render_status(struct vst_out *o, const struct vst_snapshot *s, const st
 		probe(o, &s->probes[i]);
 	}
 	vst_out_raw(o, "]");
-	capabilities(o, &s->self.caps);
-	self(o, &s->self);
-	vst_render_end(o);
 }
 
 /* --- rows --- */
@@ -269,7 +212,7 @@ void vst_render_io(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
 
 	vst_render_begin(o, "snapshot");
 	vst_render_moment(o, s);
-	self(o, &s->self);
+	vst_render_self(o, &s->self);
 	vst_render_end(o);
 	vst_snapshot_for_each(s, VST_SNAP_IOS, io, i) if (io->changed_seq > since || io->in_flight) row(o, s, io, &d);
 }
@@ -389,15 +332,7 @@ struct earlier {
 static void container(struct vst_out *o, const struct vst_snap_container *c, const struct earlier *before, double now)
 {
 	vst_render_begin(o, "container");
-	vst_out_kstr(o, "container", c->display);
-	vst_out_kstr(o, "runtime", c->runtime);
-	vst_out_kstr(o, "id", c->cid);
-	vst_out_kstr(o, "cgroup", c->cgroup);
-	vst_out_kstr(o, "namespace", c->ns);
-	vst_out_kstr(o, "pod", c->pod);
-	vst_out_kstr(o, "name", c->name);
-	vst_out_kstr(o, "image", c->image);
-	vst_out_kstr(o, "state", c->ended > 0 ? "exited" : "running");
+	vst_render_identity(o, c);
 	vst_out_kdouble(o, "age", fmax(now - c->since, 0), 1);
 	vst_out_ku64(o, "restarts", before->restarts + c->restarts);
 	vst_out_ku64(o, "ios", before->ios + c->ios);

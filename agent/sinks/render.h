@@ -25,6 +25,8 @@ vst_render_acting vst_render_cache;
 /* A line about a reply to POST, and the rows of a plan if it has any. */
 void vst_render_reply(struct vst_out *o, const struct vst_acting_reply *reply);
 
+/* Which container it is: its name, identity, what it consists of, and whether it runs. */
+void vst_render_identity(struct vst_out *o, const struct vst_snap_container *c);
 void vst_render_error(struct vst_out *o, const char *what);
 
 /* --- shared by render*.c --- */
@@ -39,6 +41,10 @@ void vst_render_moment(struct vst_out *o, const struct vst_snapshot *s);
 /* "KEY":"what the container is called" and "CGROUP_KEY":"its path". Never fails: an index without a value is nobody. */
 void vst_render_container(struct vst_out *o, const struct vst_snapshot *s, __u32 index, const char *key,
 			  const char *cgroup_key);
+
+/* "self":{...}, and "probes":[...] */
+void vst_render_self(struct vst_out *o, const struct vst_snap_self *self);
+void vst_render_probes(struct vst_out *o, const struct vst_snapshot *s);
 
 /* "buckets":[[index,count],...] */
 void vst_render_buckets(struct vst_out *o, const struct vst_sparse *h);

@@ -50,7 +50,7 @@ static void protected(struct vst_out *o, const struct vst_acting_protected *p)
 /* Sentences about rules that can never count. */
 static void notes(struct vst_out *o, const struct vst_policy *policy)
 {
-	char text[2 * VST_POLICY_MAX_NAME + 128];
+	char text[VST_POLICY_MAX_NAME + 256];
 	bool any = false;
 
 	vst_out_key(o, "notes");
@@ -191,7 +191,7 @@ static void explain_disk(struct vst_out *o, const struct vst_acting_status *p, c
 	struct vst_subject subject;
 	const char *device = disk ? disk->name : "";
 
-	vst_engine_subject(c, disk ? disk->name : NULL, &subject);
+	vst_engine_subject(c, disk, &subject);
 	find_holds(p, c->id, disk ? disk->dev : 0, holds);
 	if (vst_policy_resolve(p->policy->policy, &subject, holds, &res)) {
 		o->failed = true;
@@ -225,18 +225,6 @@ static bool concerns(const struct vst_acting_row *r, const struct vst_snap_conta
 	return *r->target == '/' && !strncmp(r->target, c->cgroup, len) && (!c->cgroup[len] || c->cgroup[len] == '/');
 }
 
-static const struct vst_snap_container *container_of(const struct vst_snapshot *s, __u32 id)
-{
-	const struct vst_snap_container *c;
-
-	vst_snapshot_for_each(s, VST_SNAP_CONTAINERS, c, i)
-	{
-		if (c->id == id)
-			return c;
-	}
-	return NULL;
-}
-
 static bool same_blame(const struct vst_acting_blame *x, const struct vst_acting_blame *y)
 {
 	return x->holder == y->holder && x->waiter == y->waiter && x->type == y->type && x->dev == y->dev;
@@ -253,7 +241,7 @@ static void blamed(struct vst_out *o, const struct vst_snapshot *s, const struct
 		double us_s = 0;
 		size_t k = 0;
 
-		if (b->holder != c->id || !(waiter = container_of(s, b->waiter)))
+		if (b->holder != c->id || !(waiter = vst_snapshot_container_of(s, b->waiter)))
 			continue;
 		while (!same_blame(&p->blame[k], b))
 			k++;
@@ -280,13 +268,7 @@ static void explain(struct vst_out *o, const struct vst_snapshot *s, const struc
 	const struct vst_snap_device *d;
 
 	vst_render_begin(o, "container");
-	vst_out_kstr(o, "container", c->display);
-	vst_out_kstr(o, "cgroup", c->cgroup);
-	vst_out_kstr(o, "namespace", c->ns);
-	vst_out_kstr(o, "pod", c->pod);
-	vst_out_kstr(o, "name", c->name);
-	vst_out_kstr(o, "image", c->image);
-	vst_out_kstr(o, "state", c->ended ? "exited" : "running");
+	vst_render_identity(o, c);
 	vst_render_end(o);
 	if (holds)
 		explain_disk(o, p, c, NULL, holds);

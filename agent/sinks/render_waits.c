@@ -4,12 +4,31 @@
 
 #include "agent/sinks/render.h"
 
+static void not_watched(struct vst_out *o)
+{
+	static const char *const parts[] = {
+#define X(text) text,
+		VST_NOT_WATCHED(X)
+#undef X
+	};
+
+	vst_out_key(o, "not_watched");
+	vst_out_raw(o, "[");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		vst_out_raw(o, i ? "," : "");
+		vst_out_str(o, parts[i]);
+	}
+	vst_out_raw(o, "]");
+}
+
 /* all: also of what is no lock */
 static void snapshot(struct vst_out *o, const struct vst_snapshot *s, bool all)
 {
 	vst_render_begin(o, "snapshot");
 	vst_render_moment(o, s);
 	vst_out_kbool(o, "watched", s->self.watch_locks);
+	if (all)
+		not_watched(o);
 	vst_out_key(o, "lost");
 	vst_out_raw(o, "{");
 	for (int i = 0; i < VST_LOCK_LOSS__N; i++)

@@ -19,6 +19,7 @@
 #include "agent/base/caps.h"
 #include "agent/base/log.h"
 #include "agent/sinks/listener.h"
+#include "agent/sinks/metrics_http.h"
 #include "agent/sinks/render.h"
 #include "agent/sinks/server.h"
 
@@ -62,6 +63,8 @@ struct vst_server {
 	struct vst_relay *relay;
 	struct vst_acting *_Atomic acting; /* NULL: the agent starts */
 	struct vst_listener listener;
+	struct vst_metrics_replies *metrics;
+	struct vst_metrics_http *metrics_http; /* NULL: metrics are on the control socket only */
 	struct MHD_Daemon *daemon;
 	struct client *oldest, *newest;
 	unsigned int n_clients;
@@ -307,6 +310,24 @@ static enum MHD_Result answer(struct vst_server *s, struct client *c, const stru
 	return ret;
 }
 
+/* The metrics of the newest snapshot, for who has no TCP address of the agent. */
+static enum MHD_Result on_metrics(struct vst_server *s, struct client *c)
+{
+	const struct vst_snapshot *snapshot;
+	struct MHD_Response *response;
+	struct vst_tickets answered;
+
+	snapshot = vst_relay_get(s->relay, &answered);
+	if (!snapshot)
+		return refuse(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is just being started");
+	response = vst_metrics_replies_get(s->metrics, c->conn, snapshot);
+	vst_snapshot_unref(snapshot);
+	if (!response)
+		return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory: the agent could not make the reply");
+	c->state = CLIENT_READS;
+	return MHD_queue_response(c->conn, MHD_HTTP_OK, response);
+}
+
 static enum MHD_Result on_route(struct vst_server *s, struct client *c, const struct route *route)
 {
 	double max_age;
@@ -407,6 +428,18 @@ static enum MHD_Result on_post_part(struct vst_server *s, struct client *c, cons
 	return MHD_YES;
 }
 
+/*
+ * An administrator can let a group connect, so that its members see what root sees. To change what vstor does takes root, or the user as
+ * which the agent runs.
+ */
+static bool may_change(const struct client *c)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return !getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) && (!peer.uid || peer.uid == geteuid());
+}
+
 /* The head of a POST. */
 static enum MHD_Result on_post_head(struct client *c, const char *url)
 {
@@ -418,6 +451,8 @@ static enum MHD_Result on_post_head(struct client *c, const char *url)
 	if (!c->post)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED,
 			      "nothing at this path takes POST; docs/control-socket.md lists what does");
+	if (c->post->what != VST_ACTING_PLAN && !may_change(c))
+		return refuse(c, MHD_HTTP_FORBIDDEN, "only root may change what vstor does: nothing was changed");
 	if (length && strtoull(length, NULL, 10) > VST_POLICY_MAX_BYTES)
 		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "the policy is too long: it may have 1 MiB");
 	return MHD_YES;
@@ -448,6 +483,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
 	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
 		if (!strcmp(url, routes[i].path))
 			return on_route(s, c, &routes[i]);
+	if (!strcmp(url, "/metrics"))
+		return on_metrics(s, c);
 	return refuse(c, MHD_HTTP_NOT_FOUND,
 		      "there is nothing at this path; docs/control-socket.md lists what there is");
 }
@@ -514,8 +551,10 @@ static void client_remove(struct vst_server *s, struct client *c)
 	*(c->next ? &c->next->prev : &s->newest) = c->prev;
 	s->n_clients--;
 	free(c);
-	if (!s->n_clients)
-		cache_drop(s); /* megabytes, maybe */
+	if (s->n_clients)
+		return;
+	cache_drop(s); /* megabytes, maybe */
+	vst_metrics_replies_idle(s->metrics);
 }
 
 static void on_connection(void *arg, struct MHD_Connection *conn, void **context,
@@ -562,23 +601,34 @@ static void resume(struct vst_server *s, bool all)
 
 /* --- the thread --- */
 
+/* The shorter of two times to wait; -1: for ever. */
+static int shorter(int x, int y)
+{
+	return x < 0 ? y : y < 0 || x < y ? x : y;
+}
+
 /* Milliseconds to wait at most; -1: for ever. */
 static int timeout_ms(struct vst_server *s)
 {
-	double next = expire(s, monotonic());
+	double now = monotonic(), next = expire(s, now);
 	MHD_UNSIGNED_LONG_LONG ms;
 	int own = next < 0 ? -1 : (int)(next * 1000) + 1;
 
+	if (s->metrics_http)
+		own = shorter(own, vst_metrics_http_timeout_ms(s->metrics_http, now));
 	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
 		return own;
 	if (ms > 60000)
 		ms = 60000;
-	return own < 0 || (int)ms < own ? (int)ms : own;
+	return shorter(own, (int)ms);
 }
 
 static void run(struct vst_server *s)
 {
 	unsigned int before = s->n_clients;
+
+	if (s->metrics_http)
+		vst_metrics_http_run(s->metrics_http, monotonic());
 
 	MHD_run(s->daemon);
 	/* At its limit it does not listen any more, and begins again at its next run only: nothing would wake it. */
@@ -642,6 +692,8 @@ static int start(struct vst_server *s, int listen_fd)
 	}
 	err = watch(s, s->wake_fd);
 	err = err ?: watch(s, MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
+	if (s->metrics_http)
+		err = err ?: watch(s, vst_metrics_http_fd(s->metrics_http));
 	if (err)
 		return err;
 	vst_relay_wake(s->relay, s->wake_fd);
@@ -653,22 +705,26 @@ static int start(struct vst_server *s, int listen_fd)
 void vst_server_acting(struct vst_server *s, struct vst_acting *acting)
 {
 	s->acting = acting;
+	vst_metrics_replies_acting(s->metrics, acting);
 }
 
-int vst_server_new(const char *path, struct vst_relay *relay, struct vst_server **ret)
+int vst_server_new(const struct vst_server_opts *opts, struct vst_relay *relay, struct vst_server **ret)
 {
 	struct vst_server *s = calloc(1, sizeof(*s));
 	int fd = -1, err;
 
 	if (!s)
 		return -ENOMEM;
-	s->epoll_fd = s->wake_fd = -1;
+	s->epoll_fd = s->wake_fd = s->listener.lock_fd = -1;
 	s->relay = relay;
-	err = vst_listener_open(&s->listener, path, &fd);
+	err = vst_metrics_replies_new(opts->metrics_series, &s->metrics);
+	if (!err && opts->metrics)
+		err = vst_metrics_http_new(opts->metrics, relay, s->metrics, &s->metrics_http);
+	err = err ?: vst_listener_open(&s->listener, opts->path, &fd);
 	if (!err) {
 		err = start(s, fd);
 		if (err)
-			vst_err("cannot serve the control socket %s: %s", path, strerror(-err));
+			vst_err("cannot serve the control socket %s: %s", opts->path, strerror(-err));
 	}
 	if (err) {
 		vst_server_free(s);
@@ -694,6 +750,8 @@ void vst_server_free(struct vst_server *s)
 	cache_drop(s);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
+	vst_metrics_http_free(s->metrics_http);
+	vst_metrics_replies_free(s->metrics);
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
 	if (s->epoll_fd >= 0)

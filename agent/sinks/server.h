@@ -11,8 +11,14 @@
 
 struct vst_server;
 
-/* Listens at path. 0 or -errno, explained on stderr: -EADDRINUSE if another agent serves it. The relay outlives it. */
-int vst_server_new(const char *path, struct vst_relay *relay, struct vst_server **ret);
+struct vst_server_opts {
+	const char *path;	     /* of the control socket */
+	const char *metrics;	     /* ADDR:PORT at which metrics are served, too; NULL: only on the control socket */
+	unsigned int metrics_series; /* at most */
+};
+
+/* Listens. 0 or -errno, explained on stderr: -EADDRINUSE if another agent serves the socket. The relay outlives it. */
+int vst_server_new(const struct vst_server_opts *opts, struct vst_relay *relay, struct vst_server **ret);
 
 /* From now on questions about the policy are answered; acting outlives the server. */
 void vst_server_acting(struct vst_server *s, struct vst_acting *acting);

@@ -106,6 +106,12 @@ void vst_stuck_wait_text(const struct vst_snapshot *s, const struct vst_snap_wai
 	if (w->type == VST_WAIT_FREEZE)
 		snprintf(text, VST_STUCK_TEXT, "%.120s: %s since %s because the file system on %.60s is frozen",
 			 name_of(s, w->waiter), tasks, since, w->name);
+	else if (w->type == VST_WAIT_JOURNAL)
+		snprintf(text, VST_STUCK_TEXT, "%.120s: %s since %s for the journal of the file system on %.60s",
+			 name_of(s, w->waiter), tasks, since, w->name);
+	else if (w->type == VST_WAIT_DIRTY)
+		snprintf(text, VST_STUCK_TEXT, "%.120s: %s since %s for %.60s to write dirty pages",
+			 name_of(s, w->waiter), tasks, since, w->name);
 	else
 		snprintf(text, VST_STUCK_TEXT, "%.120s: %s since %s for %s %.100s%s%.150s", name_of(s, w->waiter),
 			 tasks, since, vst_wait_type_name(w->type), w->name, of, object);

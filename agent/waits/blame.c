@@ -51,6 +51,12 @@ void vst_blame_free(struct vst_blame *b)
 	free(b);
 }
 
+/* One for each waiter and resource. */
+static bool is_of_own(const struct vst_blame_key *key)
+{
+	return !key->holder || key->holder == &vst_waits_others;
+}
+
 static struct vst_blame_pair *pair_of(struct vst_blame *b, const struct vst_blame_key *key)
 {
 	struct vst_blame_pair *p;
@@ -58,12 +64,12 @@ static struct vst_blame_pair *pair_of(struct vst_blame *b, const struct vst_blam
 	HASH_FIND(hh, b->pairs, key, sizeof(*key), p);
 	if (p)
 		return p;
-	/* the last half of the room is for waits without a holder of their own: one for each waiter and resource */
-	if (b->n >= (key->holder == &vst_waits_others ? 2 : 1) * VST_BLAME_PAIRS)
+	/* the last half of the room is for waits without a holder of their own */
+	if (b->n >= (is_of_own(key) ? 2 : 1) * VST_BLAME_PAIRS)
 		return NULL;
 	p = calloc(1, sizeof(*p));
-	if (!p ||
-	    vst_wait_row_init(b->rows, &p->row, key->resource >> 32, VST_WAIT_OF_PAIR, key->waiter, key->holder)) {
+	if (!p || vst_wait_row_init(b->rows, &p->row, key->resource >> 32,
+				    key->holder ? VST_WAIT_OF_PAIR : VST_WAIT_OF_WAITER, key->waiter, key->holder)) {
 		free(p);
 		return NULL;
 	}
@@ -92,7 +98,7 @@ static struct vst_blame_pair *pair_for(struct vst_blame *b, enum vst_wait_type t
 				     (__u64)type << 32 | dev };
 	struct vst_blame_pair *p = pair_of(b, &key);
 
-	if (!p) {
+	if (!p && holder) {
 		key.holder = &vst_waits_others;
 		p = pair_of(b, &key);
 	}
@@ -109,6 +115,15 @@ void vst_blame_add(struct vst_blame *b, enum vst_wait_type type, __u32 dev, cons
 	p->waits += waits;
 	p->ns += ns;
 	mark(b, p, now);
+}
+
+void vst_blame_longest(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
+		       __u64 max_ns)
+{
+	struct vst_blame_pair *p = pair_for(b, type, dev, waiter, NULL);
+
+	if (p && max_ns > p->max_ns)
+		p->max_ns = max_ns;
 }
 
 void vst_blame_goes_on(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
@@ -163,8 +178,10 @@ void vst_blame_collect(struct vst_blame *b, struct vst_devices *devices)
 		w->total_ns = (__u64)p->ns;
 		w->waiting = p->waiting;
 		w->oldest_ns = p->oldest_ns;
+		w->times.max_ns = p->max_ns;
 		vst_devices_name(devices, (__u32)p->key.resource, name, sizeof(name));
-		vst_wait_row_texts(&p->row, &(struct vst_wait_texts){ .name = name, .evidence = "share" });
+		vst_wait_row_texts(&p->row,
+				   &(struct vst_wait_texts){ .name = name, .evidence = p->key.holder ? "share" : "" });
 		p->added = false;
 		b->added = next;
 	}
@@ -177,9 +194,10 @@ void vst_blame_reclaim(struct vst_blame *b, double now)
 
 	HASH_ITER(hh, b->pairs, p, next)
 	{
-		if (now - p->row.changed_at <= (p->key.holder == &vst_waits_others ? VST_KEEP_DEAD : keep))
-			if (!p->key.waiter->crowded_out && !p->key.holder->crowded_out)
-				continue;
+		bool crowded = p->key.waiter->crowded_out || (p->key.holder && p->key.holder->crowded_out);
+
+		if (!crowded && now - p->row.changed_at <= (is_of_own(&p->key) ? VST_KEEP_DEAD : keep))
+			continue;
 		pair_free(b, p);
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who waited for whom at what is no lock: disks, journals, the limit of dirty pages. Sums that only grow, of
- * parts that were shared out. Bounded: where there is no room for one more pair, its wait is that of `others`.
+ * Who waited for whom at what is no lock: disks, journals, the limit of dirty pages. Sums that only grow, of parts that
+ * were divided. A pair without a holder is how long the waiter waited, whoever made it wait. Bounded: if there is no
+ * room for one more pair, its wait is assigned to `others`.
  */
 #ifndef VST_BLAME_H
 #define VST_BLAME_H
@@ -15,7 +16,7 @@
 #define VST_BLAME_PAIRS 4096
 
 struct vst_blame_key {
-	struct vst_container *waiter, *holder;
+	struct vst_container *waiter, *holder; /* holder NULL: all of them */
 	__u64 resource; /* enum vst_wait_type << 32 | the disk; 0 in the lower half: several disks */
 };
 
@@ -24,6 +25,7 @@ struct vst_blame_pair {
 	struct vst_blame_key key;
 	__u64 waits;
 	double ns;
+	__u64 max_ns;  /* of a wait that ended; of all holders only */
 	__u32 waiting; /* now */
 	__u64 oldest_ns;
 	bool goes_on; /* said so since its value was made */
@@ -38,9 +40,13 @@ struct vst_blame;
 int vst_blame_new(struct vst_wait_rows *rows, struct vst_blame **ret);
 void vst_blame_free(struct vst_blame *b);
 
-/* Adds a part of a wait; what cannot be added for want of memory is counted. now: monotonic seconds. */
+/* Adds a part of a wait, or without a holder all of it; what cannot be added for want of memory is left out. now: monotonic seconds. */
 void vst_blame_add(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
 		   const struct vst_container *holder, __u64 waits, double ns, double now);
+
+/* A wait of a waiter that took so long has ended. */
+void vst_blame_longest(struct vst_blame *b, enum vst_wait_type type, __u32 dev, const struct vst_container *waiter,
+		       __u64 max_ns);
 
 /*
  * The same of a wait that goes on: adds what has passed of it, and tells until vst_blame_collect() how many wait and since when.

@@ -133,7 +133,7 @@
 	  "kernfs_iop_lookup kernfs_dop_revalidate kernfs_remove kernfs_remove_by_name_ns " \
 	  "kernfs_fop_readdir kernfs_find_and_get_ns kernfs_walk_and_get_ns") \
 	X("pipe_inode_info.mutex", MUTEX, ALONE, "", \
-	  "pipe_write pipe_read pipe_lock pipe_release anon_pipe_write anon_pipe_read") \
+	  "pipe_write pipe_read pipe_lock pipe_release anon_pipe_write anon_pipe_read fifo_open") \
 	X("eventpoll.mtx", MUTEX, ALONE, "", \
 	  "do_epoll_ctl ep_send_events ep_eventpoll_release") \
 	X("eventpoll.lock", SPINLOCK, ALONE, "", \

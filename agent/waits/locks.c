@@ -45,32 +45,96 @@ int vst_locks_new(struct vst_wait_rows *rows, struct vst_locks **ret)
 	return 0;
 }
 
+/* --- finding them; not uthash: its links are 56 bytes in each row --- */
+
+/*
+ * The functions of one of the two tables. The newest come first in their list, which no one depends on. `_find` is for a key;
+ * `_add` steals what it adds: 0, or -ENOMEM. `_drop` takes out what *at points to, for loops over the list.
+ */
+#define TABLE(name, type)                                                                                              \
+	static struct type *name##_find(const struct vst_locks *l, const void *key, size_t size)                       \
+	{                                                                                                              \
+		struct type *x;                                                                                        \
+                                                                                                                       \
+		if (!l->name##_hashes)                                                                                 \
+			return NULL;                                                                                   \
+		x = l->name##_hash[hash_of(key, size) & (l->name##_hashes - 1)];                                       \
+		while (x && memcmp(&x->key, key, size))                                                                \
+			x = x->same_hash;                                                                              \
+		return x;                                                                                              \
+	}                                                                                                              \
+                                                                                                                       \
+	static void name##_link(struct vst_locks *l, struct type *x)                                                   \
+	{                                                                                                              \
+		struct type **at = &l->name##_hash[hash_of(&x->key, sizeof(x->key)) & (l->name##_hashes - 1)];         \
+                                                                                                                       \
+		x->same_hash = *at;                                                                                    \
+		*at = x;                                                                                               \
+	}                                                                                                              \
+                                                                                                                       \
+	static int name##_add(struct vst_locks *l, struct type *x)                                                     \
+	{                                                                                                              \
+		unsigned int n = l->name##_hashes ? 2 * l->name##_hashes : 64;                                         \
+		struct type **hash;                                                                                    \
+                                                                                                                       \
+		if (l->n_all_##name##s >= l->name##_hashes) {                                                          \
+			hash = calloc(n, sizeof(*hash));                                                               \
+			if (!hash)                                                                                     \
+				return -ENOMEM;                                                                        \
+			free(l->name##_hash);                                                                          \
+			l->name##_hash = hash;                                                                         \
+			l->name##_hashes = n;                                                                          \
+			for (struct type *old = l->name##s; old; old = old->next)                                      \
+				name##_link(l, old);                                                                   \
+		}                                                                                                      \
+		name##_link(l, x);                                                                                     \
+		x->next = l->name##s;                                                                                  \
+		l->name##s = x;                                                                                        \
+		l->n_all_##name##s++;                                                                                  \
+		return 0;                                                                                              \
+	}                                                                                                              \
+                                                                                                                       \
+	static void name##_drop(struct vst_locks *l, struct type **at)                                                 \
+	{                                                                                                              \
+		struct type *x = *at,                                                                                  \
+			    **same = &l->name##_hash[hash_of(&x->key, sizeof(x->key)) & (l->name##_hashes - 1)];       \
+                                                                                                                       \
+		while (*same != x)                                                                                     \
+			same = &(*same)->same_hash;                                                                    \
+		*same = x->same_hash;                                                                                  \
+		*at = x->next;                                                                                         \
+		l->n_all_##name##s--;                                                                                  \
+		name##_free(l, x);                                                                                     \
+	}
+
 static void row_free(struct vst_locks *l, struct vst_lock_row *row)
 {
-	HASH_DEL(l->rows, row);
 	vst_wait_row_end(l->wait_rows, &row->row);
 	free(row->old_hist);
+	free(row->at.on);
 	free(row);
 }
 
 static void blame_free(struct vst_locks *l, struct vst_lock_blame *b)
 {
-	HASH_DEL(l->blames, b);
 	vst_wait_row_end(l->wait_rows, &b->row);
+	free(b->at.on);
 	free(b);
 }
 
+TABLE(row, vst_lock_row)
+TABLE(blame, vst_lock_blame)
+
 void vst_locks_free(struct vst_locks *l)
 {
-	struct vst_lock_row *row, *next_row;
-	struct vst_lock_blame *b, *next_b;
-
 	if (!l)
 		return;
-	HASH_ITER(hh, l->rows, row, next_row)
-	row_free(l, row);
-	HASH_ITER(hh, l->blames, b, next_b)
-	blame_free(l, b);
+	while (l->rows)
+		row_drop(l, &l->rows);
+	while (l->blames)
+		blame_drop(l, &l->blames);
+	free(l->row_hash);
+	free(l->blame_hash);
 	vst_lock_naming_free(l->naming);
 	free(l->open);
 	free(l->on_rows);
@@ -95,18 +159,18 @@ static struct vst_container *container_of_owner(struct vst_owners *owners, __u64
  * Sets the object of the longest wait at a place since it was asked before, if it is the longest of all places in this
  * collection.
  */
-static void longest_take(struct vst_wait_row *row, struct vst_lock_longest *longest, const struct vst_lock_maps *m,
-			 __u64 *ns, __u64 lock, double now)
+static void longest_take(struct vst_wait_row *row, struct vst_lock_sums *sums, const struct vst_lock_maps *m, __u64 *ns,
+			 __u64 lock, double now)
 {
 	__u64 waited = __atomic_exchange_n(ns, 0, __ATOMIC_RELAXED);
 	char text[VST_LOCK_OBJECT_TEXT];
 
-	if (longest->at < now)
-		longest->ns = 0;
-	if (waited <= longest->ns || !vst_lock_object_text(m->objects, lock, text))
+	if (row->changed_at < now) /* the first place in this collection */
+		sums->longest_ns = 0;
+	row->changed_at = now;
+	if (waited <= sums->longest_ns || !vst_lock_object_text(m->objects, lock, text))
 		return;
-	longest->ns = waited;
-	longest->at = now;
+	sums->longest_ns = waited;
 	vst_wait_row_texts(row, &(struct vst_wait_texts){ .object = text });
 }
 
@@ -118,7 +182,7 @@ static void name_set(struct vst_locks *l, struct vst_wait_row *row, __u64 what)
 	if (row->value->type == VST_WAIT_FREEZE) /* named after its file system */
 		return;
 	row->value->named_by = named->by;
-	vst_wait_row_texts(row, &(struct vst_wait_texts){ .name = named->name });
+	vst_wait_row_texts_shared(l->wait_rows, row, &(struct vst_wait_texts){ .name = named->name });
 }
 
 /* Makes new values where a lock got a better name. */
@@ -130,7 +194,7 @@ static int rename_all(struct vst_locks *l)
 
 	if (l->named == changes)
 		return 0;
-	for (row = l->rows; row; row = row->hh.next) {
+	for (row = l->rows; row; row = row->next) {
 		if (row->row.value->type == VST_WAIT_FREEZE ||
 		    !strcmp(row->row.value->name, vst_lock_naming_get(l->naming, row->key.what)->name))
 			continue;
@@ -138,7 +202,7 @@ static int rename_all(struct vst_locks *l)
 			return -ENOMEM;
 		name_set(l, &row->row, row->key.what);
 	}
-	for (b = l->blames; b; b = b->hh.next) {
+	for (b = l->blames; b; b = b->next) {
 		if (b->row.value->type == VST_WAIT_FREEZE ||
 		    !strcmp(b->row.value->name, vst_lock_naming_get(l->naming, b->key.what)->name))
 			continue;
@@ -181,7 +245,7 @@ struct vst_lock_row *vst_locks_row_of(struct vst_locks *l, const struct vst_lock
 	struct vst_lock_row_key whole = { owner, VST_LOCK_WHAT_NO_CPU(what) };
 	struct vst_lock_row *row;
 
-	HASH_FIND_BYHASHVALUE(hh, l->rows, &whole, sizeof(whole), hash_of(&whole, sizeof(whole)), row);
+	row = row_find(l, &whole, sizeof(whole));
 	if (row)
 		return row;
 	row = calloc(1, sizeof(*row));
@@ -190,7 +254,10 @@ struct vst_lock_row *vst_locks_row_of(struct vst_locks *l, const struct vst_lock
 		return NULL;
 	}
 	row->key = whole;
-	HASH_ADD_BYHASHVALUE(hh, l->rows, key, sizeof(row->key), hash_of(&row->key, sizeof(row->key)), row);
+	if (row_add(l, row)) {
+		row_free(l, row);
+		return NULL;
+	}
 	return row;
 }
 
@@ -246,7 +313,7 @@ static int row_read(struct vst_locks *l, struct vst_lock_row *row, const struct 
 	v->waits = waits;
 	v->times.sum_ns = total;
 	v->times.max_ns = max;
-	vst_locks_ended(&row->on, total, v);
+	vst_locks_ended(&row->at, total, v);
 	return 0;
 }
 
@@ -288,11 +355,10 @@ static int collect_rows(struct vst_locks *l, const struct vst_lock_maps *m, stru
 		row = row_at(l, m, owners, at, now);
 		if (!row || !vst_wait_row_change(l->wait_rows, &row->row, 0))
 			return -ENOMEM;
-		row->row.changed_at = now;
-		longest_take(&row->row, &row->longest, m, &m->rows[at].object_ns, m->rows[at].object, now);
+		longest_take(&row->row, &row->at, m, &m->rows[at].object_ns, m->rows[at].object, now);
 		vst_lock_naming_want(l->naming, what);
 	}
-	for (row = l->rows; row && !err; row = row->hh.next)
+	for (row = l->rows; row && !err; row = row->next)
 		if (row->row.changed_at >= now)
 			err = row_read(l, row, m);
 	return err;
@@ -306,7 +372,7 @@ struct vst_lock_blame *vst_locks_blame_of(struct vst_locks *l, const struct vst_
 	struct vst_lock_who key = { waiter, holder, VST_LOCK_WHAT_NO_CPU(what) };
 	struct vst_lock_blame *b;
 
-	HASH_FIND_BYHASHVALUE(hh, l->blames, &key, sizeof(key), hash_of(&key, sizeof(key)), b);
+	b = blame_find(l, &key, sizeof(key));
 	if (b)
 		return b;
 	b = calloc(1, sizeof(*b));
@@ -316,9 +382,13 @@ struct vst_lock_blame *vst_locks_blame_of(struct vst_locks *l, const struct vst_
 		return NULL;
 	}
 	b->key = key;
-	vst_wait_row_texts(&b->row, &(struct vst_wait_texts){
-					    .evidence = vst_lock_evidence_name(VST_LOCK_WHAT_EVIDENCE(key.what)) });
-	HASH_ADD_BYHASHVALUE(hh, l->blames, key, sizeof(b->key), hash_of(&b->key, sizeof(b->key)), b);
+	vst_wait_row_texts_shared(
+		l->wait_rows, &b->row,
+		&(struct vst_wait_texts){ .evidence = vst_lock_evidence_name(VST_LOCK_WHAT_EVIDENCE(key.what)) });
+	if (blame_add(l, b)) {
+		blame_free(l, b);
+		return NULL;
+	}
 	return b;
 }
 
@@ -335,7 +405,7 @@ static int blame_read(struct vst_locks *l, struct vst_lock_blame *b, const struc
 		v->waits += __atomic_load_n(&m->pairs[at - 1].waits, __ATOMIC_RELAXED);
 		ended += __atomic_load_n(&m->pairs[at - 1].ns, __ATOMIC_RELAXED);
 	}
-	vst_locks_ended(&b->on, ended, v);
+	vst_locks_ended(&b->at, ended, v);
 	return 0;
 }
 
@@ -387,11 +457,10 @@ static int collect_blames(struct vst_locks *l, const struct vst_lock_maps *m, st
 		b = blame_at(l, m, owners, at, now);
 		if (!b || !vst_wait_row_change(l->wait_rows, &b->row, 0))
 			return -ENOMEM;
-		b->row.changed_at = now;
-		longest_take(&b->row, &b->longest, m, &m->pairs[at].object_ns, m->pairs[at].object, now);
+		longest_take(&b->row, &b->at, m, &m->pairs[at].object_ns, m->pairs[at].object, now);
 		vst_lock_naming_want(l->naming, what);
 	}
-	for (b = l->blames; b && !err; b = b->hh.next) {
+	for (b = l->blames; b && !err; b = b->next) {
 		if (b->row.changed_at < now)
 			continue;
 		err = blame_read(l, b, m);
@@ -487,7 +556,7 @@ static void row_take_back(struct vst_locks *l, const struct vst_lock_maps *m, __
 static void reclaim_rows(struct vst_locks *l, const struct vst_lock_maps *m, struct vst_owners *owners, double now)
 {
 	bool crowded = l->n_rows > VST_LOCK_ROWS / 2;
-	struct vst_lock_row *row, *next;
+	struct vst_lock_row *row, **each;
 	__u32 at;
 
 	for (at = 0; at < VST_LOCK_ROWS; at++) {
@@ -500,11 +569,12 @@ static void reclaim_rows(struct vst_locks *l, const struct vst_lock_maps *m, str
 			 (crowded || owner_is_gone(owners, row->key.owner, now - RETIRE_DEAD)))
 			retire(&m->rtags[at], &m->rows[at].what, &l->row_retired[at], now);
 	}
-	HASH_ITER(hh, l->rows, row, next)
-	{
-		if (!row->at.n && !row->on.listed &&
+	for (each = &l->rows; (row = *each);) {
+		if (!row->at.n && !(row->at.on && row->at.on->listed) &&
 		    (now - row->row.changed_at > VST_KEEP_DEAD || row->row.waiter->crowded_out))
-			row_free(l, row);
+			row_drop(l, each);
+		else
+			each = &row->next;
 	}
 }
 
@@ -530,7 +600,7 @@ static void blame_take_back(struct vst_locks *l, const struct vst_lock_maps *m, 
 static void reclaim_blames(struct vst_locks *l, const struct vst_lock_maps *m, struct vst_owners *owners, double now)
 {
 	bool crowded = l->n_blames > VST_LOCK_PAIRS / 2;
-	struct vst_lock_blame *b, *next;
+	struct vst_lock_blame *b, **each;
 	__u32 at;
 
 	for (at = 0; at < VST_LOCK_PAIRS; at++) {
@@ -544,12 +614,13 @@ static void reclaim_blames(struct vst_locks *l, const struct vst_lock_maps *m, s
 			  owner_is_gone(owners, b->key.holder, now - RETIRE_DEAD)))
 			retire(&m->ptags[at], &m->pairs[at].what, &l->blame_retired[at], now);
 	}
-	HASH_ITER(hh, l->blames, b, next)
-	{
-		if (!b->at.n && !b->on.listed &&
+	for (each = &l->blames; (b = *each);) {
+		if (!b->at.n && !(b->at.on && b->at.on->listed) &&
 		    (now - b->row.changed_at > VST_KEEP_DEAD || b->row.waiter->crowded_out ||
 		     b->row.holder->crowded_out))
-			blame_free(l, b);
+			blame_drop(l, each);
+		else
+			each = &b->next;
 	}
 }
 

@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
-#include "agent/base/hash.h"
 #include "agent/waits/lock_naming.h"
 #include "agent/who/owners.h"
 #include "agent/probes/probes.h"
@@ -22,34 +21,27 @@ struct vst_lock_row_key {
 	__u64 what; /* without the CPU */
 };
 
-/* The longest wait of which the object is known, in the last tick in which there was one. */
-struct vst_lock_longest {
-	double at;
-	__u64 ns;
-};
-
-/* What rows and pairs have in common: places in a map, one for each CPU, whose counts are added up. */
-struct vst_lock_places {
-	__u16 first; /* chained; place + 1; 0: none */
-	unsigned int n;
-	__u64 old_waits, old_ns; /* counted in places that were taken back */
-};
-
-/* What goes on, and what that makes of the time of waits that have ended. */
+/* What goes on: of few rows and pairs at a time. */
 struct vst_lock_going_on {
-	__u64 ended_ns;
 	struct vst_waiting waiting;
 	bool listed; /* somebody waits, or did at the last look */
+};
+
+/* What rows and pairs have in common. A busy host has 10,000 of them, so all that only some need is allocated for those. */
+struct vst_lock_sums {
+	__u16 first, n; /* places in a map, one for each CPU, whose counts are added up; chained; place + 1; 0: none */
+	__u64 old_waits, old_ns; /* counted in places that were taken back */
+	__u64 ended_ns;		 /* of waits that have ended */
+	__u64 longest_ns; /* the longest wait of which the object is known, in the last tick in which there was one */
+	struct vst_lock_going_on *on; /* NULL: nobody waits, nor did at the last look */
 };
 
 struct vst_lock_row {
 	struct vst_wait_row row;
 	struct vst_lock_row_key key;
-	struct vst_lock_places at;
-	struct vst_lock_going_on on;
+	struct vst_lock_sums at;
 	struct vst_lock_hist *old_hist; /* of places that were taken back; NULL: none was */
-	struct vst_lock_longest longest;
-	UT_hash_handle hh; /* by .key */
+	struct vst_lock_row *next, *same_hash;
 };
 
 struct vst_lock_who {
@@ -60,10 +52,8 @@ struct vst_lock_who {
 struct vst_lock_blame {
 	struct vst_wait_row row;
 	struct vst_lock_who key;
-	struct vst_lock_places at;
-	struct vst_lock_going_on on;
-	struct vst_lock_longest longest;
-	UT_hash_handle hh; /* by .key */
+	struct vst_lock_sums at;
+	struct vst_lock_blame *next, *same_hash;
 };
 
 struct vst_locks;
@@ -81,7 +71,7 @@ void vst_locks_reclaim(struct vst_locks *l, const struct vst_probes *probes, str
 /* Since when the one that waits longest for a lock does; 0: nobody waits. */
 __u64 vst_locks_oldest_ns(const struct vst_locks *l);
 
-/* For iteration with uthash's ->hh.next. */
+/* The first ones, for iteration with ->next. */
 const struct vst_lock_row *vst_locks_rows(const struct vst_locks *l);
 const struct vst_lock_blame *vst_locks_blames(const struct vst_locks *l);
 

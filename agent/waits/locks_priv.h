@@ -9,8 +9,9 @@
 
 struct vst_locks {
 	struct vst_wait_rows *wait_rows;
-	struct vst_lock_row *rows;
-	struct vst_lock_blame *blames;
+	struct vst_lock_row *rows, **row_hash; /* by .key, chained by .same_hash */
+	struct vst_lock_blame *blames, **blame_hash;
+	unsigned int n_all_rows, n_all_blames, row_hashes, blame_hashes; /* that there are; a power of 2, or 0 */
 	struct vst_lock_naming *naming;
 	/* waits that have not ended */
 	struct vst_lock_open_wait *open; /* [VST_LOCK_OPEN_MAX] */
@@ -39,13 +40,17 @@ struct vst_lock_blame *vst_locks_blame_of(struct vst_locks *l, const struct vst_
 					  __u64 holder, __u64 what, struct vst_owners *owners, double now);
 
 /* So much has ended. Into the value, unless what goes on has still to be added to it. */
-static inline void vst_locks_ended(struct vst_lock_going_on *on, __u64 ended_ns, struct vst_snap_wait *v)
+static inline void vst_locks_ended(struct vst_lock_sums *at, __u64 ended_ns, struct vst_snap_wait *v)
 {
-	on->ended_ns = ended_ns;
-	if (on->listed)
+	at->ended_ns = ended_ns;
+	if (at->on && at->on->listed)
 		return;
-	vst_waiting_end(&on->waiting, ended_ns);
-	v->total_ns = on->waiting.total_ns;
+	if (at->on) {
+		vst_waiting_end(&at->on->waiting, ended_ns);
+		v->total_ns = at->on->waiting.total_ns;
+	} else if (ended_ns > v->total_ns) {
+		v->total_ns = ended_ns;
+	}
 }
 
 /*

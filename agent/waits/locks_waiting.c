@@ -14,9 +14,9 @@
 static void begin(struct vst_locks *l)
 {
 	for (size_t i = 0; i < l->n_on_rows; i++)
-		vst_waiting_begin(&l->on_rows[i]->on.waiting);
+		vst_waiting_begin(&l->on_rows[i]->at.on->waiting);
 	for (size_t i = 0; i < l->n_on_blames; i++)
-		vst_waiting_begin(&l->on_blames[i]->on.waiting);
+		vst_waiting_begin(&l->on_blames[i]->at.on->waiting);
 }
 
 void vst_locks_open_find(struct vst_locks *l, const struct vst_probes *probes, __u64 now_ns)
@@ -86,24 +86,35 @@ static int list_grow(void **list, size_t n, size_t *cap)
 	return 0;
 }
 
+/* From now on somebody waits. */
+static int on_begin(struct vst_wait_row *row, struct vst_lock_sums *at)
+{
+	if (!at->on) {
+		at->on = calloc(1, sizeof(*at->on));
+		if (!at->on)
+			return -ENOMEM;
+		at->on->waiting.total_ns = row->value->total_ns;
+	}
+	at->on->listed = true;
+	return 0;
+}
+
 static int row_on(struct vst_locks *l, struct vst_lock_row *row)
 {
-	if (row->on.listed)
+	if (row->at.on && row->at.on->listed)
 		return 0;
-	if (list_grow((void **)&l->on_rows, l->n_on_rows, &l->cap_on_rows))
+	if (list_grow((void **)&l->on_rows, l->n_on_rows, &l->cap_on_rows) || on_begin(&row->row, &row->at))
 		return -ENOMEM;
-	row->on.listed = true;
 	l->on_rows[l->n_on_rows++] = row;
 	return 0;
 }
 
 static int blame_on(struct vst_locks *l, struct vst_lock_blame *b)
 {
-	if (b->on.listed)
+	if (b->at.on && b->at.on->listed)
 		return 0;
-	if (list_grow((void **)&l->on_blames, l->n_on_blames, &l->cap_on_blames))
+	if (list_grow((void **)&l->on_blames, l->n_on_blames, &l->cap_on_blames) || on_begin(&b->row, &b->at))
 		return -ENOMEM;
-	b->on.listed = true;
 	l->on_blames[l->n_on_blames++] = b;
 	return 0;
 }
@@ -118,7 +129,7 @@ static void on_part(void *arg, const struct vst_lock_wait *w, __u64 holder, __u3
 		c->err = -ENOMEM;
 		return;
 	}
-	vst_waiting_add(&b->on.waiting, w->start_ns, ns);
+	vst_waiting_add(&b->at.on->waiting, w->start_ns, ns);
 }
 
 static void charge(struct charging *c, const struct vst_lock_wait *w)
@@ -129,29 +140,41 @@ static void charge(struct charging *c, const struct vst_lock_wait *w)
 		c->err = -ENOMEM;
 		return;
 	}
-	vst_waiting_add(&row->on.waiting, w->start_ns, w->start_ns < c->now_ns ? c->now_ns - w->start_ns : 0);
+	vst_waiting_add(&row->at.on->waiting, w->start_ns, w->start_ns < c->now_ns ? c->now_ns - w->start_ns : 0);
 	vst_lock_open_divide(c->l->waits->turns, w, c->now_ns, on_part, c);
 }
 
+/* What was charged for waits whose end nobody will see has to stay. */
+static void on_end(struct vst_lock_sums *at)
+{
+	if (at->on->listed || at->on->waiting.lost_ns)
+		return;
+	free(at->on);
+	at->on = NULL;
+}
+
 /* Into the row's value. False: nobody waits any more. */
-static bool end(struct charging *c, struct vst_wait_row *row, struct vst_lock_going_on *on, bool watched)
+static bool end(struct charging *c, struct vst_wait_row *row, struct vst_lock_sums *at, bool watched)
 {
 	struct vst_snap_wait *v = vst_wait_row_change(c->l->wait_rows, row, 0);
+	struct vst_waiting *w = &at->on->waiting;
 
 	if (watched)
-		vst_waiting_end(&on->waiting, on->ended_ns);
+		vst_waiting_end(w, at->ended_ns);
 	else
-		vst_waiting_forget(&on->waiting, on->ended_ns);
-	on->listed = on->waiting.tasks > 0;
+		vst_waiting_forget(w, at->ended_ns);
+	at->on->listed = w->tasks > 0;
 	row->changed_at = c->now;
-	if (!v) {
+	if (!v) { /* the next look at a row that is listed tells it */
+		at->on->listed = true;
 		c->err = -ENOMEM;
-		return on->listed;
+		return true;
 	}
-	v->total_ns = on->waiting.total_ns;
-	v->waiting = on->waiting.tasks;
-	v->oldest_ns = on->waiting.oldest_ns;
-	return on->listed;
+	v->total_ns = w->total_ns;
+	v->waiting = w->tasks;
+	v->oldest_ns = w->oldest_ns;
+	on_end(at);
+	return at->on && at->on->listed;
 }
 
 static void end_all(struct charging *c, bool watched)
@@ -160,11 +183,11 @@ static void end_all(struct charging *c, bool watched)
 	size_t kept = 0, i;
 
 	for (i = 0; i < l->n_on_rows; i++)
-		if (end(c, &l->on_rows[i]->row, &l->on_rows[i]->on, watched))
+		if (end(c, &l->on_rows[i]->row, &l->on_rows[i]->at, watched))
 			l->on_rows[kept++] = l->on_rows[i];
 	l->n_on_rows = kept;
 	for (i = kept = 0; i < l->n_on_blames; i++)
-		if (end(c, &l->on_blames[i]->row, &l->on_blames[i]->on, watched))
+		if (end(c, &l->on_blames[i]->row, &l->on_blames[i]->at, watched))
 			l->on_blames[kept++] = l->on_blames[i];
 	l->n_on_blames = kept;
 }
@@ -178,7 +201,8 @@ static void part_object(void *arg, const struct vst_lock_wait *w, __u64 holder, 
 	struct vst_lock_blame *b;
 
 	b = vst_locks_blame_of(c->l, c->m, w->waiter, holder, w->what | evidence, c->owners, c->now);
-	if (b && b->on.waiting.oldest_ns == w->start_ns && vst_lock_object_text(c->m->objects, w->lock, text))
+	if (b && b->at.on && b->at.on->waiting.oldest_ns == w->start_ns &&
+	    vst_lock_object_text(c->m->objects, w->lock, text))
 		vst_wait_row_texts(&b->row, &(struct vst_wait_texts){ .object = text });
 }
 
@@ -195,7 +219,7 @@ static void look_at_objects(struct charging *c, const struct vst_probes *probes)
 		if (w->start_ns + LOOK_AGE > c->now_ns)
 			continue;
 		row = vst_locks_row_of(l, c->m, w->waiter, w->what, c->owners, c->now);
-		if (!row || row->on.waiting.oldest_ns != w->start_ns)
+		if (!row || !row->at.on || row->at.on->waiting.oldest_ns != w->start_ns)
 			continue;
 		looks++;
 		vst_lock_naming_want(l->naming, w->what);
@@ -212,7 +236,7 @@ __u64 vst_locks_oldest_ns(const struct vst_locks *l)
 	__u64 oldest = 0;
 
 	for (size_t i = 0; i < l->n_on_rows; i++) {
-		__u64 since = l->on_rows[i]->on.waiting.oldest_ns;
+		__u64 since = l->on_rows[i]->at.on->waiting.oldest_ns;
 
 		if (since && (!oldest || since < oldest))
 			oldest = since;

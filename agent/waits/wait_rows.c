@@ -32,12 +32,52 @@ static void unmark(struct vst_wait_rows *rows, struct vst_wait_row *row)
 	row->changed = false;
 }
 
+/* --- texts that rows share --- */
+
+static unsigned int hash_text(unsigned int h, const char *text)
+{
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 16777619U;
+	return h * 16777619U;
+}
+
+static bool same_texts(const struct vst_snap_wait *x, const struct vst_snap_wait *y)
+{
+	return !strcmp(x->name, y->name) && !strcmp(x->evidence, y->evidence) && !strcmp(x->object, y->object) &&
+	       !x->n_stack && !y->n_stack;
+}
+
+/* For a value whose texts are not its own (yet): those of another one that has the same, or copies. 0 or -ENOMEM. */
+static int texts_share(struct vst_wait_rows *rows, struct vst_snap_wait *v)
+{
+	unsigned int h = hash_text(hash_text(hash_text(2166136261U, v->name), v->evidence), v->object);
+	struct vst_snap_wait **at = &rows->shared[(h ^ h >> 16) % VST_WAIT_TEXTS];
+
+	if (*at && same_texts(*at, v)) {
+		vst_value_share_texts(v, *at);
+		return 0;
+	}
+	if (vst_value_own_texts(VST_SNAP_WAITS, v))
+		return -ENOMEM;
+	if (v->n_stack)
+		return 0;
+	vst_value_unref(*at);
+	*at = vst_value_ref(v);
+	return 0;
+}
+
+/* --- rows --- */
+
 int vst_wait_row_init(struct vst_wait_rows *rows, struct vst_wait_row *row, enum vst_wait_type type,
 		      enum vst_wait_side side, struct vst_container *waiter, struct vst_container *holder)
 {
 	struct vst_snap_wait *v = vst_value_new(VST_SNAP_WAITS);
 
-	if (!v || vst_value_own_texts(VST_SNAP_WAITS, v)) {
+	if (!v)
+		return -ENOMEM;
+	v->name = v->evidence = v->object = (char *)"";
+	if (texts_share(rows, v)) {
+		v->name = v->evidence = v->object = NULL; /* not its own */
 		vst_value_unref(v);
 		return -ENOMEM;
 	}
@@ -115,9 +155,10 @@ static bool set(char **text, const char *to)
 	return true;
 }
 
-void vst_wait_row_texts(struct vst_wait_row *row, const struct vst_wait_texts *t)
+/* rows: NULL, unless the texts may be shared. */
+static void texts_set(struct vst_wait_rows *rows, struct vst_snap_wait *w, const struct vst_wait_texts *t)
 {
-	struct vst_snap_wait *w = row->value, keep = *w;
+	struct vst_snap_wait keep = *w;
 	bool changed;
 
 	changed = set(&w->name, t->name);
@@ -128,13 +169,23 @@ void vst_wait_row_texts(struct vst_wait_row *row, const struct vst_wait_texts *t
 		w->n_stack = t->n_stack;
 		changed = true;
 	}
-	if (changed && vst_value_own_texts(VST_SNAP_WAITS, w)) { /* out of memory: as they were */
-		w->name = keep.name;
+	if (changed && (rows ? texts_share(rows, w) : vst_value_own_texts(VST_SNAP_WAITS, w))) {
+		w->name = keep.name; /* out of memory: as they were */
 		w->object = keep.object;
 		w->evidence = keep.evidence;
 		w->stack = keep.stack;
 		w->n_stack = keep.n_stack;
 	}
+}
+
+void vst_wait_row_texts(struct vst_wait_row *row, const struct vst_wait_texts *texts)
+{
+	texts_set(NULL, row->value, texts);
+}
+
+void vst_wait_row_texts_shared(struct vst_wait_rows *rows, struct vst_wait_row *row, const struct vst_wait_texts *texts)
+{
+	texts_set(rows, row->value, texts);
 }
 
 struct vst_wait_row *vst_wait_rows_changed(struct vst_wait_rows *rows)
@@ -150,5 +201,9 @@ struct vst_wait_row *vst_wait_rows_changed(struct vst_wait_rows *rows)
 
 void vst_wait_rows_free(struct vst_wait_rows *rows)
 {
+	for (unsigned int i = 0; i < VST_WAIT_TEXTS; i++) {
+		vst_value_unref(rows->shared[i]);
+		rows->shared[i] = NULL;
+	}
 	vst_places_free(&rows->places);
 }

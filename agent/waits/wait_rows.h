@@ -23,10 +23,17 @@ struct vst_wait_row {
 	struct vst_wait_row *next_changed;
 };
 
+#define VST_WAIT_TEXTS 256 /* kept to be shared */
+
 struct vst_wait_rows {
 	struct vst_places places;
 	struct vst_wait_row *changed; /* chained by .next_changed */
 	__u32 last_id;
+	/*
+	 * Values whose texts other rows may share, by a hash of the texts; NULL: none. 10,000 rows of a busy host have 60 texts:
+	 * the names of the locks.
+	 */
+	struct vst_snap_wait *shared[VST_WAIT_TEXTS];
 };
 
 /* Containers that are no cgroups: many small ones, and the kernel's own threads. */
@@ -52,6 +59,10 @@ struct vst_wait_texts {
 	size_t n_stack;
 };
 void vst_wait_row_texts(struct vst_wait_row *row, const struct vst_wait_texts *texts);
+
+/* The same; the row shares the texts with others that have the same ones. */
+void vst_wait_row_texts_shared(struct vst_wait_rows *rows, struct vst_wait_row *row,
+			       const struct vst_wait_texts *texts);
 
 /* The next row that has changed since the last snapshot, for whoever makes one; NULL: none. */
 struct vst_wait_row *vst_wait_rows_changed(struct vst_wait_rows *rows);

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 
@@ -25,9 +24,22 @@ struct written {
 	double bytes, at;
 };
 
+#define PAUSES (VST_THROTTLED + VST_OPEN_PLACES)
+
+/* What has passed of pauses since the last look. */
+struct pause {
+	struct vst_throttle_key key;
+	double ns;
+	__u64 waits; /* that ended */
+	__u32 tasks; /* that pause now */
+	__u64 oldest_ns;
+};
+
 struct vst_waits_dirty {
 	struct written *written; /* by place of the row */
 	__u32 n;
+	size_t n_pauses;
+	struct pause pauses[PAUSES];
 };
 
 int vst_waits_dirty_new(struct vst_waits_dirty **ret)
@@ -130,28 +142,41 @@ static struct vst_share_party *writers(const struct vst_waits_dirty *w, const st
 
 struct dirty_adding {
 	struct vst_blame *blame;
-	__u32 dev;
+	const struct pause *pause;
 	double now;
 };
+
+/* ... of the pauses of a waiter. */
+static void add_part(const struct dirty_adding *a, const struct vst_container *waiter,
+		     const struct vst_container *holder, __u64 waits, double ns)
+{
+	const struct pause *p = a->pause;
+
+	vst_blame_add(a->blame, VST_WAIT_DIRTY, p->key.dev, waiter, holder, waits, ns, a->now);
+	if (p->tasks)
+		vst_blame_goes_on(a->blame, VST_WAIT_DIRTY, p->key.dev, waiter, holder, p->tasks, p->oldest_ns, 0,
+				  a->now);
+}
 
 static void add(void *arg, const struct vst_share_party *waiter, const void *holder, double ns)
 {
 	const struct dirty_adding *a = arg;
 
-	vst_blame_add(a->blame, VST_WAIT_DIRTY, a->dev, waiter->who, holder, waiter->waits, ns, a->now);
+	add_part(a, waiter->who, holder, waiter->waits, ns);
 }
 
-static void share(const struct vst_waits_dirty *w, const struct vst_io_table *t, const struct vst_throttle_key *key,
-		  const struct vst_throttle *pause, double ns, struct vst_owners *owners, struct vst_blame *b,
-		  double now)
+static void share(const struct vst_waits_dirty *w, const struct vst_io_table *t, const struct pause *pause,
+		  struct vst_owners *owners, struct vst_blame *b, double now)
 {
+	const struct vst_throttle_key *key = &pause->key;
 	struct vst_key owner = { .owner = key->owner >> 2, .hier = key->owner & 3, .witness = VST_WITNESS_TASK };
 	struct vst_key none = { .witness = VST_WITNESS_NONE };
 	const struct vst_container *who = vst_owners_of(owners, &owner, now);
-	struct dirty_adding adding = { b, key->dev, now };
+	struct dirty_adding adding = { b, pause, now };
 	struct vst_share_party *parties;
 	size_t n = 0, i;
 
+	add_part(&adding, who, NULL, pause->waits, pause->ns);
 	parties = writers(w, t, key->dev, now, &n);
 	if (!parties)
 		return;
@@ -163,28 +188,120 @@ static void share(const struct vst_waits_dirty *w, const struct vst_io_table *t,
 		;
 	if (i == n)
 		parties[n++] = (struct vst_share_party){ .who = who, .presence = 1 };
-	parties[i].wait_ns = parties[i].limit_ns = ns;
+	parties[i].wait_ns = parties[i].limit_ns = pause->ns;
 	parties[i].waits = pause->waits;
 	vst_share_divide(parties, n, &vst_waits_others, add, &adding);
 	free(parties);
 }
 
+/* --- pauses --- */
+
+__u64 vst_waits_dirty_passed(const struct vst_pause_open *o, __u64 since_ns, __u64 now_ns)
+{
+	__u64 end = o->end_ns < now_ns ? o->end_ns : now_ns;
+
+	return end > since_ns ? end - since_ns : 0;
+}
+
+static struct pause *pause_new(struct vst_waits_dirty *w, __u64 owner, __u32 dev)
+{
+	struct pause *p = &w->pauses[w->n_pauses];
+
+	if (owner == VST_OWNER_KERNEL || w->n_pauses == PAUSES) /* a thread of the kernel's own */
+		return NULL;
+	w->n_pauses++;
+	*p = (struct pause){ .key = { .owner = owner, .dev = dev } };
+	return p;
+}
+
+/* Takes what has passed of a thread's pause. One that is over is taken only once, and its place is free then. */
+static void take_open(struct vst_waits_dirty *w, struct vst_pause_opens *opens, __u32 place, __u64 now_ns)
+{
+	struct vst_pause_open *from = &opens->open[place], o;
+	__u32 thread = __atomic_load_n(&opens->thread[place], __ATOMIC_RELAXED);
+	__u64 since = __atomic_load_n(&from->since_ns, __ATOMIC_ACQUIRE);
+	struct pause *p;
+	bool over;
+
+	if (!thread || since > now_ns)
+		return;
+	o = *from;
+	over = o.end_ns <= now_ns;
+	if (since && !__sync_bool_compare_and_swap(&from->since_ns, since, over ? 0 : now_ns))
+		return; /* the next pause has begun, and the probe charges the rest of this one */
+	if (over || !since)
+		__sync_val_compare_and_swap(&opens->thread[place], thread, 0);
+	p = since ? pause_new(w, o.owner, o.dev) : NULL;
+	if (!p)
+		return;
+	p->ns = (double)vst_waits_dirty_passed(&o, since, now_ns);
+	p->waits = over;
+	p->tasks = !over;
+	p->oldest_ns = over ? 0 : o.call_ns;
+}
+
+static int take_ended(struct vst_waits_dirty *w, int fd)
+{
+	struct vst_throttle_key key;
+	struct vst_throttle t;
+	struct pause *p;
+
+	while (fd >= 0 && !bpf_map_get_next_key(fd, NULL, &key)) {
+		if (bpf_map_lookup_and_delete_elem(fd, &key, &t))
+			return -errno;
+		p = pause_new(w, key.owner, key.dev);
+		if (!p)
+			continue;
+		p->ns = (double)t.ns;
+		p->waits = t.waits;
+	}
+	return 0;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct vst_throttle_key *x = &((const struct pause *)a)->key, *y = &((const struct pause *)b)->key;
+
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
+	return (x->dev > y->dev) - (x->dev < y->dev);
+}
+
+/* One for each owner and device. */
+static void merge(struct vst_waits_dirty *w)
+{
+	struct pause *into = w->pauses, *p;
+
+	qsort(w->pauses, w->n_pauses, sizeof(*w->pauses), by_key);
+	for (p = w->pauses + 1; p < w->pauses + w->n_pauses; p++) {
+		if (by_key(into, p)) {
+			*++into = *p;
+			continue;
+		}
+		into->ns += p->ns;
+		into->waits += p->waits;
+		into->tasks += p->tasks;
+		if (p->oldest_ns && (!into->oldest_ns || p->oldest_ns < into->oldest_ns))
+			into->oldest_ns = p->oldest_ns;
+	}
+	if (w->n_pauses)
+		w->n_pauses = (size_t)(into - w->pauses) + 1;
+}
+
 int vst_waits_dirty_collect(struct vst_waits_dirty *w, const struct vst_io_table *t, const struct vst_probes *probes,
 			    struct vst_owners *owners, struct vst_blame *b, double now)
 {
-	int fd = vst_probes_maps(probes)->throttled_fd;
-	struct vst_throttle_key key;
-	struct vst_throttle pause;
-	struct timespec tick;
+	const struct vst_maps *m = vst_probes_maps(probes);
+	int err;
 
 	remember(w, t, now);
-	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick)) /* of the kernel's clock, whatever its CONFIG_HZ */
-		return -errno;
-	while (fd >= 0 && !bpf_map_get_next_key(fd, NULL, &key)) {
-		if (bpf_map_lookup_and_delete_elem(fd, &key, &pause))
-			return -errno;
-		if (key.owner != VST_OWNER_KERNEL) /* else a thread of the kernel's own */
-			share(w, t, &key, &pause, (double)pause.jiffies * (double)tick.tv_nsec, owners, b, now);
-	}
-	return 0;
+	w->n_pauses = 0;
+	for (__u32 place = 0; m->pause_opens && place < VST_OPEN_PLACES; place++)
+		if (m->pause_opens->thread[place])
+			take_open(w, m->pause_opens, place, (__u64)(now * 1e9));
+	err = take_ended(w, m->throttled_fd);
+	merge(w);
+	for (size_t i = 0; i < w->n_pauses; i++)
+		share(w, t, &w->pauses[i], owners, b, now);
+	return err;
 }

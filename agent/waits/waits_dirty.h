@@ -18,7 +18,10 @@ struct vst_waits_dirty;
 int vst_waits_dirty_new(struct vst_waits_dirty **ret);
 void vst_waits_dirty_free(struct vst_waits_dirty *w);
 
-/* Once a tick, after vst_io_table_collect(): takes what the probe has counted. 0 or -errno. */
+/* What has passed until now of a pause that is charged up to since_ns. */
+__u64 vst_waits_dirty_passed(const struct vst_pause_open *o, __u64 since_ns, __u64 now_ns);
+
+/* Once a tick, after vst_io_table_collect(): charges what has passed of pauses. 0 or -errno. */
 int vst_waits_dirty_collect(struct vst_waits_dirty *w, const struct vst_io_table *t, const struct vst_probes *probes,
 			    struct vst_owners *owners, struct vst_blame *b, double now);
 

@@ -14,6 +14,7 @@
 #define LATENCIES 4    /* a window is as long as so many requests one after the other */
 #define PEEKS 0.001    /* of a core, for all looks between ticks */
 #define IDLE 3.0       /* seconds until a row is not looked at any more */
+#define FORGET 60.0    /* seconds until the end of requests that are in flight no more is not expected any more */
 #define BUSY 0.02      /* of a window, for all requests together: else nobody waits */
 
 /* What a row had counted at the end of a window. */
@@ -320,7 +321,9 @@ static bool row_work(struct vst_waits_disk *w, const struct vst_io_table *t, con
 		*was = s;
 		state->worked_at = now;
 	}
-	state->listed = now - state->worked_at <= IDLE;
+	if (now - state->paid_at > FORGET)
+		state->paid_ns = 0;
+	state->listed = state->paid_ns || now - state->worked_at <= IDLE;
 	return state->listed;
 }
 

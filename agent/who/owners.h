@@ -19,6 +19,8 @@
 
 struct vst_label;
 struct vst_limit;
+struct vst_block;
+struct vst_snap_container;
 
 #define VST_KEEP_DEAD 600.0    /* seconds that a container stays known after its end ... */
 #define VST_KEEP_DEAD_MAX 4096 /* ... unless so many others have ended since */
@@ -56,6 +58,7 @@ struct vst_container {
 	unsigned int rows;     /* that refer to it */
 	__u64 ios, bytes;
 	/* of owners*.c only */
+	struct vst_block *texts; /* in which some of the texts are: they are a snapshot's, too; NULL: none is */
 	struct vst_owners_account *account;
 	long maker;	      /* uid of whoever made its cgroup */
 	bool asked;	      /* its names are being looked up */
@@ -125,6 +128,12 @@ bool vst_owners_gone(struct vst_owners *o, const struct vst_key *key, double bef
  */
 unsigned int vst_owners_moves(const struct vst_owners *o);
 struct vst_container *vst_owners_known(const struct vst_owners *o, const struct vst_key *key);
+
+/*
+ * The texts of a container from now on: those of the value that was made of it, which they equal. So they are in memory once,
+ * until one of them changes.
+ */
+void vst_container_share_texts(struct vst_container *c, const struct vst_snap_container *value);
 
 /* The container of what is nobody's, and of the cgroups beyond VST_CGROUPS_MAX. */
 struct vst_container *vst_owners_nobody(struct vst_owners *o);

@@ -16,36 +16,83 @@
 #define ASK_LAST 60.0	   /* ... up to this, then never again */
 #define ASK_AT_ONCE 1024   /* in one tick; the others wait for the next */
 #define CHECK_EVERY 10.0   /* seconds between two looks whether a name has changed (docker rename, podman rename) */
-#define LIMITS_EVERY 5.0   /* seconds between two readings of a container's limits ... */
+#define LIMITS_EVERY 5.0   /* seconds between two readings of a container's limits, at least ... */
+#define LIMITS_RATE 10	   /* ... and on average so many readings a second: 5 files for each cgroup on its path */
 #define LIMITS_ACTIVE 10.0 /* ... that did I/O or waited in the last seconds */
 #define LIMITS_KEEP 60.0 /* seconds without I/O after which they are forgotten: nobody looks whether they still hold */
 
 static char none[] = ""; /* what most fields of most containers are */
 
-static void field_free(char *field)
+static void field_free(const struct vst_container *c, char *field)
 {
-	if (field != none)
+	if (field != none && !vst_block_has(c->texts, field))
 		free(field);
+}
+
+static void labels_free(struct vst_container *c)
+{
+	if (!vst_block_has(c->texts, c->labels))
+		vst_labels_free(c->labels, c->n_labels);
+	c->labels = NULL;
+	c->n_labels = 0;
+}
+
+static void limits_free(struct vst_container *c)
+{
+	if (!vst_block_has(c->texts, c->limits))
+		vst_limits_free(c->limits, c->n_limits);
+	c->limits = NULL;
+	c->n_limits = 0;
+}
+
+static void texts_free(struct vst_container *c)
+{
+	field_free(c, c->cgroup);
+	field_free(c, c->display);
+	field_free(c, c->ns);
+	field_free(c, c->pod);
+	field_free(c, c->name);
+	field_free(c, c->image);
+	field_free(c, c->id);
+	field_free(c, c->runtime);
+	labels_free(c);
+	limits_free(c);
+	vst_block_unref(c->texts);
 }
 
 void vst_container_free(struct vst_container *c)
 {
-	field_free(c->cgroup);
-	field_free(c->display);
-	field_free(c->ns);
-	field_free(c->pod);
-	field_free(c->name);
-	field_free(c->image);
-	field_free(c->id);
-	field_free(c->runtime);
-	vst_labels_free(c->labels, c->n_labels);
-	vst_limits_free(c->limits, c->n_limits);
+	texts_free(c);
 	free(c->file);
 	free(c);
 }
 
+void vst_container_share_texts(struct vst_container *c, const struct vst_snap_container *value)
+{
+	struct vst_block *block = vst_value_block(value);
+
+	if (!block || block == c->texts)
+		return;
+	texts_free(c);
+	c->texts = vst_block_ref(block);
+	c->cgroup = value->cgroup;
+	c->display = value->display;
+	c->ns = value->ns;
+	c->pod = value->pod;
+	c->name = value->name;
+	c->image = value->image;
+	c->id = value->cid;
+	c->runtime = value->runtime;
+	c->n_labels = value->n_labels;
+	c->labels = value->n_labels ? value->labels : NULL;
+	c->n_limits = value->n_limits;
+	c->limits = value->n_limits ? value->limits : NULL;
+	if (c->hh.tbl)
+		c->hh.key = c->cgroup;
+}
+
 /* True: it has another value now. */
-static bool set(char **field, const char *value)
+static bool set(const struct vst_container *c, char **field, const char *value)
 {
 	char *copy;
 
@@ -54,7 +101,7 @@ static bool set(char **field, const char *value)
 	copy = *value ? strdup(value) : none;
 	if (!copy)
 		return false;
-	field_free(*field);
+	field_free(c, *field);
 	*field = copy;
 	return true;
 }
@@ -67,8 +114,8 @@ struct vst_container *vst_container_new(struct vst_owners *o, const char *cgroup
 		return NULL;
 	c->number = ++o->last_number;
 	c->cgroup = c->display = c->ns = c->pod = c->name = c->image = c->id = c->runtime = none;
-	set(&c->cgroup, cgroup);
-	set(&c->display, display);
+	set(c, &c->cgroup, cgroup);
+	set(c, &c->display, display);
 	if (strcmp(c->cgroup, cgroup) || strcmp(c->display, display)) {
 		vst_container_free(c);
 		return NULL;
@@ -82,12 +129,12 @@ static void take_names(struct vst_container *c, const struct vst_names *names)
 	bool changed, listed = names->kind == VST_CGKIND_CONTAINER || names->kind == VST_CGKIND_UNIT;
 
 	vst_names_display(names, display, sizeof(display));
-	changed = set(&c->display, names->kind == VST_CGKIND_HOST ? "host" : display);
-	changed = set(&c->ns, names->ns) || changed;
-	changed = set(&c->pod, names->pod) || changed;
-	changed = set(&c->name, names->name) || changed;
-	changed = set(&c->image, names->image) || changed;
-	changed = set(&c->runtime, vst_runtime_name(names->runtime)) || changed;
+	changed = set(c, &c->display, names->kind == VST_CGKIND_HOST ? "host" : display);
+	changed = set(c, &c->ns, names->ns) || changed;
+	changed = set(c, &c->pod, names->pod) || changed;
+	changed = set(c, &c->name, names->name) || changed;
+	changed = set(c, &c->image, names->image) || changed;
+	changed = set(c, &c->runtime, vst_runtime_name(names->runtime)) || changed;
 	changed = listed != c->listed || changed;
 	c->listed = listed;
 	c->changed += changed;
@@ -149,7 +196,7 @@ static void limits_take(struct vst_container *c, struct vst_lookup *k)
 {
 	if (k->err || same_limits(c, k))
 		return;
-	vst_limits_free(c->limits, c->n_limits);
+	limits_free(c);
 	c->limits = k->limits;
 	c->n_limits = k->n_limits;
 	k->limits = NULL;
@@ -161,9 +208,7 @@ static void limits_forget(struct vst_container *c)
 {
 	if (!c->n_limits)
 		return;
-	vst_limits_free(c->limits, c->n_limits);
-	c->limits = NULL;
-	c->n_limits = 0;
+	limits_free(c);
 	c->changed++;
 }
 
@@ -183,7 +228,7 @@ static void names_take(struct vst_container *c, struct vst_lookup *k, double now
 	if (!k->err) {
 		take_names(c, k->names);
 		if (!same_labels(c, k)) {
-			vst_labels_free(c->labels, c->n_labels);
+			labels_free(c);
 			c->labels = k->labels;
 			c->n_labels = k->n_labels;
 			k->labels = NULL;
@@ -222,13 +267,21 @@ void vst_owners_answers(struct vst_owners *o, double now)
 	}
 }
 
+double vst_owners_limits_every(unsigned int active)
+{
+	return active > LIMITS_EVERY * LIMITS_RATE ? (double)active / LIMITS_RATE : LIMITS_EVERY;
+}
+
 static bool ask_limits(struct vst_owners *o, struct vst_container *c, double now)
 {
 	struct vst_lookup *k;
 
 	if (now - c->active_at > LIMITS_KEEP)
 		limits_forget(c);
-	if (!(c->active_at > 0) || c->ended || now - c->active_at > LIMITS_ACTIVE || now - c->limits_at < LIMITS_EVERY)
+	if (!(c->active_at > 0) || c->ended || now - c->active_at > LIMITS_ACTIVE)
+		return false;
+	o->n_active++;
+	if (c->limits_at > 0 && now - c->limits_at < vst_owners_limits_every(o->was_active))
 		return false;
 	c->limits_at = now;
 	k = vst_lookup_new(VST_LOOKUP_LIMITS, VST_ACCOUNT_LIMITS, c->cgroup);
@@ -246,6 +299,8 @@ void vst_owners_ask(struct vst_owners *o, double now)
 
 	if (!o->lookups)
 		return;
+	o->was_active = o->n_active;
+	o->n_active = 0;
 	for (; n && asked < ASK_AT_ONCE; n--, c = c->hh.next) {
 		c = c ?: o->containers;
 		asked += ask_limits(o, c, now);

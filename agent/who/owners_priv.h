@@ -41,7 +41,8 @@ struct vst_owners {
 	unsigned int n_users;		      /* of n_cgroups, those that are not the system's */
 	struct vst_owners_account *accounts;
 	struct vst_container *containers;
-	struct vst_container *ask_next; /* where the last tick stopped asking; NULL: at the first */
+	struct vst_container *ask_next;	   /* where the last tick stopped asking; NULL: at the first */
+	unsigned int n_active, was_active; /* containers whose limits are of interest, at this look and at the last */
 	struct vst_container *nobody, *overflow;
 	__u32 last_number;
 	unsigned int moves;
@@ -64,6 +65,9 @@ void vst_container_free(struct vst_container *c);
 
 /* Labels it by its path and asks for its names. */
 void vst_container_name(struct vst_owners *o, struct vst_container *c, double now);
+
+/* Seconds between two readings of a container's limits, where so many containers are active. Pure. */
+double vst_owners_limits_every(unsigned int active);
 
 /* Asks those whose time has come, beginning where it stopped the last time. */
 void vst_owners_ask(struct vst_owners *o, double now);

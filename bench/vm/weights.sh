@@ -33,9 +33,10 @@ phase() { # SCHEDULER NAME
 
 agent_start() { # OPTION...
 	mkdir -p /run/vstor
+	rm -f /dev/shm/vstord.log
 	"$TREE/build/vstord" --budget 0 --state /run/vstor "$@" 2>/dev/shm/vstord.log &
 	agent=$!
-	until grep -q ready: /dev/shm/vstord.log; do
+	until grep -qs ready: /dev/shm/vstord.log; do
 		kill -0 $agent 2>/dev/null || { cat /dev/shm/vstord.log >&2; exit 1; }
 		sleep 0.2
 	done

@@ -5,7 +5,8 @@
  *	lock_load churn DIR PROCESSES FILES	each makes, renames and removes FILES files in DIR: the directory's i_rwsem
  *	lock_load hold FILE ROUNDS MIB		writes MIB with one call, ROUNDS times: holds the file's i_rwsem for that long
  *	lock_load wait FILE			writes one byte at a time until it is killed
- *	lock_load sleep FILE ROUNDS MS		writes a byte that takes MS to come, ROUNDS times: sleeps with the file's i_rwsem
+ *	lock_load sleep FILE ROUNDS MS		writes a byte that takes MS to come, ROUNDS times: sleeps with the file's i_rwsem,
+ *						or, if it is a FIFO, with the pipe's mutex
  *	lock_load spin PROCESSES ROUNDS [CGROUP]...
  *						duplicate and close a descriptor of a table that all have: its spinlock
  *	lock_load mm ROUNDS MIB CGROUP CGROUP	two processes with one memory, the first changes what it may do with MIB of
@@ -217,9 +218,11 @@ static void sleep_in(const char *path, long rounds, int ms)
 	int fd = open_file(path);
 
 	late_make(ms);
-	for (; rounds; rounds--)
-		if (pwrite(fd, late.page, 1, 0) != 1 || madvise(late.page, 4096, MADV_DONTNEED))
+	for (; rounds; rounds--) {
+		lseek(fd, 0, SEEK_SET); /* a pipe has no position */
+		if (write(fd, late.page, 1) != 1 || madvise(late.page, 4096, MADV_DONTNEED))
 			fail(path);
+	}
 	printf("%ld\n", late.slept_us);
 }
 

@@ -363,9 +363,13 @@ leave_journal() {
 	tell stop
 	sees '^stopped'
 	wait "$first"
-	within 20 grep -q '^ready	ready' "$dir/out2"
+	within 20 grep -q '^ready	ready.*starts=[2-9].*deaths=0' "$dir/out2" # the one that refused was replaced
+	printf 'step\t7\t0\t%s\t%s\t%s\t2097152\n' "$cg" $WBPS "$dev" >&8
+	within 20 grep -q '^outcome	7	applied' "$dir/out2"
+	holds $WBPS 2097152
 	printf 'stop\n' >&8
 	within 20 grep -q '^stopped' "$dir/out2"
+	holds $WBPS 0
 	exec 8>&-
 }
 

@@ -318,3 +318,25 @@ within_ms() { # LIMIT TIMES
 		return 1
 	}
 }
+
+@test "who may connect may look; only root may change what the agent does" {
+	agent_start
+	chmod 666 "$sock"
+	as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+	as_nobody curl -sS --max-time 20 --unix-socket "$sock" http://vstor/v1/status | grep -q '"mode":"observe"'
+	run -0 as_nobody curl -sS --max-time 20 -o "$dir/said" -w '%{http_code}' --unix-socket "$sock" -X POST http://vstor/v1/policy/revert
+	[ "$output" = 403 ]
+	grep -q "only root may change" "$dir/said"
+	run -0 curl -sS --max-time 20 -o /dev/null -w '%{http_code}' --unix-socket "$sock" -X POST http://vstor/v1/policy/revert
+	[ "$output" = 200 ]
+}
+
+@test "systemd is told that the loop runs, if it watches for that" {
+	socat -u "UNIX-RECV:$dir/notify" - >"$dir/told" 2>/dev/null 3>&- &
+	others+=($!)
+	until_true test -S "$dir/notify"
+	NOTIFY_SOCKET=$dir/notify WATCHDOG_USEC=60000000 agent_start --interval 0.2
+	told_twice() { [ "$(grep -o WATCHDOG=1 "$dir/told" | wc -l)" -ge 2 ]; }
+	until_true told_twice
+	grep -q READY=1 "$dir/told"
+}

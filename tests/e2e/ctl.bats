@@ -401,5 +401,7 @@ load play
 	keys "clear; '$VSTORCTL' --socket $sock status" Enter
 	until_true shows '^bio_queue: no tracepoint$'
 	shows '^PROBE +TRACEPOINT +STATE +RUNS +NS/RUN$'
-	has_lines '^  [a-z]' 5 # mode, cost, tick, tables, lost
+	has_lines '^  [a-z]' 6 # mode, cost, tick, tables, lost, keeps
+	has_lines '^            [A-Za-z]' 3 # each capability in two lines, cut between words
+	shows '^            CAP_SYS_ADMIN: .*, read the types of$'
 }

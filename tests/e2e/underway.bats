@@ -13,15 +13,17 @@ setup() {
 
 teardown() {
 	[ -z "$frozen" ] || fsfreeze -u "$dir/mnt" || true
-	[ -z "$inner" ] || losetup -d "$inner" || true
 	locks_teardown
+	[ ! -d "$dir/inner" ] || ! mountpoint -q "$dir/inner" || umount "$dir/inner"
+	[ -z "${bdi-}" ] || [ ! -e "$bdi" ] || { echo 0 >"$bdi/max_bytes" && echo 0 >"$bdi/strict_limit" && echo 100 >"$bdi/max_ratio"; }
+	[ -z "$inner" ] || losetup -d "$inner" || true
 	agent_teardown
 }
 
 # An ext4 with a file that is a disk: $loop, $inner, mounted at $dir/mnt.
 disk_on_file() {
 	filesystem_make ext4
-	truncate -s 64M "$dir/mnt/image"
+	truncate -s 512M "$dir/mnt/image"
 	inner=$(losetup -f --show "$dir/mnt/image")
 }
 
@@ -154,6 +156,117 @@ rows_any() { # PATH FILTER
 	within_1_percent "$blamed" "$all"
 }
 
+# An ext4 at $dir/inner on a disk that stops with freeze and goes on with thaw: $inner. Before the first commit of an empty
+# journal the kernel writes its superblock, and tells of the commit when that is done: so here is that first one.
+inner_filesystem() { # MKFS-OPTION...
+	disk_on_file
+	mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 "$@" "$inner"
+	mkdir "$dir/inner"
+	mount "$inner" "$dir/inner"
+	mkdir "$dir/inner/first"
+	sync "$dir/inner/first"
+}
+
+# Of what passes between two looks all is charged, to 1 % and 5 ms, for so many tasks.
+all_is_charged() { # TASKS PATH FILTER
+	local begin was end is
+	read -r begin was < <(waited "$2" "$3")
+	sleep 2
+	read -r end is < <(waited "$2" "$3")
+	awk -v d="$begin $end" -v us="$was $is" -v n="$1" 'BEGIN { split(d, t, " "); split(us, u, " ")
+		want = (t[2] - t[1]) * 1e6 * n; got = u[2] - u[1]; off = want > got ? want - got : got - want
+		if (off > want / 100 + 5000) { printf "%d us charged, %d passed\n", got, want >"/dev/stderr"; exit 1 } }'
+}
+
+@test "a journal on a disk that does not answer: two tasks wait for its commit, each second counts for both" {
+	inner_filesystem
+	cat >"$dir/sync" <<-'END'
+		#!/bin/bash
+		begin=${EPOCHREALTIME/./}
+		sync "$1"
+		echo $((${EPOCHREALTIME/./} - begin)) >"$2"
+	END
+	chmod +x "$dir/sync"
+	agent_start
+	until_true journal_is_watched
+	mkdir "$dir/inner/one" "$dir/inner/two"
+	freeze
+	going_on "$a" "$dir/sync" "$dir/inner/one" "$dir/one"
+	one=$going
+	going_on "$a" "$dir/sync" "$dir/inner/two" "$dir/two"
+	its=".resource == \"journal:${inner#/dev/}\""
+	within 2 rows_any /v1/waits "$its and .waiting.tasks == 2 and .waits == 0"
+	within 2 rows_any /v1/blame "$its and .waiting.tasks == 2 and .waiting.oldest_us > 1000000"
+	ctl ps --json | jq -se --arg a "$a" --arg r "journal:${inner#/dev/}" 'any(.[]; .container == $a
+		and any(.under_way[]?; .resource == $r and .waiting.tasks == 2))'
+	watch "$going" "$dir/seen" /v1/waits "$its" &
+	watcher=$!
+	all_is_charged 2 /v1/blame "$its"
+	within 4 grep -q "$a: 2 tasks wait since .* for the journal of the file system on ${inner#/dev/}" "$dir/log"
+	thaw
+	wait "$going"
+	wait "$one"
+	wait $watcher
+	all=$(charged_as_it_passed "$dir/seen" 2)
+	within_1_percent "$all" $(($(cat "$dir/one") + $(cat "$dir/two")))
+	rows /v1/waits "$its" | jq -se 'length == 1 and .[0].waits == 2 and (.[0].waiting | not) and .[0].wait.max_us > 2e6'
+	read -r _ blamed < <(waited /v1/blame "$its")
+	within_1_percent "$blamed" "$all"
+}
+
+journal_is_watched() {
+	ctl status --json | jq -e 'any(.probes[]; .name == "commit_begin" and .state == "attached")'
+}
+
+@test "a full journal on a disk that does not answer: who wants to change something waits, and blames who filled it" {
+	inner_filesystem -J size=4
+	mkdir "$dir/inner/a" "$dir/inner/b"
+	agent_start
+	until_true journal_is_watched
+	going_on "$b" "$BUILD/tests/bpf/disk_load" meta "$dir/inner/b"
+	filler=$going
+	sleep 1
+	freeze
+	sleep 1
+	going_on "$a" "$BUILD/tests/bpf/disk_load" touch "$dir/inner/a" 1
+	its=".resource == \"journal:${inner#/dev/}\" and .waiting.tasks == 1"
+	within 6 rows_any /v1/blame "$its and .holder == \"$b\" and .waiting.oldest_us > 1000000"
+	all_is_charged 1 /v1/blame ".resource == \"journal:${inner#/dev/}\""
+	thaw
+	kill -TERM "$going" "$filler"
+	wait "$going" "$filler"
+	within 2 not_waiting /v1/blame ".resource == \"journal:${inner#/dev/}\""
+}
+
+not_waiting() { # PATH FILTER
+	! rows_any "$1" "$2 and .waiting"
+}
+
+@test "dirty pages of a disk that does not answer: who has to pause waits, and it is charged as it passes" {
+	inner_filesystem
+	bdi=/sys/class/bdi/$(lsblk -dno MAJ:MIN "$inner" | tr -d ' ')
+	[ -e "$bdi/max_bytes" ] || skip "this kernel has no limit of dirty bytes for one disk"
+	echo 1 >"$bdi/strict_limit"
+	echo $((4 << 20)) >"$bdi/max_bytes"
+	agent_start
+	freeze
+	going_on "$a" dd if=/dev/zero of="$dir/inner/file" bs=1M count=16 status=none
+	its=".resource == \"dirty:${inner#/dev/}\""
+	within 5 rows_any /v1/waits "$its and .waiting.tasks == 1 and .waiting.oldest_us > 1000000"
+	within 2 rows_any /v1/blame "$its and .waiting.tasks == 1"
+	watch "$going" "$dir/seen" /v1/waits "$its" &
+	watcher=$!
+	all_is_charged 1 /v1/waits "$its"
+	within 4 grep -q "$a: 1 task waits since .* for ${inner#/dev/} to write dirty pages" "$dir/log"
+	thaw
+	wait "$going"
+	wait $watcher
+	all=$(charged_as_it_passed "$dir/seen" 1)
+	[ "${all%.*}" -gt 3000000 ]
+	read -r _ blamed < <(waited /v1/blame "$its")
+	within_1_percent "$blamed" "$all"
+}
+
 @test "a lock that is held for seconds: who waits, for which file, because of whom" {
 	agent_start
 	file=$dir/file
@@ -177,4 +290,29 @@ rows_any() { # PATH FILTER
 	within_1_percent "$blamed" "$all"
 	# what was charged while it went on is what it took
 	rows /v1/locks '.lock_type == "rwsem" and .wait.max_us > 3e6' | jq -se 'length == 1 and (.[0].wait.sum_us - .[0].wait.max_us | fabs) < 0.01 * .[0].wait.max_us'
+}
+
+@test "a mutex that is held for 10 seconds: who waits, and because of whom, while it is held" {
+	agent_start
+	mkfifo "$dir/fifo"
+	going_on "$b" "$LOCK_LOAD" sleep "$dir/fifo" 1 10000
+	holder=$going
+	until_true grep -q . "$tree/$b/cgroup.procs"
+	sleep 0.5 # it asks for the byte that is long in coming
+	going_on "$a" dd if=/dev/zero of="$dir/fifo" bs=1 count=1 conv=notrunc status=none
+	its='(.lock // "") == "pipe_inode_info.mutex"'
+	within 2 rows_any /v1/locks "$its and .lock_type == \"mutex\" and .waiting.tasks == 1 and .waiting.oldest_us > 1000000"
+	within 2 rows_any /v1/blame "$its and .waiting.tasks == 1 and .holder == \"$b\" and .evidence == \"owner\""
+	watch "$going" "$dir/seen" /v1/locks "$its" &
+	watcher=$!
+	all_is_charged 1 /v1/blame "$its"
+	within 4 grep -q "$a: 1 task waits since .* for lock pipe_inode_info.mutex" "$dir/log"
+	wait "$going"
+	wait "$holder"
+	wait $watcher
+	all=$(charged_as_it_passed "$dir/seen" 1)
+	[ "${all%.*}" -gt 8500000 ] && [ "${all%.*}" -lt 10200000 ]
+	rows /v1/locks "$its" | jq -se 'length == 1 and (.[0].wait.sum_us - .[0].wait.max_us | fabs) < 0.01 * .[0].wait.max_us'
+	read -r _ blamed < <(waited /v1/blame "$its")
+	within_1_percent "$blamed" "$all"
 }

@@ -36,7 +36,7 @@ static void check_round_trip(const struct vst_entries *entries)
 	uint8_t *buf = malloc((entries->n + 1) * (size_t)VST_FRAME_MAX);
 	size_t len = vst_frame_header(buf, BOOT);
 	struct vst_entries again = { 0 };
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 
 	for (unsigned int i = 0; i < entries->n; i++)
 		len += vst_frame_intent(buf + len, entries->at[i]);
@@ -51,7 +51,7 @@ static void check_round_trip(const struct vst_entries *entries)
 static void check(const uint8_t *data, size_t len)
 {
 	struct vst_entries entries = { 0 };
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 
 	CHECK(!vst_journal_replay(data, len, BOOT, &entries, &replay));
 	CHECK(replay.good_len <= len && entries.n <= replay.records);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/journal_format.c policy/journal.c policy/step.c policy/actuators.c policy/actuator_cgroup_io.c policy/actuator_ioprio.c policy/actuator_cache.c policy/keep.c policy/reads.c policy/cgroup_file.c policy/disks.c lib/crc32c.c */
+/* LINK: policy/journal_format.c policy/journal.c policy/step.c policy/actuators.c policy/actuator_cgroup_io.c policy/actuator_ioprio.c policy/actuator_cache.c policy/keep.c policy/actor_reads.c policy/cgroup_file.c policy/disks.c lib/crc32c.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,7 +68,7 @@ static void a_journal_says_what_is_set(void **state)
 {
 	uint8_t buf[8 * VST_FRAME_MAX];
 	struct vst_entries entries = { 0 };
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 	unsigned int n;
 	size_t ends[16], len = example(buf, ends, &n);
 	struct vst_entry *a, *b;
@@ -101,7 +101,7 @@ static void a_journal_says_what_is_set(void **state)
 static void an_empty_journal_is_clean(void **state)
 {
 	struct vst_entries entries = { 0 };
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 
 	assert_int_equal(vst_journal_replay(NULL, 0, BOOT, &entries, &replay), 0);
 	assert_int_equal(replay.end, VST_REPLAY_CLEAN);
@@ -117,7 +117,7 @@ static void a_torn_end_is_dropped_at_every_byte(void **state)
 
 	for (size_t cut = 0; cut <= len; cut++) {
 		struct vst_entries entries = { 0 };
-		struct vst_replay replay;
+		struct vst_journal_replayed replay;
 		/* copied, so that the sanitizer sees a read behind the end */
 		uint8_t *copy = malloc(cut ? cut : 1);
 
@@ -144,7 +144,7 @@ static void a_flipped_bit_anywhere_is_corruption(void **state)
 
 	for (size_t at = 0; at < len; at++) {
 		struct vst_entries entries = { 0 };
-		struct vst_replay replay;
+		struct vst_journal_replayed replay;
 
 		buf[at] ^= 1 << (at % 8);
 		assert_int_equal(vst_journal_replay(buf, len, BOOT, &entries, &replay), 0);
@@ -159,7 +159,7 @@ static void a_flipped_bit_anywhere_is_corruption(void **state)
 static enum vst_replay_end end_of(const uint8_t *buf, size_t len)
 {
 	struct vst_entries entries = { 0 };
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 
 	assert_int_equal(vst_journal_replay(buf, len, BOOT, &entries, &replay), 0);
 	vst_entries_free(&entries);
@@ -193,7 +193,7 @@ static void a_reboot_makes_a_journal_void(void **state)
 {
 	uint8_t buf[8 * VST_FRAME_MAX];
 	struct vst_entries entries = { 0 };
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 	unsigned int n;
 	size_t ends[16], len = example(buf, ends, &n);
 
@@ -207,7 +207,7 @@ static void the_longest_strings_fit_a_record(void **state)
 	uint8_t buf[2 * VST_FRAME_MAX];
 	struct vst_entry e = { 0 };
 	struct vst_entries entries = { 0 };
-	struct vst_replay replay;
+	struct vst_journal_replayed replay;
 	size_t at = vst_frame_header(buf, BOOT), len;
 
 #define FILL(s) memset(s, 'x', sizeof(s) - 1)

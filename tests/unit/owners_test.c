@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: agent/who/owners_account.c agent/who/owners_tell.c agent/who/owners_names.c agent/who/owners_scan.c agent/who/lookups.c agent/who/limits.c agent/who/labels.c lib/cgmounts.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/cgpath.c agent/base/log.c agent/base/caps.c -ljansson -lbpf -lcap */
+/* LINK: agent/who/owners_account.c agent/who/owners_tell.c agent/who/owners_names.c agent/who/owners_scan.c agent/who/lookups.c agent/who/limits.c agent/who/labels.c lib/cgmounts.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/cgpath.c agent/snapshot.c agent/base/log.c agent/base/caps.c -ljansson -lbpf -lcap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "agent/snapshot.h"
 #include "agent/who/owners.c"
 
 #define LXC "/lxc.payload.box"
@@ -328,6 +329,63 @@ static void a_slurm_job_is_a_container(void **state)
 }
 
 /* A version 1 cgroup was renamed, and the scan finds it under its new path. */
+/* Those of 1,000 containers are 10,000 files. */
+static void limits_of_many_are_read_less_often(void **state)
+{
+	assert_true(vst_owners_limits_every(0) == 5);
+	assert_true(vst_owners_limits_every(50) == 5);
+	assert_true(vst_owners_limits_every(100) == 10);
+	assert_true(vst_owners_limits_every(1000) == 100);
+}
+
+/* A snapshot's value of the container, of which only the texts matter here. */
+static struct vst_snap_container *value_of(const struct vst_container *c)
+{
+	struct vst_snap_container *v = vst_value_new(VST_SNAP_CONTAINERS);
+
+	assert_non_null(v);
+	v->cgroup = c->cgroup;
+	v->display = c->display;
+	v->ns = c->ns;
+	v->pod = c->pod;
+	v->name = c->name;
+	v->image = c->image;
+	v->cid = c->id;
+	v->runtime = c->runtime;
+	v->labels = c->labels;
+	v->n_labels = c->n_labels;
+	assert_int_equal(vst_value_own_texts(VST_SNAP_CONTAINERS, v), 0);
+	return v;
+}
+
+/* The container is found by a text that belongs to the snapshot, and may outlive that, and change. */
+static void texts_shared_with_a_snapshot(void **state)
+{
+	struct vst_owners *o = fresh();
+	struct vst_snap_container *first, *second;
+	struct vst_container *c;
+
+	made(7, 100, "%s", NAMED);
+	c = owner(o, 7, 100);
+	first = value_of(c);
+	vst_container_share_texts(c, first);
+	vst_container_share_texts(c, first);
+	assert_ptr_equal(c->cgroup, first->cgroup);
+	assert_ptr_equal(vst_owners_find(o, NAMED), c);
+	vst_owners_settle(o, 60); /* a name of its own, and the others still shared */
+	assert_string_equal(c->display, NAMED_AS);
+	assert_string_not_equal(first->display, NAMED_AS);
+	assert_ptr_equal(c->cgroup, first->cgroup);
+	second = value_of(c);
+	vst_container_share_texts(c, second);
+	vst_value_unref(first);
+	vst_value_unref(second);
+	assert_string_equal(c->display, NAMED_AS);
+	assert_ptr_equal(vst_owners_find(o, NAMED), c);
+	assert_ptr_equal(owner(o, 7, 100), c);
+	vst_owners_free(o);
+}
+
 static void renamed_cgroup(void **state)
 {
 	struct vst_owners *o = fresh();
@@ -359,6 +417,8 @@ int main(void)
 		cmocka_unit_test(users_cannot_take_all_places),
 		cmocka_unit_test(inside_a_container_is_its_own_account),
 		cmocka_unit_test(a_slurm_job_is_a_container),
+		cmocka_unit_test(limits_of_many_are_read_less_often),
+		cmocka_unit_test(texts_shared_with_a_snapshot),
 		cmocka_unit_test(renamed_cgroup),
 	};
 

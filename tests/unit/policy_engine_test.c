@@ -250,7 +250,8 @@ static void wants_of_streams_are_refused(void **state)
 	*w->host.no_ioprio = 0;
 	world_container(w, "/a", "", "", "a");
 	world_policy(w, RULES "- {name: late, match: {container: a, kind: journal}, ioprio: idle}\n"
-			      "- {name: past, match: {container: a, pattern: sequential}, cache: bypass}\n");
+			      "- {name: past, match: {container: a, pattern: sequential}, cache: bypass}\n"
+			      "- {name: high, match: {container: a, kind: metadata}, class: 5}\n");
 	world_tick(w);
 	assert_int_equal(w->writes, 0);
 	k = world_wanted(w, "/a", "ioprio", "");
@@ -261,6 +262,10 @@ static void wants_of_streams_are_refused(void **state)
 	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
 	assert_string_equal(k->rule, "past");
 	assert_non_null(strstr(vst_plan_text(k), "no cache of Linux"));
+	k = world_wanted(w, "/a", "class", "");
+	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
+	assert_string_equal(k->rule, "high");
+	assert_non_null(strstr(vst_plan_text(k), "no effect"));
 }
 
 /* A rule about the device needs no container. Kinds and classes say which classes are kept; the default table has three. */
@@ -490,6 +495,37 @@ static void a_disk_named_by_its_path(void **state)
 	world_tick(w);
 	assert_non_null(world_value(w, "/a", "io.max", "8:16 wbps"));
 	assert_null(world_value(w, "/a", "io.max", "8:0 wbps"));
+}
+
+/* The same by a link to it, which udev may make and remove at any time. */
+static void a_disk_named_by_a_link(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES
+		     "- {name: x, match: {container: a, device: '/dev/disk/by-id/*SSD*'}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	assert_null(world_value(w, "/a", "io.max", "8:16 wbps"));
+	w->link = "/dev/disk/by-id/ata-SSD_42";
+	world_tick(w);
+	assert_string_equal(world_value(w, "/a", "io.max", "8:16 wbps"), "1048576");
+	assert_null(world_value(w, "/a", "io.max", "8:0 wbps"));
+	w->link = NULL;
+	world_tick(w);
+	assert_null(world_value(w, "/a", "io.max", "8:16 wbps")); /* restored */
+}
+
+/* A list that only excludes names no disk, so it gives none a knob before its first I/O. */
+static void excluding_names_no_disk(void **state)
+{
+	struct world *w = *state;
+
+	world_container(w, "/a", "", "", "a");
+	world_policy(w, RULES "- {name: x, match: {container: a, device: '!sdc'}, max: {write: 1MiB/s}}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "/a", "io.max", "8:0 wbps"), "1048576");
+	assert_null(world_value(w, "/a", "io.max", "8:16 wbps"));
 }
 
 /* Nobody keeps the snapshots that were noticed: what the engine goes on reading of them is its own. */
@@ -867,6 +903,8 @@ int main(void)
 		TEST(a_new_container_need_not_wait),
 		TEST(noticed_snapshots_go),
 		TEST(a_disk_named_by_its_path),
+		TEST(a_disk_named_by_a_link),
+		TEST(excluding_names_no_disk),
 		TEST(the_administrator_wins),
 		TEST(a_conflict_that_nobody_wants_is_not_news),
 		TEST(what_a_refusal_leaves_is_taken_back),

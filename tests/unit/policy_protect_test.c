@@ -13,6 +13,12 @@
 #define RULES                                                                                                          \
 	"version: 1\nrules:\n"                                                                                         \
 	"- {name: db first, match: {cgroup: /db.slice}, protect: {p99_fsync: 8200us}}\n"                               \
+	"- {name: bulk, match: {cgroup: \"/bulk.slice/*\"}, max: allowed}\n"
+
+/* The same, but the rule names the cgroup above the writers: one limit on that. */
+#define PARENT_RULES                                                                                                   \
+	"version: 1\nrules:\n"                                                                                         \
+	"- {name: db first, match: {cgroup: /db.slice}, protect: {p99_fsync: 8200us}}\n"                               \
 	"- {name: bulk, match: {cgroup: /bulk.slice}, max: allowed}\n"
 
 struct bench {
@@ -27,23 +33,36 @@ struct bench {
 	bool journal, weights_help;
 };
 
+static void add_bulk(struct bench *b, int n)
+{
+	for (int i = 0; i < n; i++) {
+		snprintf(b->cgroup[i], sizeof(b->cgroup[i]), "/bulk.slice/%d.service", i);
+		b->bulk[i] = world_container(&b->w, b->cgroup[i], "", "", "bulk");
+		b->demand[i] = CAPACITY;
+	}
+	b->n_bulk = n;
+}
+
 static void bench_init(struct bench *b, int n_bulk)
 {
 	memset(b, 0, sizeof(*b));
 	world_init(&b->w);
 	b->db = world_container(&b->w, "/db.slice/pg.service", "", "", "pg");
 	b->db_works = true;
-	for (int i = 0; i < n_bulk; i++) {
-		snprintf(b->cgroup[i], sizeof(b->cgroup[i]), "/bulk.slice/%d.service", i);
-		b->bulk[i] = world_container(&b->w, b->cgroup[i], "", "", "bulk");
-		b->demand[i] = CAPACITY;
-	}
-	b->n_bulk = n_bulk;
+	add_bulk(b, n_bulk);
 }
 
 static double cap_of(struct bench *b, int i)
 {
 	const char *value = world_value(&b->w, b->cgroup[i], "io.max", "8:0 wbps");
+
+	return value ? atof(value) : INFINITY;
+}
+
+/* What a limit of the cgroup above them leaves, to each an equal part. */
+static double parent_cap_of(struct bench *b)
+{
+	const char *value = world_value(&b->w, "/bulk.slice", "io.max", "8:0 wbps");
 
 	return value ? atof(value) : INFINITY;
 }
@@ -58,6 +77,11 @@ static void bench_second(struct bench *b)
 		b->rate[i] = fmin(b->demand[i], cap_of(b, i));
 		capped = capped || isfinite(cap_of(b, i));
 		total += b->rate[i];
+	}
+	if (total > parent_cap_of(b)) {
+		for (int i = 0; i < b->n_bulk; i++)
+			b->rate[i] *= parent_cap_of(b) / total;
+		total = parent_cap_of(b);
 	}
 	for (int i = 0; i < b->n_bulk; i++) {
 		if (total > CAPACITY)
@@ -125,6 +149,72 @@ static void holds_and_leaves_much(void **state)
 	/* and says why */
 	assert_non_null(strstr(world_find(&b.w, b.cgroup[0], "io.max", "8:0 wbps")->why, "p99_fsync"));
 	assert_non_null(strstr(world_find(&b.w, b.cgroup[0], "io.max", "8:0 wbps")->why, "blamed for"));
+	bench_clear(&b);
+}
+
+/* One limit for all below a cgroup that the rule names: a writer that starts later is held before the first tick. */
+static void a_parent_is_capped(void **state)
+{
+	struct bench b;
+	double bulk;
+
+	bench_init(&b, 0);
+	world_container(&b.w, "/bulk.slice", "", "", "bulk"); /* seen before those in it */
+	world_policy(&b.w, PARENT_RULES);
+	bench_run(&b, 1, NULL);
+	add_bulk(&b, 4);
+	b.demand[3] = 0;
+	bench_run(&b, 60, NULL);
+	assert_true(isfinite(parent_cap_of(&b)));
+	for (int i = 0; i < 4; i++)
+		assert_false(isfinite(cap_of(&b, i)));
+	assert_int_equal(b.w.n_knobs, 1);
+	b.demand[3] = CAPACITY;
+	assert_int_equal(bench_run(&b, 10, &bulk), 0);
+	assert_true(bulk >= 0.35 * CAPACITY);
+	assert_non_null(strstr(world_find(&b.w, "/bulk.slice", "io.max", "8:0 wbps")->why, "p99_fsync"));
+	bench_clear(&b);
+}
+
+/* A parent with somebody in it whom no rule allows to cap, or who is protected, is not limited: the containers are. */
+static void a_parent_of_others_is_not_capped(void **state)
+{
+	struct bench b;
+
+	bench_init(&b, 3);
+	world_container(&b.w, "/bulk.slice/other.service", "", "", "other");
+	world_policy(&b.w, PARENT_RULES "- {name: not him, match: {cgroup: /bulk.slice/other.service}, max: none}\n");
+	bench_run(&b, 20, NULL);
+	assert_false(isfinite(parent_cap_of(&b)));
+	assert_true(isfinite(cap_of(&b, 0)));
+	/* once that one is gone, the limit moves up, and theirs are taken back */
+	for (__u32 i = 0; i < WORLD_CONTAINERS; i++)
+		if (b.w.container[i].used && !strcmp(b.w.container[i].name, "other"))
+			world_remove(&b.w, i);
+	bench_run(&b, 3, NULL);
+	assert_true(isfinite(parent_cap_of(&b)));
+	assert_false(isfinite(cap_of(&b, 0)));
+	assert_true(b.latency_us <= 8200);
+	bench_clear(&b);
+}
+
+/* Writes come in bursts, as io.max lets them through: that changes nobody's share. */
+static void bursts_change_no_shares(void **state)
+{
+	struct bench b;
+	int writes;
+
+	bench_init(&b, 4);
+	world_policy(&b.w, RULES);
+	bench_run(&b, 100, NULL);
+	writes = b.w.writes;
+	for (int t = 0; t < 20; t++) {
+		for (int i = 0; i < 4; i++)
+			b.demand[i] = (t + i) % 2 ? 0.4 * cap_of(&b, i) : CAPACITY;
+		bench_run(&b, 1, NULL);
+	}
+	print_message("%d writes in 20 s\n", b.w.writes - writes);
+	assert_true(b.w.writes - writes <= 8);
 	bench_clear(&b);
 }
 
@@ -384,6 +474,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holds_and_leaves_much),
+		cmocka_unit_test(a_parent_is_capped),
+		cmocka_unit_test(a_parent_of_others_is_not_capped),
+		cmocka_unit_test(bursts_change_no_shares),
 		cmocka_unit_test(a_new_writer_is_held),
 		cmocka_unit_test(a_small_writer_leaves_its_part),
 		cmocka_unit_test(gives_back_when_idle),

@@ -57,6 +57,7 @@ struct world {
 		__u64 ino; /* of its cgroup */
 		bool directory, fresh;
 	} container[WORLD_CONTAINERS];
+	const char *link; /* another name of sdb */
 	__u32 next_id;
 	struct world_knob knob[WORLD_KNOBS]; /* what the kernel has: only what was ever written */
 	int n_knobs;
@@ -276,12 +277,18 @@ static inline void world_put_container(struct world *w, struct vst_snapshot *s, 
 	assert_int_equal(vst_snapshot_put(s, VST_SNAP_CONTAINERS, i, c), 0);
 }
 
-static inline void world_put_device(struct vst_snapshot *s, __u32 i, __u32 dev, const char *name, int layer, __u64 ios)
+static inline void world_put_device(struct vst_snapshot *s, __u32 i, __u32 dev, const char *name, int layer, __u64 ios,
+				    const char *link)
 {
 	struct vst_snap_device *d = vst_value_new(VST_SNAP_DEVICES);
 
 	d->dev = dev;
 	d->name = strdup(name);
+	if (link) {
+		d->n_links = 1;
+		d->links = calloc(1, sizeof(*d->links));
+		d->links[0] = strdup(link);
+	}
 	d->not_judged = strdup("");
 	d->layer = layer;
 	d->present = true;
@@ -382,9 +389,9 @@ static inline void world_snapshot(struct world *w, double seconds)
 		world_put_container(w, s, i);
 	for (__u32 i = 0; i < WORLD_ROWS; i++)
 		world_put_row(w, s, i);
-	world_put_device(s, 0, DISK_A, "sda", VST_LAYER_LEAF, 1);
-	world_put_device(s, 1, DISK_B, "sdb", VST_LAYER_LEAF, 0); /* never used */
-	world_put_device(s, 2, STACKED, "dm-0", VST_LAYER_STACKED, 1);
+	world_put_device(s, 0, DISK_A, "sda", VST_LAYER_LEAF, 1, NULL);
+	world_put_device(s, 1, DISK_B, "sdb", VST_LAYER_LEAF, 0, w->link); /* never used */
+	world_put_device(s, 2, STACKED, "dm-0", VST_LAYER_STACKED, 1, NULL);
 	if (w->is_cached)
 		world_put_cache(s, STACKED);
 	vst_snapshot_unref(w->prev);

@@ -189,8 +189,8 @@ static void quantities(void **state)
 		const char *text;
 		uint64_t value;
 	} rows[] = {
-		{ "1", 1 },	      { "10k", 10000 },	       { "50M", 50000000 },
-		{ "2G", 2000000000 }, { "1T", 1000000000000 }, { "1Ki", 1024 },
+		{ "0", 0 },	      { "100k", 100000 },      { "50M", 50000000 },
+		{ "2G", 2000000000 }, { "1T", 1000000000000 }, { "64Ki", 65536 },
 		{ "1Mi", 1048576 },   { "1Gi", 1073741824 },   { "1Ti", 1099511627776 },
 	};
 	char text[256];
@@ -238,9 +238,14 @@ static void errors_are_placed(void **state)
 		{ "Classes: {a: [{Devices: [sda], ThrottleReadBps: 1e6}]}", 1, 49, "not a quantity" },
 		{ "Classes: {a: [{Devices: [sda], ThrottleReadBps: -5}]}", 1, 49, "not a quantity" },
 		{ "Classes: {a: [{Devices: [sda], ThrottleReadBps: [5]}]}", 1, 49, "is a list, not a single value" },
-		{ "Classes: {a: [{Devices: [sda], ThrottleReadBps: 99999999T}]}", 1, 49, "more than any disk does" },
-		{ "Classes: {a: [{Devices: [sda], ThrottleReadBps: 99999999999999999999}]}", 1, 49,
-		  "more than any disk" },
+		{ "Classes: {a: [{Devices: [sda], ThrottleReadBps: 99999999T}]}", 1, 49,
+		  "ThrottleReadBps is '99999999T', out of range; write one from 64Ki to 1Ti" },
+		{ "Classes: {a: [{Devices: [sda], ThrottleReadBps: 65535}]}", 1, 49,
+		  "out of range; write one from 64Ki" },
+		{ "Classes: {a: [{Devices: [sda], ThrottleWriteBps: 1}]}", 1, 50, "out of range; write one from 64Ki" },
+		{ "Classes: {a: [{Devices: [sda], ThrottleWriteIOPS: 9}]}", 1, 51,
+		  "out of range; write one from 10 to 1G" },
+		{ "Classes: {a: [{Devices: [sda], ThrottleReadBps: 99999999999999999999}]}", 1, 49, "out of range" },
 		{ "Classes: {a: [", 2, 1, "not valid YAML" },
 	};
 

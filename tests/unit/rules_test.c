@@ -111,6 +111,15 @@ static void scopes(void **state)
 	vst_policy_free(p);
 }
 
+static const struct vst_iocost *iocost_of(const struct vst_policy *p, const char *disk, const char *link)
+{
+	struct vst_subject s = { .field[VST_MATCH_DEVICE] = disk,
+				 .device_link = &link,
+				 .n_device_links = link ? 1 : 0 };
+
+	return vst_policy_iocost(p, &s);
+}
+
 static void iocost_entries(void **state)
 {
 	struct vst_policy *p = parse("version: 1\n"
@@ -126,10 +135,11 @@ static void iocost_entries(void **state)
 				     "rules: [{name: a, match: all, weight: 1}]\n");
 
 	assert_int_equal(p->n_iocost, 2);
-	assert_ptr_equal(vst_policy_iocost(p, "vda"), &p->iocost[1]);
-	assert_ptr_equal(vst_policy_iocost(p, "nvme1n1"), &p->iocost[0]);
-	assert_null(vst_policy_iocost(p, "nvme0n1"));
-	assert_null(vst_policy_iocost(p, "sda"));
+	assert_ptr_equal(iocost_of(p, "vda", NULL), &p->iocost[1]);
+	assert_ptr_equal(iocost_of(p, "nvme1n1", NULL), &p->iocost[0]);
+	assert_null(iocost_of(p, "nvme0n1", NULL));
+	assert_null(iocost_of(p, "sda", NULL));
+	assert_ptr_equal(iocost_of(p, "sda", "/dev/vda"), &p->iocost[1]); /* by its other name */
 	assert_int_equal(p->iocost[1].line, 6);
 	assert_string_equal(p->iocost[0].qos, "enable=1 ctrl=auto");
 	assert_non_null(strstr(p->iocost[1].model, "wrandiops=1"));
@@ -141,7 +151,9 @@ static void notes(void **state)
 	struct vst_policy *p =
 		parse("version: 1\nrules:\n"
 		      "- {name: a, match: all, when: [read > 1MiB/s, alarm mass_encryption], weight: 1}\n"
-		      "- {name: b, match: all, when: read > 1MiB/s, weight: 1}\n");
+		      "- {name: b, match: all, when: read > 1MiB/s, weight: 1}\n"
+		      "- {name: c, match: {pattern: sequential}, ioprio: idle}\n"
+		      "- {name: d, match: {namespace: batch}, ioprio: idle}\n");
 	char text[256] = "before";
 
 	assert_true(vst_rule_note_text(&p->rule[0], text, sizeof(text)) > 0);
@@ -150,6 +162,11 @@ static void notes(void **state)
 			    "never counts");
 	assert_int_equal(vst_rule_note_text(&p->rule[1], text, sizeof(text)), 0);
 	assert_string_equal(text, "");
+	assert_true(vst_rule_note_text(&p->rule[2], text, sizeof(text)) > 0);
+	assert_string_equal(text,
+			    "rule 'c' asks for an ioprio by pattern, and vstor does not know which threads do such "
+			    "I/O: the rule has no effect; match the container instead");
+	assert_int_equal(vst_rule_note_text(&p->rule[3], text, sizeof(text)), 0);
 	vst_policy_free(p);
 }
 
@@ -221,8 +238,6 @@ static void wants(void **state)
 		{ "ioprio: be", VST_ATTR_IOPRIO, "ioprio be/4" },
 		{ "ioprio: be/0", VST_ATTR_IOPRIO, "ioprio be/0" },
 		{ "ioprio: best-effort/7", VST_ATTR_IOPRIO, "ioprio be/7" },
-		{ "ioprio: rt/3", VST_ATTR_IOPRIO, "ioprio rt/3" },
-		{ "ioprio: realtime", VST_ATTR_IOPRIO, "ioprio rt/4" },
 		{ "cache: keep", VST_ATTR_CACHE, "cache keep" },
 		{ "cache: normal", VST_ATTR_CACHE, "cache normal" },
 		{ "cache: bypass", VST_ATTR_CACHE, "cache bypass" },

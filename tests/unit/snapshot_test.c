@@ -198,6 +198,9 @@ static void owned_texts(void **state)
 	w->times.hist.bucket = calloc(1, sizeof(struct vst_bucket));
 	d->dev = 8 << 20;
 	d->name = strdup("sda");
+	d->links = calloc(1, sizeof(*d->links));
+	d->links[0] = strdup("/dev/disk/by-id/ata-SSD_42");
+	d->n_links = 1;
 	assert_int_equal(vst_snapshot_put(s, VST_SNAP_CONTAINERS, VST_CONTAINER__OWN, c), 0);
 	assert_int_equal(vst_snapshot_put(s, VST_SNAP_WAITS, 0, w), 0);
 	assert_int_equal(vst_snapshot_put(s, VST_SNAP_DEVICES, 5, d), 0);

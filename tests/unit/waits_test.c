@@ -83,6 +83,23 @@ const struct vst_maps *vst_probes_maps(const struct vst_probes *p)
 	return &maps;
 }
 
+/* What the probe finds when it looks: .looked_ns is set if the thread waits. */
+static __u32 looks, thread_waits;
+
+void vst_probes_look_journal(const struct vst_probes *p, __u32 place, __u64 now_ns)
+{
+	struct vst_journal_open *o = &maps.journal_opens->open[place];
+
+	looks++;
+	if (!thread_waits)
+		return;
+	o->since_ns = o->looked_ns = now_ns;
+	o->waiter = 1 << 2;
+	o->holder = 2 << 2;
+	o->dev = 7;
+	o->wait_ns = o->begin_ns;
+}
+
 void vst_devices_name(struct vst_devices *devs, __u32 dev, char *buf, size_t size)
 {
 	snprintf(buf, size, "disk%u", dev);
@@ -139,13 +156,14 @@ static void test_what_the_probe_divided_is_added(void **state)
 	struct vst_blame *b;
 
 	maps.journal_state = &counted;
+	maps.journal_opens = calloc(1, sizeof(*maps.journal_opens));
 	maps.journal_waits_fd = WAITS_FD;
 	pairs[0] = (struct vst_journal_pair){ 1 << 2, 2 << 2, 7, 0 };
 	pairs[1] = (struct vst_journal_pair){ 1 << 2, VST_OWNER_KERNEL, 7, 0 };
 	pairs[2] = (struct vst_journal_pair){ 1 << 2, VST_OWNER_NOBODY, 7, 0 };
 	pairs[3] = (struct vst_journal_pair){ VST_OWNER_KERNEL, 2 << 2, 7, 0 };
 	for (int i = 0; i < 4; i++)
-		waits[i] = (struct vst_journal_wait){ 100 + i, 1 };
+		waits[i] = (struct vst_journal_wait){ .ns = 100 + i, .waits = 1 };
 	n_pairs = 4;
 	assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
 	assert_int_equal(vst_waits_journal_new(&w), 0);
@@ -160,6 +178,75 @@ static void test_what_the_probe_divided_is_added(void **state)
 	counted.waits++;
 	assert_int_equal(vst_waits_journal_collect(w, NULL, NULL, b, 3), 0);
 	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_JOURNAL, 7) == 200);
+	free(maps.journal_opens);
+	maps.journal_opens = NULL;
+	vst_waits_journal_free(w);
+	vst_blame_free(b);
+	vst_wait_rows_free(&wait_rows);
+}
+
+static const struct vst_blame_pair *pair_of_type(const struct vst_blame *b, const struct vst_container *holder,
+						 enum vst_wait_type type)
+{
+	const struct vst_blame_pair *p;
+
+	for (p = vst_blame_pairs(b); p; p = p->hh.next)
+		if (p->key.holder == holder && p->key.resource >> 32 == type)
+			return p;
+	return NULL;
+}
+
+static void test_a_wait_for_a_journal_that_goes_on_is_told(void **state)
+{
+	struct vst_journal_state counted = { 0 };
+	const struct vst_blame_pair *pair, *whole;
+	struct vst_journal_open *o;
+	struct vst_waits_journal *w;
+	struct vst_blame *b;
+
+	maps.journal_state = &counted;
+	maps.journal_opens = calloc(1, sizeof(*maps.journal_opens));
+	maps.journal_waits_fd = WAITS_FD;
+	assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
+	assert_int_equal(vst_waits_journal_new(&w), 0);
+	maps.journal_opens->thread[4095] = 77;
+	o = &maps.journal_opens->open[4095];
+	o->since_ns = o->begin_ns = 5000000000ULL;
+	looks = 0;
+	assert_int_equal(vst_waits_journal_collect(w, NULL, NULL, b, 5.0005), 0);
+	assert_int_equal(looks, 0); /* it is young */
+	assert_int_equal(vst_waits_journal_collect(w, NULL, NULL, b, 6), 0);
+	assert_int_equal(looks, 1);
+	assert_null(vst_blame_pairs(b)); /* an fsync that does not wait for a commit */
+	thread_waits = 1;
+	pairs[0] = (struct vst_journal_pair){ 1 << 2, 2 << 2, 7, 0 };
+	pairs[1] = (struct vst_journal_pair){ 1 << 2, VST_OWNER_ALL, 7, 0 };
+	waits[0] = waits[1] = (struct vst_journal_wait){ .ns = 2000000000 };
+	n_pairs = 2;
+	counted.waits = 2;
+	assert_int_equal(vst_waits_journal_collect(w, NULL, NULL, b, 7), 0);
+	pair = pair_of_type(b, &containers[2], VST_WAIT_JOURNAL);
+	whole = pair_of_type(b, NULL, VST_WAIT_JOURNAL);
+	assert_int_equal(pair->waiting, 1);
+	assert_int_equal(whole->waiting, 1);
+	assert_true(pair->oldest_ns == 5000000000ULL && whole->oldest_ns == 5000000000ULL);
+	assert_true(pair->ns == 2e9 && whole->ns == 2e9 && !whole->waits);
+	assert_int_equal(whole->row.value->side, VST_WAIT_OF_WAITER);
+	vst_blame_collect(b, NULL);
+	/* it ends */
+	o->since_ns = maps.journal_opens->thread[4095] = 0;
+	waits[0] = (struct vst_journal_wait){ .ns = 500000000, .waits = 1 };
+	waits[1] = (struct vst_journal_wait){ .ns = 500000000, .waits = 1, .max_ns = 2500000000 };
+	n_pairs = 2;
+	counted.waits = 4;
+	assert_int_equal(vst_waits_journal_collect(w, NULL, NULL, b, 8), 0);
+	vst_blame_collect(b, NULL);
+	assert_int_equal(looks, 2);
+	assert_int_equal(pair->waiting, 0);
+	assert_true(whole->ns == 2.5e9 && whole->waits == 1 && whole->row.value->times.max_ns == 2500000000);
+	thread_waits = 0;
+	free(maps.journal_opens);
+	maps.journal_opens = NULL;
 	vst_waits_journal_free(w);
 	vst_blame_free(b);
 	vst_wait_rows_free(&wait_rows);
@@ -387,6 +474,34 @@ static void test_an_end_that_is_seen_late_is_paid_late(void **state)
 	vst_waits_disk_free(w);
 }
 
+/* A stacked device's row is looked at only because its requests are old: also once more, when they have ended. */
+static void test_the_end_on_a_stacked_device_is_paid_whenever_it_comes(void **state)
+{
+	for (int end = 12; end <= 20; end++) {
+		struct vst_io_row *one;
+		struct vst_waits_disk *w;
+		struct vst_blame *b;
+
+		table_new(state);
+		one = row_new(1, &containers[1], VST_OP_WRITE);
+		one->key.layer = VST_LAYER_STACKED;
+		assert_int_equal(vst_waits_disk_new(&w), 0);
+		assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
+		for (int s = 11; s <= end; s++) {
+			under_way(one, 1, 10, s);
+			tick(w, b, s);
+		}
+		under_way(one, 0, 0, end + 0.9);
+		work(one, 1, (__u64)((end + 0.9 - 10) * 1e3), true);
+		tick(w, b, end + 0.9);
+		assert_true(fabs(device_wait(b, &containers[0]) - (end + 0.9 - 10) * 1e9) < 2e6);
+		vst_blame_free(b);
+		vst_wait_rows_free(&wait_rows);
+		vst_waits_disk_free(w);
+		table_free(state);
+	}
+}
+
 static void test_looks_cost_a_thousandth(void **state)
 {
 	assert_true(vst_waits_disk_pace(0) == 0.05);
@@ -406,36 +521,111 @@ static void test_who_pauses_waits_for_who_writes(void **state)
 			  *two = row_new(2, &containers[2], VST_OP_WRITE);
 	struct vst_io_row *reads = row_new(3, &containers[3], VST_OP_READ);
 	struct vst_waits_dirty *w;
-	struct timespec hz;
 	struct vst_blame *b;
 
 	assert_int_equal(vst_waits_dirty_new(&w), 0);
 	assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
-	assert_int_equal(clock_getres(CLOCK_MONOTONIC_COARSE, &hz), 0);
 	maps.throttled_fd = THROTTLED_FD;
 	work(one, 100, 1, true);
 	work(two, 300, 1, true);
 	work(reads, 1000, 1, true);
 	throttle_key = (struct vst_throttle_key){ .owner = 1 << 2, .dev = 7 };
-	throttle = (struct vst_throttle){ .jiffies = 40, .waits = 4 };
+	throttle = (struct vst_throttle){ .ns = 40000, .waits = 4 };
 	throttled = 1;
 	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 1), 0);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DIRTY, 7) == 30.0 * hz.tv_nsec);
-	assert_true(blamed(b, &containers[1], &containers[1], VST_WAIT_DIRTY, 7) == 10.0 * hz.tv_nsec);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DIRTY, 7) == 30000);
+	assert_true(blamed(b, &containers[1], &containers[1], VST_WAIT_DIRTY, 7) == 10000);
 	/* a file system on several disks: whoever writes to any; one on a disk that nothing was written to: nobody known */
 	throttle_key.dev = 0;
 	table->n_dirty = 0;
 	throttled = 1;
 	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 1), 0);
-	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DIRTY, 0) == 30.0 * hz.tv_nsec);
+	assert_true(blamed(b, &containers[1], &containers[2], VST_WAIT_DIRTY, 0) == 30000);
 	throttle_key.dev = 8;
 	throttled = 1;
 	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 1), 0);
-	assert_true(blamed(b, &containers[1], &containers[0], VST_WAIT_DIRTY, 8) == 40.0 * hz.tv_nsec);
+	assert_true(blamed(b, &containers[1], &containers[0], VST_WAIT_DIRTY, 8) == 40000);
 	vst_blame_free(b);
 	vst_waits_dirty_free(w);
 	vst_wait_rows_free(&wait_rows);
 	assert_true(vst_waits_dirty_left(100, 10) == 50);
+}
+
+/* Every nanosecond of it is charged once, whoever comes first: the look or the thread's next pause. */
+static void test_a_pause_is_charged_as_it_passes(void **state)
+{
+	const struct vst_blame_pair *whole;
+	struct vst_waits_dirty *w;
+	struct vst_pause_open *o;
+	struct vst_blame *b;
+
+	assert_int_equal(vst_waits_dirty_new(&w), 0);
+	assert_int_equal(vst_blame_new(&wait_rows, &b), 0);
+	maps.throttled_fd = THROTTLED_FD;
+	maps.pause_opens = calloc(1, sizeof(*maps.pause_opens));
+	for (int thread = 0; thread < 2; thread++) { /* of one container */
+		maps.pause_opens->thread[8 * thread] = 1000 + thread;
+		o = &maps.pause_opens->open[8 * thread];
+		*o = (struct vst_pause_open){ .since_ns = 1900000000,
+					      .end_ns = 2100000000,
+					      .call_ns = 1000000000 + thread,
+					      .owner = 1 << 2,
+					      .dev = 7 };
+	}
+	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 2), 0);
+	whole = pair_of_type(b, NULL, VST_WAIT_DIRTY);
+	assert_true(whole->ns == 2e8 && whole->waits == 0);
+	assert_int_equal(whole->waiting, 2);
+	assert_true(whole->oldest_ns == 1000000000);
+	assert_true(pair_of_type(b, &containers[0], VST_WAIT_DIRTY)->waiting == 2); /* nobody has written anything */
+	vst_blame_collect(b, NULL);
+	/* one thread's next pause has begun: the probe charged the rest of its last one */
+	*maps.pause_opens->open = (struct vst_pause_open){
+		.since_ns = 2150000000, .end_ns = 2350000000, .call_ns = 1000000000, .owner = 1 << 2, .dev = 7
+	};
+	throttle_key = (struct vst_throttle_key){ .owner = 1 << 2, .dev = 7 };
+	throttle = (struct vst_throttle){ .ns = 150000000, .waits = 1 };
+	throttled = 1;
+	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 2.2), 0);
+	assert_true(fabs(whole->ns - (2e8 + 150e6 + 50e6 + 100e6)) < 1);
+	assert_int_equal(whole->waits, 2);
+	assert_int_equal(whole->waiting, 1);
+	vst_blame_collect(b, NULL);
+	assert_int_equal(maps.pause_opens->thread[8], 0); /* its place is free */
+	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 3), 0);
+	vst_blame_collect(b, NULL);
+	assert_true(fabs(whole->ns - (2e8 + 150e6 + 50e6 + 100e6 + 150e6)) < 1);
+	assert_int_equal(whole->waits, 3);
+	assert_int_equal(whole->waiting, 0);
+	assert_int_equal(maps.pause_opens->thread[0], 0);
+	assert_int_equal(vst_waits_dirty_collect(w, table, NULL, NULL, b, 4), 0);
+	assert_true(fabs(whole->ns - 650e6) < 1);
+	free(maps.pause_opens);
+	maps.pause_opens = NULL;
+	vst_blame_free(b);
+	vst_waits_dirty_free(w);
+	vst_wait_rows_free(&wait_rows);
+}
+
+static void test_what_is_left_of_a_pause(void **state)
+{
+	struct vst_pause_open o = { .end_ns = 500 };
+
+	assert_int_equal(vst_waits_dirty_passed(&o, 100, 300), 200);
+	assert_int_equal(vst_waits_dirty_passed(&o, 300, 900), 200);
+	assert_int_equal(vst_waits_dirty_passed(&o, 500, 900), 0);
+	assert_int_equal(vst_waits_dirty_passed(&o, 600, 900), 0);
+}
+
+static void test_the_largest_part_of_a_transaction(void **state)
+{
+	struct vst_commit c = { .others = 5, .owner = { 4, 8 }, .blocks = { 90, 5 } };
+
+	assert_int_equal(vst_commit_largest(&c), 4);
+	c.others = 91;
+	assert_int_equal(vst_commit_largest(&c), VST_OWNER_OTHERS);
+	memset(&c, 0, sizeof(c));
+	assert_int_equal(vst_commit_largest(&c), VST_OWNER_NOBODY);
 }
 
 int main(void)
@@ -444,11 +634,16 @@ int main(void)
 		cmocka_unit_test(test_a_wait_is_what_the_commit_took_of_it),
 		cmocka_unit_test(test_a_wait_is_divided_by_blocks),
 		cmocka_unit_test(test_what_the_probe_divided_is_added),
+		cmocka_unit_test(test_a_wait_for_a_journal_that_goes_on_is_told),
+		cmocka_unit_test(test_what_is_left_of_a_pause),
+		cmocka_unit_test(test_the_largest_part_of_a_transaction),
+		cmocka_unit_test_setup_teardown(test_a_pause_is_charged_as_it_passes, table_new, table_free),
 		cmocka_unit_test_setup_teardown(test_a_disk_that_is_fought_for_is_looked_at_in_between, table_new,
 						table_free),
 		cmocka_unit_test_setup_teardown(test_a_disk_that_does_not_answer_is_charged_as_time_passes, table_new,
 						table_free),
 		cmocka_unit_test_setup_teardown(test_an_end_that_is_seen_late_is_paid_late, table_new, table_free),
+		cmocka_unit_test(test_the_end_on_a_stacked_device_is_paid_whenever_it_comes),
 		cmocka_unit_test(test_looks_cost_a_thousandth),
 		cmocka_unit_test_setup_teardown(test_who_pauses_waits_for_who_writes, table_new, table_free),
 	};

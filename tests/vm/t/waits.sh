@@ -52,6 +52,31 @@ nearly_all() { # WHAT PART ALL
 	[ "$2" -le $(($3 + 2)) ] || fail "$1: $2 is more than all, $3" # the last digits are cut off
 }
 
+# Who changed how many blocks of which transaction, as the kernel counts them from now on: the clock of an emulated machine does not
+# say how much of a transaction a container gets done.
+handles=/sys/kernel/tracing/events/jbd2/jbd2_handle_stats
+by_transaction='hist:keys=tid,common_pid:vals=dirtied_blocks'
+
+blocks_begin() {
+	echo "$by_transaction" >$handles/trigger
+}
+
+# The part of a process of the transactions in which another one changed something, too: of each the same, and by blocks. Per mille.
+blocks_end() { # PROCESS OTHER
+	awk -v p="$1" -v other="$2" '$1 == "{" { blocks = 0; for (i = 6; i < NF; i++) if ($i == "dirtied_blocks:") blocks = $(i + 1)
+			all[$3] += blocks; if ($5 == p) its[$3] += blocks; if ($5 == other) both[$3] = 1 }
+		END { for (t in both) if (all[t]) { n++; mean += its[t] / all[t]; part += its[t]; sum += all[t] }
+			if (n) printf "%d %d\n", mean / n * 1000, part / sum * 1000; else print "0 0" }' $handles/hist
+	echo "!$by_transaction" >$handles/trigger
+}
+
+between() { # WHAT GOT A B: per mille, to 10 points
+	local low=$3 high=$4
+	[ "$low" -le "$high" ] || low=$4 high=$3
+	if [ "$2" -lt $((low - 100)) ] || [ "$2" -gt $((high + 100)) ]; then fail "$1: got $2 per mille, wanted $low to $high"; fi
+	echo "$1: $2 per mille (between $low and $high)"
+}
+
 did() { # CONTAINER IOS
 	[ "$(rows_sum ios ".cgroup == \"/$1\"")" -ge "$2" ]
 }
@@ -82,22 +107,31 @@ mkdir /mnt/{a,b,c}
 load_begin w-a fsync /mnt/a 200 # so that few of the changes are its own
 wait_for 60 "commits" has_waited 1 w-a "journal:${dev#/dev/}"
 read -r before before_b before_self < <(waited w-a "journal:${dev#/dev/}" w-b w-a)
+blocks_begin
 load_begin w-b meta /mnt/b
 wait_for 120 "a container to wait for the journal" has_waited $((before + 3000000)) w-a "journal:${dev#/dev/}"
+fsyncer=${loads[0]} filler=${loads[1]}
 loads_end
+read -r mean sum < <(blocks_end "$filler" "$fsyncer")
 read -r all b self < <(waited w-a "journal:${dev#/dev/}" w-b w-a)
 all=$((all - before)) b=$((b - before_b)) self=$((self - before_self))
 note "w-a waited $all us for the journal, $b of it for w-b, $self for itself"
-nearly_all "the wait for the journal that is w-b's" "$b" $all
+nearly_all "the wait for the journal that is w-b's or its own" $((b + self)) $all
+between "w-b's part of it, and of the blocks" "$(part "$b" $all)" "$mean" "$sum"
 
 # who only changes something waits, too: for a commit that takes no more changes, for room
+blocks_begin
 load_begin w-c touch /mnt/c 20
 load_begin w-b meta /mnt/b
 wait_for 120 "a container to wait for a change" has_waited 20000 w-c "journal:${dev#/dev/}"
+toucher=${loads[0]} filler=${loads[1]}
 loads_end
-read -r all b < <(waited w-c "journal:${dev#/dev/}" w-b)
-note "w-c waited $all us for changes, $b of it for w-b"
-nearly_all "the wait for changes that is w-b's" "$b" "$all"
+read -r mean sum < <(blocks_end "$filler" "$toucher")
+read -r all b self < <(waited w-c "journal:${dev#/dev/}" w-b w-c)
+note "w-c waited $all us for changes, $b of it for w-b, $self for itself"
+nearly_all "the wait for changes that is w-b's or its own" $((b + self)) "$all"
+# whoever waits for room waits for the largest transactions, so w-b's part may be larger, but not smaller
+at_least "per mille of it that is w-b's" "$(part "$b" "$all")" $(((mean < sum ? mean : sum) - 100))
 
 # the limit of dirty pages: the disk is slow with small requests, so who only writes has to pause
 event=/sys/kernel/tracing/events/writeback/balance_dirty_pages

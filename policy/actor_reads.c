@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
-#include "policy/reads.h"
+#include "policy/actor_reads.h"
 
 enum { DISKS_MAX = 16 };
 

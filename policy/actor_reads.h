@@ -4,8 +4,8 @@
  * under way. The kernel's own asynchronous I/O (io_submit) and not io_uring: through a descriptor that is open for reading
  * it can do nothing but read, while a ring can do nearly every system call that the actor's filter forbids.
  */
-#ifndef VST_POLICY_READS_H
-#define VST_POLICY_READS_H
+#ifndef VST_POLICY_ACTOR_READS_H
+#define VST_POLICY_ACTOR_READS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,4 +53,4 @@ int vst_reads_begin(const struct vst_reads *reads);
 /* Takes what has completed. True: the batch has ended, and *ret says how. */
 bool vst_reads_process(struct vst_reads_done *ret);
 
-#endif /* VST_POLICY_READS_H */
+#endif /* VST_POLICY_ACTOR_READS_H */

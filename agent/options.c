@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The command line of vstord. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/options.h"
+#include "agent/sinks/address.h"
+#include "agent/sinks/metrics.h"
+#include "policy/actor_client.h"
+#include "vstor/cli.h"
+
+static void print_help(void)
+{
+	printf("Usage: vstord [OPTION]...\n"
+	       "Watch the block I/O of this host's containers; see it with vstorctl. Runs in the foreground.\n"
+	       "\n"
+	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
+	       "  -i, --interval SECONDS  between two readings of the counters, 0.1 to 60 [1]\n"
+	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
+	       "      --metrics ADDR:PORT serve metrics for Prometheus there; PORT alone is on 127.0.0.1\n"
+	       "      --metrics-series N  at most so many series, 500 to 1000000 [10000]\n"
+	       "      --policy FILE       rules about containers and disks; vstor.policy(5) describes them\n"
+	       "      --act               act on the policy; without it, only plan\n"
+	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
+	       "      --handover SECONDS  after SIGTERM, keep what was set for so long for the next vstord, 0 to 3600 "
+	       "[0]\n"
+	       "      --record DIR        record what is seen, for vstorctl --at\n"
+	       "      --record-size SIZE  of the recording, at most: 200M, 1G [200M]\n"
+	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
+	       "  -v, --verbose           log more\n"
+	       "  -h, --help              show this\n"
+	       "      --version           show the version\n"
+	       "\n"
+	       "Without --act it changes nothing on the host. Stop it with ^C or SIGTERM; nothing is left behind. "
+	       "SIGHUP\n"
+	       "reads the policy again.\n");
+}
+
+static int parse_handover(const char *text, unsigned int *ret)
+{
+	char *rest;
+	double v = strtod(text, &rest);
+
+	if (rest == text || *rest || !(v >= 0 && v <= 3600)) {
+		fprintf(stderr, "vstord: --handover '%s' is not a number of seconds from 0 to 3600\n", text);
+		return -EINVAL;
+	}
+	*ret = (unsigned int)v;
+	return 0;
+}
+
+static int parse_metrics(const char *text, const char **ret)
+{
+	struct sockaddr_storage addr;
+	const char *why;
+	socklen_t len;
+
+	if (vst_address_parse(text, &addr, &len, &why)) {
+		fprintf(stderr, "vstord: --metrics '%s' is not ADDR:PORT: %s\n", text, why);
+		return -EINVAL;
+	}
+	*ret = text;
+	return 0;
+}
+
+static int parse_metrics_series(const char *text, unsigned int *ret)
+{
+	unsigned long n;
+	char *rest;
+
+	n = strtoul(text, &rest, 10);
+	if (*text < '0' || *text > '9' || *rest || n < VST_METRICS_SERIES_MIN || n > VST_METRICS_SERIES_MAX) {
+		fprintf(stderr, "vstord: --metrics-series '%s' is not a number from %d to %d\n", text,
+			VST_METRICS_SERIES_MIN, VST_METRICS_SERIES_MAX);
+		return -EINVAL;
+	}
+	*ret = (unsigned int)n;
+	return 0;
+}
+
+int vst_options_parse(int argc, char **argv, struct vst_options *o)
+{
+	enum {
+		OPT_SOCKET = 256,
+		OPT_BUDGET,
+		OPT_FSYNC,
+		OPT_METRICS,
+		OPT_METRICS_SERIES,
+		OPT_POLICY,
+		OPT_ACT,
+		OPT_STATE,
+		OPT_HANDOVER,
+		OPT_RECORD,
+		OPT_RECORD_SIZE,
+		OPT_VERSION
+	};
+	static const struct option longs[] = {
+		{ "socket", required_argument, NULL, OPT_SOCKET },
+		{ "interval", required_argument, NULL, 'i' },
+		{ "budget", required_argument, NULL, OPT_BUDGET },
+		{ "metrics", required_argument, NULL, OPT_METRICS },
+		{ "metrics-series", required_argument, NULL, OPT_METRICS_SERIES },
+		{ "policy", required_argument, NULL, OPT_POLICY },
+		{ "act", no_argument, NULL, OPT_ACT },
+		{ "state", required_argument, NULL, OPT_STATE },
+		{ "handover", required_argument, NULL, OPT_HANDOVER },
+		{ "record", required_argument, NULL, OPT_RECORD },
+		{ "record-size", required_argument, NULL, OPT_RECORD_SIZE },
+		{ "fsync", no_argument, NULL, OPT_FSYNC },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, OPT_VERSION },
+		{ 0 },
+	};
+	char *rest;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "i:vh", longs, NULL)) != -1) {
+		switch (c) {
+		case OPT_SOCKET:
+			if (!*optarg) {
+				fprintf(stderr,
+					"vstord: --socket is empty: give the path of the control socket, or leave it "
+					"out for " VST_SOCKET_DEFAULT "\n");
+				return VST_EXIT_USAGE + 1;
+			}
+			o->socket = optarg;
+			break;
+		case 'i':
+			o->interval = strtod(optarg, &rest);
+			if (rest == optarg || *rest || !(o->interval >= 0.1 && o->interval <= 60)) {
+				fprintf(stderr, "vstord: --interval '%s' is not a number of seconds from 0.1 to 60\n",
+					optarg);
+				return VST_EXIT_USAGE + 1;
+			}
+			break;
+		case OPT_BUDGET:
+			o->budget = strtod(optarg, &rest);
+			if (rest == optarg || *rest || !(o->budget >= 0 && o->budget <= 100)) {
+				fprintf(stderr, "vstord: --budget '%s' is not a percentage from 0 to 100\n", optarg);
+				return VST_EXIT_USAGE + 1;
+			}
+			break;
+		case OPT_METRICS:
+			if (parse_metrics(optarg, &o->metrics))
+				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_METRICS_SERIES:
+			if (parse_metrics_series(optarg, &o->metrics_series))
+				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_POLICY:
+			o->acting.policy = optarg;
+			break;
+		case OPT_ACT:
+			o->acting.act = true;
+			break;
+		case OPT_STATE:
+			o->acting.state_dir = optarg;
+			break;
+		case OPT_HANDOVER:
+			if (parse_handover(optarg, &o->acting.handover_s))
+				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_RECORD:
+			o->recorder.dir = optarg;
+			break;
+		case OPT_RECORD_SIZE:
+			if (vst_recorder_parse_size(optarg, &o->recorder.size)) {
+				fprintf(stderr, "vstord: --record-size '%s' is not a size from 4M to 1024G\n", optarg);
+				return VST_EXIT_USAGE + 1;
+			}
+			break;
+		case OPT_FSYNC:
+			o->fsync = true;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'h':
+			print_help();
+			return VST_EXIT_OK + 1;
+		case OPT_VERSION:
+			printf("vstord " VSTOR_VERSION "\n");
+			return VST_EXIT_OK + 1;
+		default: /* getopt_long has said what is wrong */
+			fprintf(stderr, "vstord: `vstord --help` lists the options\n");
+			return VST_EXIT_USAGE + 1;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "vstord: unexpected '%s': there are only options; `vstord --help` lists them\n",
+			argv[optind]);
+		return VST_EXIT_USAGE + 1;
+	}
+	return 0;
+}
