@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "agent/acting/acting.h"
+#include "agent/caches/heating.h"
 #include "agent/waits/blame.h"
 #include "agent/io/devices.h"
 #include "agent/waits/fsync.h"
@@ -44,6 +45,7 @@ struct vst_agent {
 	struct vst_recorder *recorder; /* NULL: nothing is recorded */
 	bool always_fsync;	       /* is measured, whatever the policy says */
 	struct vst_devices devices;
+	struct vst_heating heating;
 	struct vst_self self;
 	struct vst_snap_caps caps;
 	struct vst_budget budget;

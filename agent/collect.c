@@ -84,6 +84,8 @@ static int read_rooms(struct vst_agent *a, double now)
 		err = vst_locks_collect(a->locks, a->probes, a->owners, now);
 	if (!err)
 		err = vst_fsync_collect(a->fsync, a->probes, a->owners, &a->devices, now);
+	if (!err)
+		err = vst_heating_collect(&a->heating, a->probes, a->owners, now);
 	vst_blame_collect(a->blame, &a->devices);
 	if (!err)
 		vst_slows_collect(a->slows, a->table, a->probes, now);
@@ -507,6 +509,7 @@ int vst_collect(struct vst_agent *a, const struct vst_snapshot **ret)
 	put = put ?: vst_slows_put(a->slows, s, c->last);
 	put = put ?: vst_patterns_put(a->patterns, s);
 	put = put ?: put_devices(s, a);
+	put = put ?: vst_heating_put(&a->heating, s);
 	put = put ?: put_probes(s, a->probes);
 	vst_self_tick(&a->self, (vst_now() - now) * 1e6);
 	put_self(s, a);

@@ -147,6 +147,7 @@ static void on_late(struct vst_agent *a, const struct vst_options *o)
 		vst_probes_insight(a->probes, a->insight == VST_INSIGHT_FULL);
 	if (!vst_devices_read(&a->devices)) /* counting begins at their present counters */
 		vst_tick_follow_devices(a);
+	vst_tick_follow_caches(a);
 	drop_capabilities(a, o);
 	vst_info("ready: %s, control socket %s", vst_acting_mode_name(vst_acting_get_mode(a->acting)), o->socket);
 	vst_notify("READY=1");

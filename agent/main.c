@@ -32,6 +32,8 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 	int err;
 
 	acting.fresh = vst_tick_fresh;
+	acting.choose = vst_tick_choose;
+	acting.keeper = vst_tick_keeper;
 	acting.ctx = a;
 	err = vst_relay_new(&a->relay);
 	if (err)

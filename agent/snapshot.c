@@ -187,6 +187,28 @@ static void destroy_pattern(void *value)
 	free(p);
 }
 
+static void destroy_cache(void *value)
+{
+	struct vst_snap_cache *c = value;
+
+	if (!c->v.block) {
+		free(c->type);
+		free(c->name);
+		free(c->origin);
+		free(c->cache);
+		free(c->set);
+		free(c->mode);
+		free(c->replacement);
+	}
+	vst_block_unref(c->v.block);
+	free(c);
+}
+
+static void destroy_cache_row(void *value)
+{
+	free(value);
+}
+
 static const struct {
 	size_t size;
 	void (*destroy)(void *value);
@@ -313,6 +335,21 @@ static void move_pattern(struct mover *m, struct vst_snap_pattern *p)
 	move_text(m, &p->file);
 	move_text(m, &p->source);
 	move_text(m, &p->evidence);
+}
+
+static void move_cache(struct mover *m, struct vst_snap_cache *c)
+{
+	move_text(m, &c->type);
+	move_text(m, &c->name);
+	move_text(m, &c->origin);
+	move_text(m, &c->cache);
+	move_text(m, &c->set);
+	move_text(m, &c->mode);
+	move_text(m, &c->replacement);
+}
+
+static void move_cache_row(struct mover *m, struct vst_snap_cache_row *row)
+{
 }
 
 static void move_texts(struct mover *m, enum vst_snap_list list, void *value)

@@ -19,6 +19,7 @@
 
 #include "lib/counts.h"
 #include "lib/label.h"
+#include "vstor/abi_cache.h"
 #include "vstor/abi_locks.h"
 #include "vstor/classes.h"
 
@@ -210,6 +211,35 @@ struct vst_snap_device {
 	__u32 in_flight; /* as the kernel counts them */
 };
 
+/* A device that is cached by a faster one. */
+struct vst_snap_cache {
+	struct vst_value v;
+	__u32 dev;	      /* the cached device */
+	char *type;	      /* "bcache" */
+	char *name;	      /* "bcache0" */
+	char *origin;	      /* the slow device */
+	char *cache;	      /* the fast one */
+	char *set;	      /* of caches, a UUID */
+	char *mode;	      /* "writeback", ... */
+	char *replacement;    /* "lru", ... */
+	__u64 bytes;	      /* of the cached device */
+	__u64 cache_bytes;    /* of the cache */
+	__u64 bucket_bytes;   /* what it gives away at a time */
+	__u64 dirty_bytes;    /* that the slow device does not have yet */
+	__u64 admitted_bytes; /* by all, since the device is watched */
+	/* worth keeping, and of that in the cache for sure; by class - VST_HEAT_CLASS_MIN */
+	__u64 kept_bytes[VST_HEAT_CLASSES], resident_bytes[VST_HEAT_CLASSES];
+};
+
+/* What a cache did for a container, by class. */
+struct vst_snap_cache_row {
+	struct vst_value v;
+	__u32 container; /* index */
+	__u32 dev;	 /* the cached device */
+	__u8 class;
+	struct vst_cache_counts counts;
+};
+
 struct vst_snap_probe {
 	const char *name, *tracepoint, *group;
 	const char *state, *why;
@@ -262,7 +292,9 @@ struct vst_snap_self {
 	X(WAITS, wait, struct vst_snap_wait)                                                                           \
 	X(DEVICES, device, struct vst_snap_device)                                                                     \
 	X(SLOWS, slow, struct vst_snap_slow)                                                                           \
-	X(PATTERNS, pattern, struct vst_snap_pattern)
+	X(PATTERNS, pattern, struct vst_snap_pattern)                                                                  \
+	X(CACHES, cache, struct vst_snap_cache)                                                                        \
+	X(CACHE_ROWS, cache_row, struct vst_snap_cache_row)
 
 enum vst_snap_list {
 #define X(e, f, t) VST_SNAP_##e,

@@ -131,6 +131,7 @@ void vst_start_undo(struct vst_agent *a)
 	vst_collect_free(a->collect);
 	vst_relay_free(a->relay);
 	vst_owners_free(a->owners);
+	vst_heating_free(&a->heating);
 	vst_devices_free(&a->devices);
 	vst_probes_free(a->probes);
 }

@@ -111,6 +111,30 @@ void vst_tick_follow_devices(struct vst_agent *a)
 	}
 }
 
+void vst_tick_follow_caches(struct vst_agent *a)
+{
+	__u8 class_of[64] = { 0 };
+
+	vst_heating_follow(&a->heating, &a->devices, a->probes, vst_now());
+	vst_acting_classes(a->acting, class_of);
+	vst_heating_classes(a->probes, class_of);
+}
+
+int vst_tick_choose(void *ctx, __u32 dev, unsigned int classes, __u32 max_unknown, uint64_t **ret_offsets,
+		    size_t *ret_n)
+{
+	struct vst_agent *a = ctx;
+
+	return vst_heating_choose(&a->heating, a->probes, dev, classes, max_unknown, vst_now(), ret_offsets, ret_n);
+}
+
+void vst_tick_keeper(void *ctx, __u32 pid)
+{
+	struct vst_agent *a = ctx;
+
+	vst_heating_keeper(a->probes, pid);
+}
+
 /* Called after the probes' time was measured. The agent's own time counts, too. */
 static void keep_budget(struct vst_agent *a, unsigned int tick)
 {
@@ -175,6 +199,7 @@ void vst_tick_run(struct vst_agent *a, unsigned int tick)
 	vst_probes_symbols(a->probes);
 	vst_probes_follow(a->probes);
 	vst_tick_follow_devices(a);
+	vst_tick_follow_caches(a);
 	vst_self_update(&a->self);
 	/* after vst_self_update(): the memory for it is free again before the next measurement of our memory */
 	vst_lock_naming_begin(vst_locks_naming(a->locks), &vst_probes_maps(a->probes)->lock);

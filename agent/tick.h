@@ -3,6 +3,10 @@
 #ifndef VST_TICK_H
 #define VST_TICK_H
 
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/types.h>
+
 struct vst_agent;
 struct vst_snapshot;
 
@@ -20,6 +24,12 @@ void vst_tick_act(struct vst_agent *a);
 void vst_tick_follow_fsync(struct vst_agent *a);
 /* Attaches the probes of stacked devices while there are such devices. */
 void vst_tick_follow_devices(struct vst_agent *a);
+/* Attaches the probes of caches while there is one, and tells them the classes of the policy. */
+void vst_tick_follow_caches(struct vst_agent *a);
+/* For vst_acting_opts: which blocks of a cached device to read, and which process reads them. */
+int vst_tick_choose(void *agent, __u32 dev, unsigned int classes, __u32 max_unknown, uint64_t **ret_offsets,
+		    size_t *ret_n);
+void vst_tick_keeper(void *agent, __u32 pid);
 /* Does the work of one tick. tick: how many there were before. */
 void vst_tick_run(struct vst_agent *a, unsigned int tick);
 

@@ -161,6 +161,39 @@ static const struct vst_record_field patterns[] = {
 };
 #undef T
 
+#define T struct vst_snap_cache
+static const struct vst_record_field caches[] = {
+	NUMBER(T, dev),
+	TEXT(T, type),
+	TEXT(T, name),
+	TEXT(T, origin),
+	TEXT(T, cache),
+	TEXT(T, set),
+	TEXT(T, mode),
+	TEXT(T, replacement),
+	NUMBER(T, bytes),
+	NUMBER(T, cache_bytes),
+	NUMBER(T, bucket_bytes),
+	NUMBER(T, dirty_bytes),
+	NUMBER(T, admitted_bytes),
+	NUMBER_AS(T, kept_bytes[0], "kept_bytes.3"),
+	NUMBER_AS(T, kept_bytes[1], "kept_bytes.4"),
+	NUMBER_AS(T, kept_bytes[2], "kept_bytes.5"),
+	NUMBER_AS(T, resident_bytes[0], "resident_bytes.3"),
+	NUMBER_AS(T, resident_bytes[1], "resident_bytes.4"),
+	NUMBER_AS(T, resident_bytes[2], "resident_bytes.5"),
+};
+_Static_assert(VST_HEAT_CLASSES == 3, "each class of a cache is recorded");
+#undef T
+
+#define T struct vst_snap_cache_row
+static const struct vst_record_field cache_rows[] = { NUMBER(T, container), NUMBER(T, dev), NUMBER(T, class),
+#define X(f, ...) NUMBER_AS(T, counts.f, #f),
+						      VST_CACHE_COUNTERS(X)
+#undef X
+};
+#undef T
+
 #define LIST(fields_) .field = (fields_), .n = sizeof(fields_) / sizeof((fields_)[0])
 const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	[VST_RECORD_MOMENT] = { "moment", -1, sizeof(struct vst_snapshot), -1, -1, LIST(moment) },
@@ -175,6 +208,8 @@ const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	VALUES(DEVICES, struct vst_snap_device, devices, offsetof(struct vst_snap_device, dev), -1),
 	VALUES(SLOWS, struct vst_snap_slow, slows, -1, -1),
 	VALUES(PATTERNS, struct vst_snap_pattern, patterns, -1, -1),
+	VALUES(CACHES, struct vst_snap_cache, caches, offsetof(struct vst_snap_cache, dev), -1),
+	VALUES(CACHE_ROWS, struct vst_snap_cache_row, cache_rows, offsetof(struct vst_snap_cache_row, dev), -1),
 };
 
 #define FITS(fields_) _Static_assert(sizeof(fields_) / sizeof((fields_)[0]) <= VST_RECORD_FIELDS_MAX, #fields_)
@@ -186,4 +221,6 @@ FITS(waits);
 FITS(devices);
 FITS(slows);
 FITS(patterns);
-_Static_assert(VST_SNAP__N == 6, "a list of the snapshot that is not recorded: give it a row above");
+FITS(caches);
+FITS(cache_rows);
+_Static_assert(VST_SNAP__N == 8, "a list of the snapshot that is not recorded: give it a row above");

@@ -215,6 +215,10 @@ static void on_msg(struct vst_actor *a, const struct vst_actor_msg *msg, int64_t
 	case VST_MSG_END:
 		on_end(a, &msg->hello);
 		break;
+	case VST_MSG_READ_DONE:
+		if (a->events.read_done)
+			a->events.read_done(a->ctx, &msg->done);
+		break;
 	default:
 		lose(a, "vstor-actor sent what only vstord sends", now);
 	}
@@ -316,6 +320,15 @@ static int send_type(struct vst_actor *a, enum vst_actor_msg_type type)
 {
 	struct vst_actor_msg msg = { .type = type };
 
+	return send_or_queue(a, &msg);
+}
+
+int vst_actor_read(struct vst_actor *a, const struct vst_reads *reads)
+{
+	struct vst_actor_msg msg = { .type = VST_MSG_READ, .reads = *reads };
+
+	if (!vst_actor_msg_valid(&msg, vst_actor_msg_len(VST_MSG_READ)))
+		return -EINVAL;
 	return send_or_queue(a, &msg);
 }
 

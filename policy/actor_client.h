@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "policy/actor_reads.h"
 #include "policy/step.h"
 
 struct vst_actor;
@@ -67,7 +68,8 @@ struct vst_actor_events {
 	void (*ready)(void *ctx, const struct vst_actor_status *status);
 	void (*knob)(void *ctx, const struct vst_outcome *row); /* a row of a list */
 	void (*list_end)(void *ctx);
-	void (*outcome)(void *ctx, const struct vst_outcome *outcome); /* answers one step, in order */
+	void (*outcome)(void *ctx, const struct vst_outcome *outcome);	 /* answers one step, in order */
+	void (*read_done)(void *ctx, const struct vst_reads_done *done); /* answers vst_actor_read() */
 	/*
 	 * The actor ended. Steps in flight have no outcome: plan again after ready(). It is started again after 0.1 s,
 	 * then up to 1 s, or 30 s if it does not even say hello. The new one first reverts what the old one left.
@@ -105,6 +107,9 @@ int vst_actor_revert_all(struct vst_actor *actor); /* an outcome (id 0) for each
 int vst_actor_list(struct vst_actor *actor);
 /* Forget conflicts, because somebody asked for the policy again (`vstorctl policy apply`). No answer. */
 int vst_actor_forget_conflicts(struct vst_actor *actor);
+
+/* Has blocks of a disk read whose keeper is on. One batch at a time: the next one after read_done() or lost(). */
+int vst_actor_read(struct vst_actor *actor, const struct vst_reads *reads);
 
 void vst_actor_get_status(const struct vst_actor *actor, struct vst_actor_status *ret);
 

@@ -116,6 +116,9 @@ static const int allowed[] = {
 	/* threads' I/O priority */
 	SCMP_SYS(ioprio_get),
 	SCMP_SYS(ioprio_set),
+	/* blocks that a cache is to keep, see policy/actor_reads.h; io_setup was called before */
+	SCMP_SYS(io_submit),
+	SCMP_SYS(io_getevents),
 	/* what libc needs */
 	SCMP_SYS(brk),
 	SCMP_SYS(mremap),

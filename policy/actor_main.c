@@ -21,6 +21,7 @@
 #include "policy/actor_guard.h"
 #include "policy/actor_msg.h"
 #include "policy/actor_serve.h"
+#include "policy/actor_reads.h"
 
 enum { LOCK_WAIT_MS = 5000 };
 
@@ -269,6 +270,8 @@ static int act_on(const struct options *o, struct vst_act *act, int signals)
 
 	if (!open_journal(o, act))
 		return 0;
+	if (o->mode == MODE_SERVE)
+		vst_reads_open();
 	if (!confine())
 		return 1;
 	if (*act->journal.text)
@@ -278,6 +281,7 @@ static int act_on(const struct options *o, struct vst_act *act, int signals)
 		left = vst_actor_serve(act, o->fd, signals);
 	left += act->journal.unusable && o->mode == MODE_REVERT && act->journal.unusable != -EWOULDBLOCK;
 	vst_journal_close(&act->journal);
+	vst_reads_close();
 	return left != 0;
 }
 

@@ -21,6 +21,10 @@ size_t vst_actor_msg_len(uint32_t type)
 	case VST_MSG_OUTCOME:
 	case VST_MSG_KNOB:
 		return head + sizeof(struct vst_outcome);
+	case VST_MSG_READ:
+		return head + sizeof(struct vst_reads);
+	case VST_MSG_READ_DONE:
+		return head + sizeof(struct vst_reads_done);
 	case VST_MSG_REVERT_ALL:
 	case VST_MSG_LIST:
 	case VST_MSG_FORGET_CONFLICTS:
@@ -47,6 +51,15 @@ static bool outcome_valid(const struct vst_outcome *o)
 	       ENDS(o->written) && ENDS(o->rule) && ENDS(o->why) && ENDS(o->text);
 }
 
+static bool reads_valid(const struct vst_reads *r)
+{
+	bool valid = ENDS(r->disk) && r->n && r->n <= VST_READS_MAX;
+
+	for (uint32_t i = 0; valid && i < r->n; i++)
+		valid = !(r->offset[i] % VST_READ_BYTES) && r->offset[i] <= INT64_MAX - VST_READ_BYTES;
+	return valid;
+}
+
 bool vst_actor_msg_valid(const struct vst_actor_msg *msg, size_t len)
 {
 	if (len < offsetof(struct vst_actor_msg, hello) || len != vst_actor_msg_len(msg->type))
@@ -60,6 +73,10 @@ bool vst_actor_msg_valid(const struct vst_actor_msg *msg, size_t len)
 	case VST_MSG_OUTCOME:
 	case VST_MSG_KNOB:
 		return outcome_valid(&msg->outcome);
+	case VST_MSG_READ:
+		return reads_valid(&msg->reads);
+	case VST_MSG_READ_DONE:
+		return ENDS(msg->done.disk);
 	}
 	return true;
 }

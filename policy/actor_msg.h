@@ -7,9 +7,10 @@
 #ifndef VST_POLICY_ACTOR_MSG_H
 #define VST_POLICY_ACTOR_MSG_H
 
+#include "policy/actor_reads.h"
 #include "policy/step.h"
 
-enum { VST_ACTOR_PROTOCOL = 1 };
+enum { VST_ACTOR_PROTOCOL = 2 };
 
 /* The socket on which an actor that was handed over waits, in the state directory. */
 #define VST_ACTOR_SOCKET "actor.sock"
@@ -23,10 +24,12 @@ enum vst_actor_msg_type {
 	VST_MSG_FORGET_CONFLICTS, /* no answer */
 	VST_MSG_HANDOVER,	  /* keep the knobs for a successor; answered by END, then close the socket */
 	VST_MSG_GOODBYE,	  /* revert everything and end; answered by OUTCOMEs and END */
+	VST_MSG_READ,		  /* reads: of a disk whose keeper is on; answered by READ_DONE, one at a time */
 	/* from the actor */
-	VST_MSG_OUTCOME, /* outcome */
-	VST_MSG_KNOB,	 /* outcome */
-	VST_MSG_END,	 /* hello: all that was asked for is done */
+	VST_MSG_OUTCOME,   /* outcome */
+	VST_MSG_KNOB,	   /* outcome */
+	VST_MSG_READ_DONE, /* done */
+	VST_MSG_END,	   /* hello: all that was asked for is done */
 	VST_MSG__N,
 };
 
@@ -52,6 +55,8 @@ struct vst_actor_msg {
 		struct vst_actor_hello hello;
 		struct vst_step step;
 		struct vst_outcome outcome;
+		struct vst_reads reads;
+		struct vst_reads_done done;
 	};
 };
 

@@ -16,6 +16,7 @@
 #include "lib/cleanup.h"
 #include "policy/actor_msg.h"
 #include "policy/actor_serve.h"
+#include "policy/actor_reads.h"
 
 enum {
 	SEND_WAIT_MS = 5000, /* a vstord that does not read for so long is dead to us */
@@ -264,6 +265,22 @@ static void do_hello(struct serve *s, const struct vst_actor_hello *hello)
 	send_state(s, VST_MSG_HELLO, 0);
 }
 
+static void send_done(struct serve *s, const struct vst_reads_done *done)
+{
+	struct vst_actor_msg msg = { .type = VST_MSG_READ_DONE, .done = *done };
+
+	send_msg(s, &msg);
+}
+
+static void do_read(struct serve *s, const struct vst_reads *reads)
+{
+	struct vst_reads_done done = { .result = vst_reads_begin(reads) };
+
+	memcpy(done.disk, reads->disk, sizeof(done.disk));
+	if (done.result)
+		send_done(s, &done);
+}
+
 static void do_msg(struct serve *s, const struct vst_actor_msg *msg)
 {
 	struct vst_outcome outcome;
@@ -282,6 +299,9 @@ static void do_msg(struct serve *s, const struct vst_actor_msg *msg)
 		break;
 	case VST_MSG_FORGET_CONFLICTS:
 		vst_act_forget_conflicts(s->act);
+		break;
+	case VST_MSG_READ:
+		do_read(s, &msg->reads);
 		break;
 	case VST_MSG_HANDOVER:
 		hand_over(s);
@@ -329,7 +349,11 @@ static void read_signal(struct serve *s)
 
 static void wait_once(struct serve *s)
 {
-	struct pollfd fds[] = { { s->conn, POLLIN, 0 }, { s->listener, POLLIN, 0 }, { s->signals, POLLIN, 0 } };
+	struct pollfd fds[] = { { s->conn, POLLIN, 0 },
+				{ s->listener, POLLIN, 0 },
+				{ s->signals, POLLIN, 0 },
+				{ vst_reads_fd(), POLLIN, 0 } };
+	struct vst_reads_done done;
 	int timeout = -1;
 
 	if (s->listener >= 0) {
@@ -341,7 +365,7 @@ static void wait_once(struct serve *s)
 		}
 		timeout = us / 1000 + 1;
 	}
-	if (poll(fds, 3, timeout) <= 0)
+	if (poll(fds, 4, timeout) <= 0)
 		return;
 	if (fds[0].revents)
 		read_conn(s);
@@ -349,6 +373,8 @@ static void wait_once(struct serve *s)
 		accept_successor(s);
 	if (fds[2].revents && !s->done)
 		read_signal(s);
+	if (fds[3].revents && vst_reads_process(&done))
+		send_done(s, &done);
 }
 
 unsigned int vst_actor_serve(struct vst_act *act, int conn, int signals)

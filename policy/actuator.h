@@ -56,6 +56,7 @@ struct vst_actuator {
 
 extern const struct vst_actuator vst_cgroup_io;
 extern const struct vst_actuator vst_ioprio;
+extern const struct vst_actuator vst_cache;
 
 /* By enum vst_actuator_id. */
 extern const struct vst_actuator *const vst_actuators[VST_ACTUATOR__N];

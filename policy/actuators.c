@@ -11,6 +11,7 @@
 const struct vst_actuator *const vst_actuators[VST_ACTUATOR__N] = {
 	[VST_ACTUATOR_CGROUP_IO] = &vst_cgroup_io,
 	[VST_ACTUATOR_IOPRIO] = &vst_ioprio,
+	[VST_ACTUATOR_CACHE] = &vst_cache,
 };
 
 int vst_read_small(int dir, const char *path, char *buf, size_t len)

@@ -171,6 +171,18 @@ static bool is_named(const struct vst_engine *e, const struct vst_snap_device *d
 	return false;
 }
 
+static bool is_cached(const struct vst_engine *e, __u32 dev)
+{
+	const struct vst_snap_cache *cache;
+
+	vst_snapshot_for_each(e->now, VST_SNAP_CACHES, cache, i)
+	{
+		if (cache->dev == dev)
+			return true;
+	}
+	return false;
+}
+
 static bool same_links(const struct vst_snap_device *x, const struct vst_snap_device *y)
 {
 	if (x == y)
@@ -204,10 +216,14 @@ static void find_disks(struct vst_engine *e)
 			break;
 		if (!d->present || (!d->counter[VST_DEVICE_kernel_ios] && !is_named(e, d)))
 			continue;
-		*disk = (struct edisk){ d->dev, vst_value_ref(d), d->name, host_disk(e->host, d->dev),
-					d->layer == VST_LAYER_STACKED };
+		*disk = (struct edisk){ d->dev,
+					vst_value_ref(d),
+					d->name,
+					host_disk(e->host, d->dev),
+					d->layer == VST_LAYER_STACKED,
+					is_cached(e, d->dev) };
 		if (e->n_disks >= n_before || before[e->n_disks].dev != d->dev ||
-		    !same_links(before[e->n_disks].device, d))
+		    before[e->n_disks].cached != disk->cached || !same_links(before[e->n_disks].device, d))
 			changed = true;
 		e->n_disks++;
 	}
@@ -389,6 +405,7 @@ static int run(struct vst_engine *e)
 	for (struct econtainer *c = e->containers; c; c = c->hh.next)
 		err = tell_wants(e, c) ?: err;
 	err = vst_engine_iocost(e) ?: err;
+	err = vst_engine_keep(e) ?: err;
 	err = vst_engine_protect(e) ?: err;
 	vst_plan_end(e->plan);
 	list_conditions(e);

@@ -72,6 +72,7 @@ struct edisk {
 	const char *name;		      /* in it */
 	const struct vst_host_disk *host;     /* NULL: not known */
 	bool stacked;
+	bool cached;
 };
 
 /* Protection on a disk. */
@@ -143,6 +144,15 @@ void vst_engine_holds(struct vst_engine *e, const struct econtainer *c, __u32 de
 
 /* engine_iocost.c: 0 or -ENOMEM */
 int vst_engine_iocost(struct vst_engine *e);
+
+/* engine_keep.c: 0 or -ENOMEM */
+int vst_engine_keep(struct vst_engine *e);
+/*
+ * Which classes of I/O of a subject are to be kept in a cache, bit n for class n, and by which rule. Rules may name kinds and
+ * classes, so each of them is asked about: what is of a kind and a size has one class.
+ */
+unsigned int vst_engine_classes_kept(const struct vst_engine *e, struct vst_subject *io, const bool *holds,
+				     const struct vst_rule **ret_rule);
 
 /* engine_protect.c: 0 or -ENOMEM */
 int vst_engine_protect(struct vst_engine *e);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "policy/engine_priv.h"
+#include "policy/keep.h"
 
 enum { THREADS_MAX = 1024 }; /* of a container, that get a priority */
 
@@ -374,6 +375,48 @@ static const struct vst_rule *stream_rule(const struct vst_engine *e, const stru
 	return NULL;
 }
 
+static int want_keeper(struct vst_engine *e, struct econtainer *c, const struct edisk *disk,
+		       const struct vst_rule *rule, unsigned int classes)
+{
+	char why[VST_WHY_MAX], value[VST_KEEP_TEXT];
+
+	explain(rule, VST_ATTR_CACHE, c->value, why);
+	return add(c, vst_plan_get(e->plan, VST_ACTUATOR_CACHE, disk->name, 0, "keeper", ""), rule, why, NULL,
+		   vst_keep_text(classes, value));
+}
+
+/* A keeper for each cached device that a rule is about. */
+static int keep(struct vst_engine *e, struct econtainer *c, const struct vst_subject *subject)
+{
+	const struct vst_rule *rule = c->winner[VST_ATTR_CACHE];
+	bool any = false;
+	int err = 0;
+
+	for (size_t i = 0; i < e->n_disks && !err; i++) {
+		const struct vst_rule *keeps = NULL;
+		struct vst_subject io;
+		unsigned int classes;
+
+		if (!e->disk[i].cached)
+			continue;
+		vst_engine_subject(c->value, e->disk[i].device, &io);
+		vst_engine_holds(e, c, e->disk[i].dev);
+		classes = vst_engine_classes_kept(e, &io, e->holds, &keeps);
+		if (!classes)
+			continue;
+		any = true;
+		err = want_keeper(e, c, &e->disk[i], keeps, classes);
+	}
+	if (!rule)
+		rule = stream_rule(e, subject, VST_ATTR_CACHE);
+	if (err || any || !rule || rule->cache != VST_CACHE_KEEP)
+		return err;
+	return refuse(
+		e, c, rule, VST_ATTR_CACHE,
+		"no disk that the rule is about is cached, or it asks for no class from 3 on: vstor can keep blocks of "
+		"these classes in a bcache that has a cache attached");
+}
+
 static int want_others(struct vst_engine *e, struct econtainer *c, const struct vst_subject *subject)
 {
 	const struct vst_rule *rule = c->winner[VST_ATTR_IOPRIO], *stream = stream_rule(e, subject, VST_ATTR_IOPRIO);
@@ -389,19 +432,20 @@ static int want_others(struct vst_engine *e, struct econtainer *c, const struct 
 	rule = c->winner[VST_ATTR_CACHE];
 	if (!rule)
 		rule = stream_rule(e, subject, VST_ATTR_CACHE);
-	if (!err && rule && rule->cache != VST_CACHE_NORMAL)
+	if (!err && rule && rule->cache == VST_CACHE_BYPASS)
 		err = refuse(
 			e, c, rule, VST_ATTR_CACHE,
-			"vstor has no actuator for caches, so the rule has no effect: remove it, or leave it for a "
-			"later version");
+			"no cache of Linux can be told to leave one container's I/O alone, so the rule has no effect: "
+			"remove it");
 	rule = c->winner[VST_ATTR_CLASS];
 	if (!rule)
 		rule = stream_rule(e, subject, VST_ATTR_CLASS);
 	if (!err && rule)
-		err = refuse(e, c, rule, VST_ATTR_CLASS,
-			     "nothing acts on the class of an I/O here, so the rule has no effect: remove it, or leave "
-			     "it for a later version");
-	return err;
+		err = refuse(
+			e, c, rule, VST_ATTR_CLASS,
+			"nothing acts on the class that a rule gives to an I/O, so the rule has no effect: change the "
+			"table of classes instead, or remove it");
+	return err ?: keep(e, c, subject);
 }
 
 /* --- all of it --- */

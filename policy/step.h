@@ -19,6 +19,7 @@
  *	cgroup-io   "/pods/a"          blkio.throttle.{read,write}_{bps,iops}_device
  *	                                                         "8:0"           number, "0" (no limit; cgroup v1)
  *	ioprio      "1234" (thread)    ioprio                    ""              "none", "idle", "best-effort 0".."7"
+ *	cache       "bcache0" (disk)   keeper                    ""              classes, "4 5"; "off"
  *
  * Each part of io.max is a knob of its own: the kernel keeps the parts that a write does not name, so a limit on
  * writes that we set and a limit on reads that the administrator set do not get into each other's way.
@@ -44,6 +45,7 @@ enum {
 enum vst_actuator_id {
 	VST_ACTUATOR_CGROUP_IO,
 	VST_ACTUATOR_IOPRIO,
+	VST_ACTUATOR_CACHE,
 	VST_ACTUATOR__N,
 };
 
@@ -52,11 +54,11 @@ struct vst_knob {
 	uint32_t pad;	   /* 0 */
 	/*
 	 * Which target of this name: paths and thread ids are used again. The cgroup's inode number in the hierarchy
-	 * that holds the attribute, or a thread's start time (field 22 of /proc/TID/stat). 0 in a step: whichever has
-	 * the name now. The actor fills it in.
+	 * that holds the attribute, a thread's start time (field 22 of /proc/TID/stat), or a disk's number. 0 in a
+	 * step: whichever has the name now. The actor fills it in.
 	 */
 	uint64_t target_id;
-	char target[VST_TARGET_MAX]; /* path below the cgroup root, "/" is the root itself; or a thread id */
+	char target[VST_TARGET_MAX]; /* path below the cgroup root, "/" is the root itself; a thread id; a disk */
 	char attr[VST_ATTR_TEXT_MAX];
 	char key[VST_KEY_MAX];
 };

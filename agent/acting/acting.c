@@ -136,6 +136,7 @@ static void on_lost(void *ctx, const struct vst_actor_status *status)
 	struct vst_acting *a = ctx;
 
 	vst_plan_lost(&a->plan);
+	vst_acting_keeper_lost(a);
 	a->listing = false;
 	a->changed = true;
 	if (status->state == VST_ACTOR_REFUSING) /* it is replaced; the next one tells whether it refuses too */
@@ -178,6 +179,11 @@ static void on_list_end(void *ctx)
 	a->listing = false;
 }
 
+static void on_read_done(void *ctx, const struct vst_reads_done *done)
+{
+	vst_acting_read_done(ctx, done);
+}
+
 static int start_actor(struct vst_acting *a)
 {
 	static const struct vst_actor_events events = {
@@ -185,6 +191,7 @@ static int start_actor(struct vst_acting *a)
 		.knob = on_knob,
 		.list_end = on_list_end,
 		.outcome = on_outcome,
+		.read_done = on_read_done,
 		.lost = on_lost,
 	};
 	struct vst_actor_opts opts = {
@@ -305,6 +312,7 @@ void vst_acting_tick(struct vst_acting *a, const struct vst_snapshot *snapshot)
 	vst_snapshot_unref(prev);
 	vst_snapshot_unref(a->seen);
 	a->seen = NULL;
+	vst_acting_keep(a);
 	if (is_ready(a) && !a->listing && vst_acting_now() - a->listed >= LIST_EVERY_S) {
 		a->listed = vst_acting_now();
 		a->listing = !vst_actor_list(a->actor);
@@ -398,6 +406,7 @@ static struct vst_acting_status *status_make(const struct vst_acting *a)
 	s->reverted = a->reverted;
 	s->policy = vst_policy_box_ref(a->policy);
 	fill_actor(a, s);
+	vst_acting_keeper_fill(a, s);
 	if (vst_acting_status_fill(s, &a->plan, a->engine, a->snapshot) || vst_acting_log_fill(a, s)) {
 		vst_acting_status_unref(s);
 		return NULL;
@@ -511,6 +520,7 @@ void vst_acting_free(struct vst_acting *a)
 	if (a->actor && vst_actor_stop(a->actor, a->opts.handover_s > 0, 5000))
 		vst_warn("vstor-actor did not confirm that it reverted everything; it does so on its own");
 	a->actor = NULL;
+	vst_acting_keeper_lost(a);
 	vst_acting_refuse_all(a);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)

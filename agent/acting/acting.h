@@ -20,6 +20,13 @@ struct vst_acting_opts {
 	/* Makes a snapshot now, a reference, for vst_acting_expect(); NULL: it cannot. fresh NULL: new containers wait. */
 	const struct vst_snapshot *(*fresh)(void *ctx);
 	void *ctx;
+	/*
+	 * Which blocks of a cached device to read, so that its cache keeps them, as in vst_heating_choose(); and which process
+	 * reads them (0: none does). NULL: no keeper works.
+	 */
+	int (*choose)(void *ctx, __u32 dev, unsigned int classes, __u32 max_unknown, uint64_t **ret_offsets,
+		      size_t *ret_n);
+	void (*keeper)(void *ctx, __u32 pid);
 	const char *actor;		 /* tests: its program; NULL: beside the running program */
 	const char *cgroup_root, *sysfs; /* tests; NULL: the host's */
 };
@@ -35,6 +42,9 @@ void vst_acting_free(struct vst_acting *a);
 enum vst_acting_mode vst_acting_get_mode(const struct vst_acting *a);
 /* Has the policy a rule that needs to know how long fsync takes? */
 bool vst_acting_wants_fsync(const struct vst_acting *a);
+
+/* The class of each kind and size by the policy in force, or by default: class_of[VST_CLASS_INDEX()]. */
+void vst_acting_classes(const struct vst_acting *a, __u8 class_of[64]);
 
 int vst_acting_fd(const struct vst_acting *a); /* readable: call _run */
 void vst_acting_run(struct vst_acting *a);

@@ -8,6 +8,7 @@
 #include "agent/acting/acting.h"
 #include "agent/acting/host.h"
 #include "policy/actor_client.h"
+#include "policy/keep.h"
 
 enum {
 	EVENTS_MAX = 512,  /* entries of the log */
@@ -40,6 +41,18 @@ struct vst_acting_question {
 	bool done, forgotten;
 };
 
+/* Of a cached device. */
+struct vst_keeper {
+	__u32 dev;
+	char disk[VST_DISK_NAME_MAX];
+	unsigned int classes; /* that it keeps, bit n for class n; 0: it is off */
+	struct vst_keep pace;
+	uint64_t *offset; /* of the pass under way, [n]; NULL: none is */
+	size_t n, next;
+	double retry_at;
+	unsigned long long reads, bytes, errors, passes;
+};
+
 struct vst_acting {
 	struct vst_acting_opts opts;
 	int epoll_fd, inotify_fd, timer_fd, request_fd;
@@ -64,6 +77,9 @@ struct vst_acting {
 	const struct vst_snapshot *snapshot; /* of the last tick */
 	const struct vst_snapshot *seen;     /* newer: new containers were looked for in it; NULL */
 	struct vst_actor *actor;	     /* NULL: only planning */
+	struct vst_keeper keeper[VST_CACHES];
+	size_t n_keepers;
+	bool reading; /* a batch is with the actor */
 	bool listing;
 	double listed;
 
@@ -103,6 +119,12 @@ void vst_acting_log_clear(struct vst_acting *a);
 /* acting_request.c */
 void vst_acting_answer(struct vst_acting *a); /* all that wait */
 void vst_acting_refuse_all(struct vst_acting *a);
+
+/* keeper.c */
+void vst_acting_keep(struct vst_acting *a); /* once a tick */
+void vst_acting_read_done(struct vst_acting *a, const struct vst_reads_done *done);
+void vst_acting_keeper_lost(struct vst_acting *a); /* the actor ended, or the agent does */
+void vst_acting_keeper_fill(const struct vst_acting *a, struct vst_acting_status *s);
 
 /* acting.c */
 void vst_acting_pass(struct vst_acting *a); /* runs the engine on the last snapshot, sends steps */

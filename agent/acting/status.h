@@ -7,6 +7,7 @@
 
 #include "policy/arena.h"
 #include "policy/engine.h"
+#include "vstor/abi_cache.h"
 
 /* X(ENUM, "name", "what it means") */
 #define VST_ACTING_MODES(X)                                                                                            \
@@ -58,6 +59,13 @@ struct vst_acting_blame {
 	double us_s; /* in each second */
 };
 
+/* What keeps the blocks of a cached device in its cache. */
+struct vst_acting_keeper {
+	__u32 dev;
+	const char *state; /* "off", "on", "reads", "waits" */
+	unsigned long long reads, bytes, errors, passes;
+};
+
 /* An entry of the log. */
 struct vst_acting_event {
 	unsigned long long seq;
@@ -97,6 +105,8 @@ struct vst_acting_status {
 	size_t n_blame;
 	struct vst_acting_event *event; /* oldest first */
 	size_t n_events;
+	struct vst_acting_keeper keeper[VST_CACHES];
+	size_t n_keepers;
 };
 
 struct vst_acting_status *vst_acting_status_ref(struct vst_acting_status *s);

@@ -170,7 +170,8 @@ static int share_maps(struct vst_probes *p)
 		err = vst_probes_share_maps(p, g);
 	/* what is in flight; libbpf names this map after its object */
 	err = err ?: bpf_map__reuse_fd(p->insight->maps.bss, bpf_map__fd(p->block->maps.bss));
-	return err ?: bpf_map__reuse_fd(p->stacked->maps.bss, bpf_map__fd(p->block->maps.bss));
+	err = err ?: bpf_map__reuse_fd(p->stacked->maps.bss, bpf_map__fd(p->block->maps.bss));
+	return err ?: bpf_map__reuse_fd(p->cache->maps.bss, bpf_map__fd(p->block->maps.bss));
 }
 
 /* Says what is not there. */
@@ -234,7 +235,7 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
 	m->shares_fd = bpf_map__fd(p->block->maps.vst_shares);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
-	m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = -1;
+	m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = m->cache_rows_fd = -1;
 	m->state->blkio_hier = hiers->blkio;
 	m->state->memory_hier = hiers->memory;
 	m->state->next_row = 1;
@@ -265,6 +266,7 @@ static bool is_wanted(const struct vst_probes *p, enum vst_group group)
 		return vst_probes_is_mounted("ext4");
 	case VST_GROUP_INSIGHT: /* vst_probes_insight() loads it */
 	case VST_GROUP_FSYNC:	/* probes_fsync.c loads it */
+	case VST_GROUP_CACHE:	/* probes_cache.c loads it */
 		return false;
 	default:
 		return true;
@@ -368,7 +370,7 @@ static void forget_open(const struct vst_maps *m, enum vst_group group)
 }
 
 /* Backwards: nothing begins any more of which the end would not be seen. */
-static void detach(struct vst_probes *p, enum vst_group group)
+void vst_probes_detach(struct vst_probes *p, enum vst_group group)
 {
 	for (int i = VST_PROBE_ID__N; i-- > 0;) {
 		if (vst_probe_table[i].group != group)
@@ -405,13 +407,15 @@ static int open_object(struct vst_probes *p, enum vst_group group)
 		m->insight = &p->insight->data_insight->vst_insight;
 		m->files = p->insight->data_files->vst_files;
 		return 0;
+	case VST_GROUP_CACHE:
+		return vst_probes_cache_open(p);
 	default:
 		return 0;
 	}
 }
 
 /* Loads it if need be. What cannot be is told once, and the agent goes on without. */
-static int attach(struct vst_probes *p, enum vst_group group)
+int vst_probes_attach(struct vst_probes *p, enum vst_group group)
 {
 	struct vst_object *o = &p->object[group];
 
@@ -427,7 +431,7 @@ static int attach(struct vst_probes *p, enum vst_group group)
 		o->err = attach_programs(p, group);
 	if (!o->err)
 		return 0;
-	detach(p, group);
+	vst_probes_detach(p, group);
 	if (!o->told)
 		vst_warn("cannot watch %s: %s; %s", vst_object_table[group].what, strerror(-o->err),
 			 vst_object_table[group].without);
@@ -466,7 +470,7 @@ void vst_probes_late(struct vst_probes *p)
 	late_join(p);
 	for (int g = 0; g < VST_GROUP__N; g++)
 		if (vst_object_table[g].when == VST_WHEN_BESIDE && g != VST_GROUP_XFS)
-			attach(p, g);
+			vst_probes_attach(p, g);
 	vst_probes_follow(p);
 }
 
@@ -488,7 +492,7 @@ void vst_probes_window(struct vst_probes *p, bool open)
 
 int vst_probes_insight(struct vst_probes *p, bool full)
 {
-	int err = p->late ? -EAGAIN : attach(p, VST_GROUP_INSIGHT);
+	int err = p->late ? -EAGAIN : vst_probes_attach(p, VST_GROUP_INSIGHT);
 
 	if (!err && full)
 		vst_probes_window(p, true);
@@ -500,8 +504,8 @@ int vst_probes_stacked(struct vst_probes *p, bool on)
 	if (p->late)
 		return -EAGAIN;
 	if (on)
-		return attach(p, VST_GROUP_STACKED);
-	detach(p, VST_GROUP_STACKED);
+		return vst_probes_attach(p, VST_GROUP_STACKED);
+	vst_probes_detach(p, VST_GROUP_STACKED);
 	return 0;
 }
 
@@ -513,16 +517,16 @@ void vst_probes_follow(struct vst_probes *p)
 		return;
 	vst_probes_follow_fsync(p);
 	if (!is_wanted(p, VST_GROUP_JOURNAL))
-		detach(p, VST_GROUP_JOURNAL);
+		vst_probes_detach(p, VST_GROUP_JOURNAL);
 	else
-		attach(p, VST_GROUP_JOURNAL);
+		vst_probes_attach(p, VST_GROUP_JOURNAL);
 	if (xfs == !!p->maps.state->xfs_noted)
 		return;
 	/* what the probe of pages leaves to this one is noted as long as it is attached */
 	p->maps.state->xfs_noted = false;
 	if (!xfs)
-		detach(p, VST_GROUP_XFS);
-	else if (!attach(p, VST_GROUP_XFS))
+		vst_probes_detach(p, VST_GROUP_XFS);
+	else if (!vst_probes_attach(p, VST_GROUP_XFS))
 		p->maps.state->xfs_noted = true;
 }
 
@@ -532,13 +536,13 @@ int vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool 
 
 	p->object[group].given_up = given_up;
 	if (given_up) {
-		detach(p, group);
+		vst_probes_detach(p, group);
 		return 0;
 	}
 	/* what was being waited for when it was given up has long come, and nobody saw it */
 	if (group == VST_GROUP_LOCK)
 		vst_lock_maps_forget(p->lock);
-	return attach(p, group);
+	return vst_probes_attach(p, group);
 }
 
 #define SHARED_FOR 300 /* seconds; dirty pages are written after half a minute */
@@ -621,6 +625,7 @@ void vst_probes_free(struct vst_probes *p)
 	if (p->maps.pause_opens)
 		munmap(p->maps.pause_opens, sizeof(*p->maps.pause_opens));
 	vst_lock_maps_close(&p->maps.lock);
+	vst_probes_cache_close(p);
 #define X(g, s, ...) s##_bpf__destroy(p->s);
 	VST_OBJECTS(X)
 #undef X

@@ -9,6 +9,7 @@
 #include "agent/probes/lock_maps.h"
 #include "agent/probes/budget.h"
 #include "vstor/abi.h"
+#include "vstor/abi_cache.h"
 #include "vstor/abi_fsync.h"
 #include "vstor/abi_insight.h"
 #include "vstor/abi_waits.h"
@@ -43,6 +44,18 @@ struct vst_maps {
 	int fsync_rows_fd;			 /* -1: not measured yet */
 	int fsync_open_fd;
 	const struct vst_fsync_state *fsync_state;
+	struct vst_cache_state *cache_state; /* NULL: no cache is watched */
+	const struct vst_heat *heat;
+	const struct vst_cache_place *cache_places;
+	const __u64 *cache_epochs;
+	int cache_rows_fd;
+};
+
+/* How large the tables about caches have to be. */
+struct vst_cache_sizes {
+	__u32 chunks;
+	__u32 places; /* a power of two */
+	__u32 buckets;
 };
 
 enum vst_probe_state {
@@ -104,6 +117,12 @@ int vst_probes_want_fsync(struct vst_probes *p, bool want);
  */
 int vst_probes_insight(struct vst_probes *p, bool full);
 void vst_probes_window(struct vst_probes *p, bool open);
+
+/*
+ * Watches caches with tables of these sizes; NULL: no more. If they are too small now, the probes are loaded anew, and what
+ * they had noted is forgotten. 0; -EAGAIN: the rest is not loaded yet; other -errno, which was logged.
+ */
+int vst_probes_cache(struct vst_probes *p, const struct vst_cache_sizes *sizes);
 
 /* Counts what has ended without a completion that the probes were shown (loss no_end). Costs less than a millisecond. */
 void vst_probes_sweep(struct vst_probes *p);

@@ -68,8 +68,9 @@ struct vst_probes {
 	bool stats_told;     /* that there are none */
 	time_t shared_since; /* monotonic seconds */
 	bool want_fsync;
-	nlink_t fsync_modules; /* directories in /sys/module when the programs of fsync were loaded */
-	nlink_t modules;       /* directories in /sys/module when the symbols were looked up; 0: not yet */
+	struct vst_cache_sizes cache_sizes; /* of the tables that are mapped */
+	nlink_t fsync_modules;		    /* directories in /sys/module when the programs of fsync were loaded */
+	nlink_t modules;		    /* directories in /sys/module when the symbols were looked up; 0: not yet */
 };
 
 /* Loads a group, once or never: 0 or -errno. */
@@ -86,6 +87,14 @@ bool vst_probes_is_mounted(const char *type);
 
 /* Attaches and detaches what measures fsync, by what is wanted and mounted (probes_fsync.c). 0 or -errno, logged. */
 int vst_probes_follow_fsync(struct vst_probes *p);
+
+/* Attaches or detaches a group, loading it if need be (probes.c). 0 or -errno, which was logged once. */
+int vst_probes_attach(struct vst_probes *p, enum vst_group group);
+void vst_probes_detach(struct vst_probes *p, enum vst_group group);
+
+/* The agent's view of the tables about caches (probes_cache.c). 0 or -ENOMEM. */
+int vst_probes_cache_open(struct vst_probes *p);
+void vst_probes_cache_close(struct vst_probes *p);
 
 /* Why a probe of fsync is not attached although fsync is to be measured. */
 const char *vst_probes_fsync_why(const struct vst_probes *p, int i, enum vst_probe_state *ret_state);

@@ -22,6 +22,7 @@ typedef void vst_render_acting(struct vst_out *o, const struct vst_snapshot *s, 
 			       const char *argument);
 
 vst_render_acting vst_render_status, vst_render_policy, vst_render_policy_log, vst_render_policy_explain;
+vst_render_acting vst_render_cache;
 /* A line about a reply to POST, and the rows of a plan if it has any. */
 void vst_render_reply(struct vst_out *o, const struct vst_acting_reply *reply);
 

@@ -32,7 +32,9 @@ enum vst_when {
 	X(JOURNAL, journal, NEEDED, "the journals of ext4", "waits for them are not shown", "no ext4 is mounted")      \
 	X(INSIGHT, insight, NEEDED, "what is written to files", "copies, encryption and compression are not told",     \
 	  "it was switched off with --insight off")                                                                    \
-	X(FSYNC, fsync, NEEDED, "fsync", "how long it takes is not known", "no rule and nobody asks for it")
+	X(FSYNC, fsync, NEEDED, "fsync", "how long it takes is not known", "no rule and nobody asks for it")           \
+	X(CACHE, cache, NEEDED, "caches", "vstorctl cache shows no hits, and no rule can keep anything in a cache",    \
+	  "no bcache with a cache is in use")
 
 enum vst_group {
 #define X(g, ...) VST_GROUP_##g,
@@ -111,7 +113,12 @@ enum {
 	X(FSYNC, fsync_ext4_end, ext4_sync_file_exit, 2, "ext4", NULL, VST_COST_FSYNC("ext4"))                         \
 	X(FSYNC, fsync_ext4_begin, ext4_sync_file_enter, 2, "ext4", NULL, VST_COST_FSYNC("ext4"))                      \
 	X(FSYNC, fsync_xfs_begin, xfs_file_fsync, 1, "xfs", NULL, VST_COST_FSYNC("xfs"))                               \
-	X(FSYNC, fsync_btrfs_begin, btrfs_sync_file, 2, "btrfs", NULL, VST_COST_FSYNC("btrfs"))
+	X(FSYNC, fsync_btrfs_begin, btrfs_sync_file, 2, "btrfs", NULL, VST_COST_FSYNC("btrfs"))                        \
+	X(CACHE, cache_invalidate, bcache_invalidate, 2, "bcache", NULL, VST_COST_CACHE)                               \
+	X(CACHE, cache_insert, bcache_cache_insert, 1, "bcache", NULL, VST_COST_CACHE)                                 \
+	X(CACHE, cache_read, bcache_read, 3, "bcache", NULL, VST_COST_CACHE)                                           \
+	X(CACHE, cache_write, bcache_write, 5, "bcache", NULL, VST_COST_CACHE)                                         \
+	X(CACHE, cache_begin, bcache_request_start, 2, "bcache", NULL, VST_COST_CACHE)
 
 #define VST_FUNCTION (-1)
 
@@ -120,6 +127,7 @@ enum {
 #define VST_SYSCALLS_FUNCTION "perf_syscall_exit"
 #define VST_COST_INSIGHT "vstorctl patterns does not tell what is copied, encrypted or compressed."
 #define VST_COST_JOURNAL "Waits for the journals of ext4 are not shown by vstorctl blame."
+#define VST_COST_CACHE "vstorctl cache shows no hits of bcache, and no rule can keep anything in it."
 #define VST_COST_FSYNC(fs) "How long fsync takes on " fs " is not known, and no rule can protect it there."
 #define VST_COST_FSYNC_CALL "How long fsync takes on xfs and btrfs is not known where their functions cannot be hooked."
 #define VST_COST_FSYNC_HOOK(fs)                                                                                        \

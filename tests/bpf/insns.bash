@@ -11,7 +11,7 @@ insns_now() { # prints lines "OBJECT PROGRAM INSTRUCTIONS"
 	local bin=$INSNS_TREE/build/tests/bpf/insns src=$INSNS_TREE/tests/bpf/insns.c
 	if ! [ "$bin" -nt "$src" ]; then
 		mkdir -p "$(dirname "$bin")"
-		cc -O1 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$bin" "$src" -lbpf || return
+		cc -O1 -std=gnu11 -D_GNU_SOURCE -I"$INSNS_TREE/include" -Wall -Wextra -Werror -o "$bin" "$src" -lbpf || return
 	fi
 	compgen -G "$INSNS_TREE/build/*.bpf.o" >/dev/null || {
 		echo "no $INSNS_TREE/build/*.bpf.o: run make first" >&2

@@ -6,10 +6,14 @@
  */
 #include <errno.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
+
+#include "vstor/probe_list.h"
 
 static int complain(const char *what, const char *name, int err)
 {
@@ -36,6 +40,39 @@ static int print_program(const char *object, const struct bpf_program *prog)
 	return 0;
 }
 
+static bool has_tracepoint(const char *module, const char *tracepoint)
+{
+	struct btf *kernel = btf__load_vmlinux_btf();
+	struct btf *btf = kernel ? btf__load_module_btf(module, kernel) : NULL;
+	char name[128];
+	bool has;
+
+	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
+	has = btf && btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0;
+	btf__free(btf);
+	btf__free(kernel);
+	return has;
+}
+
+/* As the agent does: a program about a module that not every host has is loaded where the module is. */
+static void choose_program(struct bpf_program *prog)
+{
+	static const struct {
+		const char *name, *tracepoint;
+		int args;
+		const char *module, *one_of;
+	} rows[] = {
+#define X(g, p, t, args, module, one_of, cost) { "vst_" #p, #t, args, module, one_of },
+		VST_PROBES(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!strcmp(rows[i].name, bpf_program__name(prog)) && rows[i].module && !rows[i].one_of &&
+		    rows[i].args > 0 && !bpf_program__autoload(prog))
+			bpf_program__set_autoload(prog, has_tracepoint(rows[i].module, rows[i].tracepoint));
+}
+
 static int print_object(char *path)
 {
 	struct bpf_object *obj = bpf_object__open_file(path, NULL);
@@ -46,6 +83,7 @@ static int print_object(char *path)
 	if (!obj)
 		return complain("cannot open", path, -errno);
 	name[strcspn(name, ".")] = 0;
+	bpf_object__for_each_program(prog, obj) choose_program(prog);
 	err = bpf_object__load(obj); /* libbpf prints the verifier's log if it refuses */
 	if (err)
 		complain("this kernel does not load", name, err);

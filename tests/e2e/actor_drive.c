@@ -138,7 +138,13 @@ static int run_lines(struct vst_actor *a, char *buf, size_t *len)
 
 int main(int argc, char **argv)
 {
-	static const struct vst_actor_events events = { on_ready, on_knob, on_list_end, on_outcome, on_lost };
+	static const struct vst_actor_events events = {
+		.ready = on_ready,
+		.knob = on_knob,
+		.list_end = on_list_end,
+		.outcome = on_outcome,
+		.lost = on_lost,
+	};
 	struct vst_actor_opts opts = { 0 };
 	struct vst_actor *a;
 	char buf[65536];

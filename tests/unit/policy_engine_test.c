@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/engine*.c policy/cap.c policy/plan.c policy/measure.c policy/step.c policy/arena.c policy/rules*.c agent/snapshot.c lib/delta*.c -lyaml -lm */
+/* LINK: policy/engine*.c policy/cap.c policy/keep.c policy/plan.c policy/measure.c policy/step.c policy/arena.c policy/rules*.c agent/snapshot.c lib/delta*.c -lyaml -lm */
 #include "tests/unit/policy_world.h"
 
 #define RULES "version: 1\nrules:\n"
@@ -237,7 +237,7 @@ static void nothing_to_act_on(void **state)
 	assert_string_equal(vst_plan_text(world_wanted(w, "/a", "io.weight", "default")), "no cgroup mount");
 	assert_string_equal(vst_plan_text(world_wanted(w, "/a", "io.max", "8:0 wbps")), "no cgroup mount");
 	assert_string_equal(vst_plan_text(world_wanted(w, "/a", "ioprio", "")), "no scheduler");
-	assert_non_null(strstr(vst_plan_text(world_wanted(w, "/a", "cache", "")), "no actuator"));
+	assert_non_null(strstr(vst_plan_text(world_wanted(w, "/a", "cache", "")), "is cached"));
 	assert_int_equal(vst_plan_state(world_wanted(w, "/a", "cache", "")), VST_KNOB_REFUSED);
 }
 
@@ -261,11 +261,51 @@ static void wants_of_streams_are_refused(void **state)
 	k = world_wanted(w, "/a", "cache", "");
 	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
 	assert_string_equal(k->rule, "past");
-	assert_non_null(strstr(vst_plan_text(k), "no actuator"));
+	assert_non_null(strstr(vst_plan_text(k), "no cache of Linux"));
 	k = world_wanted(w, "/a", "class", "");
 	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
 	assert_string_equal(k->rule, "high");
 	assert_non_null(strstr(vst_plan_text(k), "no effect"));
+}
+
+/* A rule about the device needs no container. Kinds and classes say which classes are kept; the default table has three. */
+static void what_a_cache_keeps(void **state)
+{
+	static const struct {
+		const char *rules, *value; /* NULL: no keeper */
+	} cases[] = {
+		{ "- {name: x, match: {device: 'dm-*'}, cache: keep}\n", "3 4 5" },
+		{ "- {name: x, match: {device: 'dm-*', kind: [metadata, journal]}, cache: keep}\n", "5" },
+		{ "- {name: x, match: {device: 'dm-*', class: ['4', '5']}, cache: keep}\n", "4 5" },
+		{ "- {name: x, match: {device: 'dm-*'}, cache: keep}\n"
+		  "- {name: y, match: {class: '3'}, cache: normal}\n",
+		  "4 5" },
+		{ "- {name: x, match: {device: 'dm-*', class: '2'}, cache: keep}\n", NULL },
+		{ "- {name: x, match: {device: sda}, cache: keep}\n", NULL },
+		{ "- {name: x, match: {device: 'dm-*'}, cache: normal}\n", NULL },
+	};
+	struct world *w = *state;
+	char yaml[512];
+
+	w->is_cached = true;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *value;
+
+		snprintf(yaml, sizeof(yaml), RULES "%s", cases[i].rules);
+		world_policy(w, yaml);
+		world_tick(w);
+		value = world_value(w, "dm-0", "keeper", "");
+		if (cases[i].value)
+			assert_string_equal(value, cases[i].value);
+		else
+			assert_null(value);
+	}
+	world_policy(w, RULES "- {name: x, match: {container: a}, cache: keep}\n");
+	world_tick(w);
+	assert_null(world_value(w, "dm-0", "keeper", ""));
+	world_container(w, "/a", "", "", "a");
+	world_tick(w);
+	assert_string_equal(world_value(w, "dm-0", "keeper", ""), "3 4 5");
 }
 
 /* No probe raises the alarm, so its rule never counts; vst_rule_note_text() tells. */
@@ -853,6 +893,7 @@ int main(void)
 		TEST(iocost_where_it_is_asked_for),
 		TEST(nothing_to_act_on),
 		TEST(wants_of_streams_are_refused),
+		TEST(what_a_cache_keeps),
 		TEST(an_alarm_that_nobody_raises),
 		TEST(priorities_of_threads),
 		TEST(taken_back),

@@ -61,7 +61,8 @@ struct world {
 	__u32 next_id;
 	struct world_knob knob[WORLD_KNOBS]; /* what the kernel has: only what was ever written */
 	int n_knobs;
-	int writes; /* of the actor */
+	bool is_cached; /* dm-0 is */
+	int writes;	/* of the actor */
 };
 
 static inline void world_policy(struct world *w, const char *yaml)
@@ -295,6 +296,14 @@ static inline void world_put_device(struct vst_snapshot *s, __u32 i, __u32 dev, 
 	assert_int_equal(vst_snapshot_put(s, VST_SNAP_DEVICES, i, d), 0);
 }
 
+static inline void world_put_cache(struct vst_snapshot *s, __u32 dev)
+{
+	struct vst_snap_cache *c = vst_value_new(VST_SNAP_CACHES);
+
+	c->dev = dev;
+	assert_int_equal(vst_snapshot_put(s, VST_SNAP_CACHES, 0, c), 0);
+}
+
 /* --- the actor --- */
 
 static inline struct world_knob *world_find(struct world *w, const char *target, const char *attr, const char *key)
@@ -325,7 +334,10 @@ static inline void world_step(struct world *w, const struct vst_step *step, stru
 		snprintf(k->target, sizeof(k->target), "%.120s", step->knob.target);
 		snprintf(k->attr, sizeof(k->attr), "%s", step->knob.attr);
 		snprintf(k->key, sizeof(k->key), "%s", step->knob.key);
-		snprintf(k->old, sizeof(k->old), "%s", strstr(step->knob.attr, "weight") ? "100" : "max");
+		snprintf(k->old, sizeof(k->old), "%s",
+			 strstr(step->knob.attr, "weight")   ? "100"
+			 : strcmp(step->knob.attr, "keeper") ? "max"
+							     : "off");
 		strcpy(k->value, k->old);
 	}
 	w->writes++;
@@ -380,6 +392,8 @@ static inline void world_snapshot(struct world *w, double seconds)
 	world_put_device(s, 0, DISK_A, "sda", VST_LAYER_LEAF, 1, NULL);
 	world_put_device(s, 1, DISK_B, "sdb", VST_LAYER_LEAF, 0, w->link); /* never used */
 	world_put_device(s, 2, STACKED, "dm-0", VST_LAYER_STACKED, 1, NULL);
+	if (w->is_cached)
+		world_put_cache(s, STACKED);
 	vst_snapshot_unref(w->prev);
 	w->prev = w->now;
 	w->now = s;

@@ -118,10 +118,10 @@ keeps_data() { # DEVICE MIB
 
 # --- stacked devices: fast0 behind, fast1 as the cache before it ---
 
-bcache_make() { # prints nothing; the device is /dev/bcache0
+bcache_make() { # [OPTION-OF-MAKE-BCACHE...]; prints nothing; the device is /dev/bcache0
 	local d
 	modprobe bcache
-	make-bcache --writeback -B "$(disk fast0)" -C "$(disk fast1)" >/dev/null
+	make-bcache --writeback "$@" -B "$(disk fast0)" -C "$(disk fast1)" >/dev/null
 	defer bcache_gone
 	for d in "$(disk fast0)" "$(disk fast1)"; do
 		[ -e "/sys/class/block/${d#/dev/}/bcache" ] || echo "$d" >/sys/fs/bcache/register

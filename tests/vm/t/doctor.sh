@@ -11,7 +11,7 @@
 kept=$TREE/tests/vm/golden/doctor-$VSTOR_KERNEL now=/dev/shm/doctor
 
 # Whatever ran before in this guest: every module that has a row or a symbol is loaded, io is enabled, there are disks.
-modprobe -a ext4 xfs btrfs dm_mod
+modprobe -a ext4 xfs btrfs dm_mod bcache
 echo +memory +io >"$CGROUPS/cgroup.subtree_control"
 agent_start
 LC_ALL=C.UTF-8 ctl doctor >$now

@@ -10,7 +10,7 @@
 now=/dev/shm/insns
 
 # as a host has them that uses them: the probes then do all that they can
-modprobe -a ext4 xfs btrfs dm_mod
+modprobe -a ext4 xfs btrfs dm_mod bcache
 insns_now >$now
 if [ "${1-}" = --print ]; then # for golden/update
 	cat $now

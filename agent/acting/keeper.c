@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Keeps what is worth it in caches: when a class is due (policy/keep.h), asks the heat map which blocks to read, and has the
+ * actor read them, a batch at a time. The next batch waits for the one before, so that a busy disk slows the keeper down.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/acting/acting_priv.h"
+#include "agent/base/log.h"
+
+#define RETRY_S 10.0 /* after a batch that could not be begun */
+
+/* The classes that the keeper of a disk keeps; 0: it is off. The plan's knobs say what the actor confirmed. */
+static unsigned int classes_of(const struct vst_acting *a, const char *disk)
+{
+	unsigned int classes;
+
+	for (const struct vst_plan_knob *k = a->plan.first; k; k = k->next)
+		if (k->actuator == VST_ACTUATOR_CACHE && k->wanted && k->state == VST_KNOB_APPLIED && k->written &&
+		    !strcmp(k->target, disk) && !vst_keep_parse(k->written, &classes))
+			return classes;
+	return 0;
+}
+
+static void drop_pass(struct vst_keeper *k)
+{
+	free(k->offset);
+	k->offset = NULL;
+	k->n = k->next = 0;
+}
+
+static struct vst_keeper *keeper_of(struct vst_acting *a, __u32 dev, const char *disk)
+{
+	struct vst_keeper *k;
+
+	for (size_t i = 0; i < a->n_keepers; i++)
+		if (a->keeper[i].dev == dev && !strcmp(a->keeper[i].disk, disk))
+			return &a->keeper[i];
+	if (a->n_keepers == VST_CACHES)
+		return NULL;
+	k = &a->keeper[a->n_keepers++];
+	*k = (struct vst_keeper){ .dev = dev };
+	snprintf(k->disk, sizeof(k->disk), "%s", disk);
+	return k;
+}
+
+/* By all devices of the same cache: they push each other's blocks out. */
+static uint64_t admitted_by(const struct vst_snapshot *s, const struct vst_snap_cache *cache)
+{
+	const struct vst_snap_cache *other;
+	uint64_t bytes = 0;
+
+	vst_snapshot_for_each(s, VST_SNAP_CACHES, other, i)
+	{
+		if (!strcmp(other->set, cache->set))
+			bytes += other->admitted_bytes;
+	}
+	return bytes;
+}
+
+/* Begins a pass, if one is due. */
+static void choose(struct vst_acting *a, struct vst_keeper *k, const struct vst_snap_cache *cache, double now)
+{
+	uint64_t admitted = admitted_by(a->snapshot, cache);
+	unsigned int due;
+	int err;
+
+	if (k->offset || now < k->retry_at)
+		return;
+	due = vst_keep_due(&k->pace, admitted, cache->cache_bytes) & k->classes;
+	if (!due)
+		return;
+	err = a->opts.choose(a->opts.ctx, k->dev, due, vst_keep_unknown(&k->pace, admitted, VST_READ_BYTES), &k->offset,
+			     &k->n);
+	if (err) {
+		vst_debug("keeper of %s: nothing can be chosen: %s", k->disk, strerror(-err));
+		k->retry_at = now + RETRY_S;
+		return;
+	}
+	k->next = 0;
+	k->passes++;
+	a->changed = true;
+	vst_debug("keeper of %s: reads %zu blocks, classes %#x, after %llu MiB", k->disk, k->n, due,
+		  (unsigned long long)(admitted >> 20));
+	if (!k->n)
+		drop_pass(k);
+}
+
+/* The next batch of some keeper. */
+static void send_batch(struct vst_acting *a)
+{
+	struct vst_reads batch = { 0 };
+
+	for (size_t i = 0; i < a->n_keepers && !a->reading; i++) {
+		struct vst_keeper *k = &a->keeper[i];
+
+		if (!k->offset)
+			continue;
+		memcpy(batch.disk, k->disk, sizeof(batch.disk));
+		while (batch.n < VST_READS_MAX && k->next < k->n)
+			batch.offset[batch.n++] = k->offset[k->next++];
+		a->reading = !vst_actor_read(a->actor, &batch);
+		if (!a->reading || k->next == k->n)
+			drop_pass(k);
+	}
+}
+
+void vst_acting_keep(struct vst_acting *a)
+{
+	struct vst_actor_status status;
+	const struct vst_snap_cache *cache;
+	double now = vst_acting_now();
+	bool any = false;
+
+	if (!a->actor || !a->opts.choose || !a->snapshot)
+		return;
+	vst_actor_get_status(a->actor, &status);
+	vst_snapshot_for_each(a->snapshot, VST_SNAP_CACHES, cache, i)
+	{
+		struct vst_keeper *k = keeper_of(a, cache->dev, cache->name);
+
+		if (!k)
+			continue;
+		k->classes = status.state == VST_ACTOR_READY ? classes_of(a, cache->name) : 0;
+		any |= k->classes != 0;
+		if (k->classes)
+			choose(a, k, cache, now);
+		else
+			drop_pass(k);
+	}
+	a->opts.keeper(a->opts.ctx, any ? (__u32)(status.pid ?: status.adopted_pid) : 0);
+	send_batch(a);
+}
+
+void vst_acting_read_done(struct vst_acting *a, const struct vst_reads_done *done)
+{
+	a->reading = false;
+	for (size_t i = 0; i < a->n_keepers; i++) {
+		struct vst_keeper *k = &a->keeper[i];
+
+		if (strcmp(k->disk, done->disk) != 0)
+			continue;
+		k->reads += done->reads;
+		k->bytes += done->bytes;
+		k->errors += done->errors;
+		if (done->result) {
+			vst_warn("cannot keep blocks of %s in its cache: %s; it is tried again", k->disk,
+				 strerror(-done->result));
+			drop_pass(k);
+			k->retry_at = vst_acting_now() + RETRY_S;
+		}
+	}
+	a->changed = true;
+	send_batch(a);
+}
+
+void vst_acting_keeper_lost(struct vst_acting *a)
+{
+	a->reading = false;
+	for (size_t i = 0; i < a->n_keepers; i++)
+		drop_pass(&a->keeper[i]);
+}
+
+void vst_acting_keeper_fill(const struct vst_acting *a, struct vst_acting_status *s)
+{
+	for (size_t i = 0; i < a->n_keepers; i++) {
+		const struct vst_keeper *k = &a->keeper[i];
+
+		s->keeper[s->n_keepers++] = (struct vst_acting_keeper){
+			.dev = k->dev,
+			.state = !k->classes		   ? "off"
+				 : k->offset || a->reading ? "reads"
+							   : "on",
+			.reads = k->reads,
+			.bytes = k->bytes,
+			.errors = k->errors,
+			.passes = k->passes,
+		};
+	}
+}
+
+void vst_acting_classes(const struct vst_acting *a, __u8 class_of[64])
+{
+	for (unsigned int kind = 0; kind < VST_KIND__N; kind++)
+		for (unsigned int size = 0; size < VST_SIZE__N; size++)
+			class_of[VST_CLASS_INDEX(kind, size)] =
+				(__u8)(a->policy ? vst_policy_class(a->policy->policy, kind, size)
+						 : vst_class(kind, size));
+}

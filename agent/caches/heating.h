@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Watches the caches of this host: has their probes attached with tables of the right size, reads what these count, and says
+ * what of a cached device is worth keeping. Everything runs on the loop's thread.
+ */
+#ifndef VST_HEATING_H
+#define VST_HEATING_H
+
+#include "agent/base/places.h"
+#include "agent/caches/caches.h"
+#include "agent/probes/probes.h"
+#include "agent/snapshot.h"
+#include "agent/who/owners.h"
+#include "lib/heat.h"
+
+/* Memory of the heat map: with more to watch, its chunks get larger. */
+#define VST_HEAT_BYTES_MAX (64U << 20)
+/* What was not used for so long is not worth keeping. */
+#define VST_HEAT_AGE_S (24 * 3600)
+
+/* Counters of a container, a cached device and a class. */
+struct vst_cache_row {
+	struct vst_container *container;
+	__u32 dev;
+	__u32 class;
+	struct vst_cache_counts counts;
+};
+
+struct vst_cached_device {
+	struct vst_cache_info info;
+	struct vst_heat_sum sum;
+	__u64 admitted; /* bytes, by all, since the device is watched */
+	uint64_t *covered;
+	__u32 cursor; /* see vst_heat_choose() */
+};
+
+struct vst_heating {
+	struct vst_cached_device at[VST_CACHES];
+	size_t n;
+	struct vst_cache_row *rows; /* [n_rows], by the last collection */
+	size_t n_rows, cap_rows;
+	__u32 n_put;	/* rows in the last snapshot */
+	double read_at; /* sysfs */
+	double summed_at;
+	bool watched;
+	__u64 lost;
+};
+
+void vst_heating_free(struct vst_heating *h);
+
+/* Once a tick: looks for caches that came or went. now: monotonic seconds. */
+void vst_heating_follow(struct vst_heating *h, const struct vst_devices *devices, struct vst_probes *probes,
+			double now);
+
+/* Reads the counters. 0 or -errno. */
+int vst_heating_collect(struct vst_heating *h, struct vst_probes *probes, struct vst_owners *owners, double now);
+
+/* Puts them into a snapshot, after its containers. 0 or -ENOMEM. */
+int vst_heating_put(struct vst_heating *h, struct vst_snapshot *s);
+
+/* The class of each kind and size, see struct vst_cache_state. */
+void vst_heating_classes(struct vst_probes *probes, const __u8 class_of[64]);
+
+/* The process whose reads are nobody's heat. */
+void vst_heating_keeper(struct vst_probes *probes, __u32 pid);
+
+/* What to read on a cached device; see vst_heat_choose(). -ENODEV: it is not one that is watched. */
+int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, __u32 dev, unsigned int classes,
+		       __u32 max_unknown, double now, uint64_t **ret_offsets, size_t *ret_n);
+
+#endif /* VST_HEATING_H */

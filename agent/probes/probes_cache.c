@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The probes of caches: loaded when there is a cache, with tables as large as it needs. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <bpf/bpf.h>
+
+#include "agent/base/log.h"
+#include "agent/probes/probes_priv.h"
+
+#include "block.skel.h"
+#include "cache.skel.h"
+
+static size_t heat_bytes(const struct vst_probes *p)
+{
+	return p->cache_sizes.chunks * sizeof(struct vst_heat);
+}
+
+static size_t places_bytes(const struct vst_probes *p)
+{
+	return p->cache_sizes.places * sizeof(struct vst_cache_place);
+}
+
+static size_t epochs_bytes(const struct vst_probes *p)
+{
+	return p->cache_sizes.buckets * sizeof(__u64);
+}
+
+static const void *map_table(const struct bpf_map *map, size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+int vst_probes_cache_open(struct vst_probes *p)
+{
+	struct vst_maps *m = &p->maps;
+
+	m->heat = map_table(p->cache->maps.vst_heat, heat_bytes(p));
+	m->cache_places = map_table(p->cache->maps.vst_cache_places, places_bytes(p));
+	m->cache_epochs = map_table(p->cache->maps.vst_cache_epochs, epochs_bytes(p));
+	if (!m->heat || !m->cache_places || !m->cache_epochs) {
+		vst_probes_cache_close(p);
+		return -ENOMEM;
+	}
+	m->cache_state = &p->cache->data_cache->vst_cache_state;
+	m->cache_rows_fd = bpf_map__fd(p->cache->maps.vst_cache_rows);
+	return 0;
+}
+
+void vst_probes_cache_close(struct vst_probes *p)
+{
+	struct vst_maps *m = &p->maps;
+
+	if (m->heat)
+		munmap((void *)m->heat, heat_bytes(p));
+	if (m->cache_places)
+		munmap((void *)m->cache_places, places_bytes(p));
+	if (m->cache_epochs)
+		munmap((void *)m->cache_epochs, epochs_bytes(p));
+	m->heat = NULL;
+	m->cache_places = NULL;
+	m->cache_epochs = NULL;
+	m->cache_state = NULL;
+	m->cache_rows_fd = -1;
+}
+
+static int set_sizes(struct vst_probes *p, const struct vst_cache_sizes *sizes)
+{
+	int err = bpf_map__set_max_entries(p->cache->maps.vst_heat, sizes->chunks);
+
+	err = err ?: bpf_map__set_max_entries(p->cache->maps.vst_cache_places, sizes->places);
+	err = err ?: bpf_map__set_max_entries(p->cache->maps.vst_cache_epochs, sizes->buckets);
+	p->cache_sizes = *sizes;
+	return err;
+}
+
+/* An object that was loaded cannot be loaded again: there is a new one in its place. */
+static int open_anew(struct vst_probes *p)
+{
+	struct cache_bpf *old = p->cache;
+	struct vst_object *o = &p->object[VST_GROUP_CACHE];
+	int err;
+
+	vst_probes_detach(p, VST_GROUP_CACHE);
+	vst_probes_cache_close(p);
+	vst_for_each_probe_of (i, VST_GROUP_CACHE)
+		p->probe[i].run_ns = p->probe[i].run_cnt = 0; /* of a new program */
+	o->loaded = o->open = false;
+	err = vst_probes_open_group(p, VST_GROUP_CACHE);
+	if (err)
+		return err;
+	cache_bpf__destroy(old);
+	err = vst_probes_share_maps(p, VST_GROUP_CACHE);
+	return err ?: bpf_map__reuse_fd(p->cache->maps.bss, bpf_map__fd(p->block->maps.bss));
+}
+
+static int prepare(struct vst_probes *p, const struct vst_cache_sizes *sizes)
+{
+	int err = p->object[VST_GROUP_CACHE].loaded ? open_anew(p) : 0;
+
+	err = err ?: vst_probes_find(p); /* the module may have come since the start */
+	err = err ?: set_sizes(p, sizes);
+	vst_for_each_probe_of (i, VST_GROUP_CACHE)
+		bpf_program__set_autoload(p->probe[i].prog, !p->probe[i].missing);
+	return err;
+}
+
+int vst_probes_cache(struct vst_probes *p, const struct vst_cache_sizes *sizes)
+{
+	struct vst_object *o = &p->object[VST_GROUP_CACHE];
+	const struct vst_cache_sizes *now = &p->cache_sizes;
+
+	if (p->late)
+		return -EAGAIN;
+	if (!sizes) {
+		vst_probes_detach(p, VST_GROUP_CACHE);
+		return 0;
+	}
+	if (o->err)
+		return o->err;
+	if (!o->loaded || sizes->chunks > now->chunks || sizes->places > now->places || sizes->buckets > now->buckets)
+		o->err = prepare(p, sizes);
+	return vst_probes_attach(p, VST_GROUP_CACHE);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* vstorctl cache: the caches of this host, what they had for whom, and what of it is kept. */
+#include <errno.h>
+#include "client.h"
+#include "format.h"
+#include "table.h"
+#include "wire.h"
+#include "vstor/abi_cache.h"
+
+const struct vst_option vst_cache_options[] = {
+	{ 'd', "duration", "SECONDS", "what happens in so many seconds; without it, all since the cache is watched" },
+	{ 0 },
+};
+
+/* One reply. */
+struct sample {
+	json_t **devices, **rows;
+	size_t n_devices, cap_devices, n_rows, cap_rows;
+	double time;
+};
+
+static const char *const counters[] = {
+#define X(f, d) #f,
+	VST_CACHE_COUNTERS(X)
+#undef X
+};
+
+enum { N_COUNTERS = sizeof(counters) / sizeof(counters[0]) };
+
+static const struct vst_table_column columns[] = {
+	{ "CACHE", VST_COL_NAME, 0 },
+	{ "CONTAINER", VST_COL_NAME, 0 },
+	{ "CLASS", VST_COL_RIGHT, 0 },
+	{ "HITS", VST_COL_RIGHT, 0 },
+	{ "MISSES", VST_COL_RIGHT, 0 },
+	{ "HIT %", VST_COL_RIGHT, 0 },
+	{ "BYPASSED", VST_COL_RIGHT, 2 },
+	{ "ADMITTED", VST_COL_RIGHT, 1 },
+	{ "KEPT", VST_COL_RIGHT | VST_COL_SPARSE, 3 },
+	{ "RESIDENT", VST_COL_RIGHT | VST_COL_SPARSE, 3 },
+};
+
+static double number(const json_t *line, const char *field)
+{
+	return json_number_value(json_object_get(line, field));
+}
+
+static int take(void *arg, json_t *line)
+{
+	const char *type = vst_wire_text(line, "type");
+	struct sample *s = arg;
+
+	if (!strcmp(type, "head"))
+		s->time = number(line, "time");
+	if (!strcmp(type, "cached_device")) {
+		s->devices = vst_grow(s->devices, s->n_devices, &s->cap_devices, sizeof(*s->devices));
+		s->devices[s->n_devices++] = json_incref(line);
+	} else if (!strcmp(type, "cache")) {
+		s->rows = vst_grow(s->rows, s->n_rows, &s->cap_rows, sizeof(*s->rows));
+		s->rows[s->n_rows++] = json_incref(line);
+	}
+	return 0;
+}
+
+static void sample_clear(struct sample *s)
+{
+	for (size_t i = 0; i < s->n_devices; i++)
+		json_decref(s->devices[i]);
+	for (size_t i = 0; i < s->n_rows; i++)
+		json_decref(s->rows[i]);
+	free(s->devices);
+	free(s->rows);
+}
+
+/* --- differences --- */
+
+static bool is_same_row(const json_t *x, const json_t *y)
+{
+	return number(x, "class") == number(y, "class") &&
+	       !strcmp(vst_wire_text(x, "cache"), vst_wire_text(y, "cache")) &&
+	       !strcmp(vst_wire_text(x, "cgroup"), vst_wire_text(y, "cgroup")) &&
+	       !strcmp(vst_wire_text(x, "container"), vst_wire_text(y, "container"));
+}
+
+/* What a row counted since the sample before. Counters that went back are those of an agent that was started anew. */
+static void subtract(json_t *row, const struct sample *before)
+{
+	for (size_t i = 0; i < before->n_rows; i++) {
+		if (!is_same_row(row, before->rows[i]))
+			continue;
+		for (int c = 0; c < N_COUNTERS; c++) {
+			json_int_t now = json_integer_value(json_object_get(row, counters[c]));
+			json_int_t was = json_integer_value(json_object_get(before->rows[i], counters[c]));
+
+			json_object_set_new(row, counters[c], json_integer(now >= was ? now - was : now));
+		}
+		return;
+	}
+}
+
+static bool did_anything(const json_t *row)
+{
+	for (int c = 0; c < N_COUNTERS; c++)
+		if (number(row, counters[c]) > 0)
+			return true;
+	return false;
+}
+
+/* --- output --- */
+
+static const json_t *device_of(const struct sample *s, const json_t *row)
+{
+	for (size_t i = 0; i < s->n_devices; i++)
+		if (!strcmp(vst_wire_text(s->devices[i], "cache"), vst_wire_text(row, "cache")))
+			return s->devices[i];
+	return NULL;
+}
+
+static double resident(const json_t *row)
+{
+	double kept = number(row, "kept_bytes");
+
+	return kept > 0 ? number(row, "resident_bytes") / kept : -1;
+}
+
+static void print_json(const struct sample *s, double interval)
+{
+	for (size_t i = 0; i < s->n_devices; i++) {
+		json_object_del(s->devices[i], "type");
+		json_object_set_new(s->devices[i], "device", json_true());
+		json_object_set(s->devices[i], "type", json_object_get(s->devices[i], "cache_type"));
+		json_object_del(s->devices[i], "cache_type");
+		vst_json_line(json_incref(s->devices[i]));
+	}
+	for (size_t i = 0; i < s->n_rows; i++) {
+		const json_t *device = device_of(s, s->rows[i]);
+		json_t *o = json_incref(s->rows[i]);
+
+		if (!did_anything(o)) {
+			json_decref(o);
+			continue;
+		}
+		json_object_set(o, "type", json_object_get(o, "cache_type"));
+		json_object_del(o, "cache_type");
+		json_object_set_new(o, "time", json_real(s->time));
+		json_object_set_new(o, "interval", vst_json_rounded(interval));
+		if (resident(o) >= 0)
+			json_object_set_new(o, "resident_estimate", vst_json_rounded(resident(o)));
+		json_object_set_new(o, "keeper_reads_bytes",
+				    json_integer(json_integer_value(json_object_get(device, "keeper_reads_bytes"))));
+		vst_json_line(o);
+	}
+}
+
+static double of_classes(const json_t *device, const char *field)
+{
+	const char *class;
+	double sum = 0;
+	json_t *n;
+
+	json_object_foreach(json_object_get(device, field), class, n) sum += json_number_value(n);
+	return sum;
+}
+
+static void print_device(const json_t *d)
+{
+	char *name = vst_escape(vst_wire_text(d, "cache")), *cache = vst_escape(vst_wire_text(d, "cache_device")),
+	     *origin = vst_escape(vst_wire_text(d, "origin"));
+	char size[VST_CELL], dirty[VST_CELL], kept[VST_CELL], reads[VST_CELL], admitted[VST_CELL];
+	double worth = of_classes(d, "kept_bytes");
+
+	vst_format_bytes(size, number(d, "cache_bytes"), VST_UNITS_HUMAN);
+	vst_format_bytes(dirty, number(d, "dirty_bytes"), VST_UNITS_HUMAN);
+	vst_format_bytes(kept, worth, VST_UNITS_HUMAN);
+	vst_format_bytes(reads, number(d, "keeper_reads_bytes"), VST_UNITS_HUMAN);
+	vst_format_bytes(admitted, number(d, "admitted_bytes"), VST_UNITS_HUMAN);
+	printf("%s: %s, %s (%s) before %s, %s, %s, %s dirty\n", name, vst_wire_text(d, "cache_type"), cache, size,
+	       origin, vst_wire_text(d, "mode"), vst_wire_text(d, "replacement"), dirty);
+	printf("  worth keeping %s", kept);
+	if (worth > 0)
+		printf(", of which the cache has at least %.0f %%", 100 * of_classes(d, "resident_bytes") / worth);
+	printf("; %s taken in; keeper %s", admitted, vst_wire_text(d, "keeper"));
+	if (number(d, "keeper_reads_bytes") > 0)
+		printf(", %s read", reads);
+	putchar('\n');
+	free(name);
+	free(cache);
+	free(origin);
+}
+
+static void add_bytes(struct vst_table *t, double bytes)
+{
+	char cell[VST_CELL];
+
+	vst_format_bytes(cell, bytes, VST_UNITS_HUMAN);
+	vst_table_add(t, bytes > 0 ? cell : "-");
+}
+
+static void add_percent(struct vst_table *t, double part)
+{
+	char cell[VST_CELL];
+
+	snprintf(cell, sizeof(cell), "%.1f", 100 * part);
+	vst_table_add(t, part >= 0 ? cell : "-");
+}
+
+static void add_row(struct vst_table *t, const json_t *row)
+{
+	double hits = number(row, "hits"), looked = hits + number(row, "misses");
+	char class[VST_CELL];
+
+	snprintf(class, sizeof(class), "%.0f", number(row, "class"));
+	vst_table_add_name(t, vst_wire_text(row, "cache"));
+	vst_table_add_name(t, vst_wire_text(row, "container"));
+	vst_table_add(t, class);
+	vst_table_add_count(t, hits);
+	vst_table_add_count(t, number(row, "misses"));
+	add_percent(t, looked > 0 ? hits / looked : -1);
+	vst_table_add_count(t, number(row, "bypassed"));
+	add_bytes(t, number(row, "admitted_bytes"));
+	add_bytes(t, number(row, "kept_bytes"));
+	add_percent(t, resident(row));
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	int d = strcmp(vst_wire_text(x, "cache"), vst_wire_text(y, "cache"));
+
+	d = d ? d : strcmp(vst_wire_text(x, "container"), vst_wire_text(y, "container"));
+	return d ? d : (int)(number(y, "class") - number(x, "class"));
+}
+
+static void print_text(const struct sample *s)
+{
+	struct vst_table *t = vst_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+
+	if (!s->n_devices)
+		puts("no device here is cached: there is no bcache with a cache attached");
+	for (size_t i = 0; i < s->n_devices; i++)
+		print_device(s->devices[i]);
+	if (s->n_devices)
+		putchar('\n');
+	for (size_t i = 0; i < s->n_rows; i++)
+		if (did_anything(s->rows[i]))
+			add_row(t, s->rows[i]);
+	if (s->n_devices)
+		vst_table_print(t);
+	vst_table_free(t);
+}
+
+/* --- the command --- */
+
+/* Until the end of the interval, or until the user has seen enough. */
+static void pause_for(const struct vst_ctl *ctl, double seconds)
+{
+	struct vst_client *c = vst_client_new(ctl);
+
+	vst_signals_catch(false);
+	vst_client_wait(c, -1, vst_now() + seconds);
+	vst_client_free(c);
+}
+
+int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
+{
+	struct sample before = { 0 }, now = { 0 };
+	double seconds = 0, interval = 0;
+	int rc = vst_opt_seconds(ctl, "cache", 'd', &seconds);
+
+	if (!rc && seconds > 0) {
+		rc = vst_get(ctl, "/v1/cache?max_age=0.1", take, &before);
+		if (!rc)
+			pause_for(ctl, seconds);
+	}
+	if (!rc)
+		rc = vst_get(ctl, "/v1/cache?max_age=0.1", take, &now);
+	if (!rc) {
+		interval = before.time > 0 ? now.time - before.time : 0;
+		for (size_t i = 0; i < now.n_rows; i++)
+			subtract(now.rows[i], &before);
+		if (now.n_rows)
+			qsort(now.rows, now.n_rows, sizeof(*now.rows), by_name);
+		if (ctl->json)
+			print_json(&now, interval);
+		else
+			print_text(&now);
+	}
+	sample_clear(&before);
+	sample_clear(&now);
+	return rc ? rc : vst_output_end(VST_EXIT_OK);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* LINK: policy/keep.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "policy/keep.h"
+
+#define MIB (1ULL << 20)
+
+static void classes_as_text(void **state)
+{
+	static const char *const bad[] = { "", "5 4", "4  5", "2", "6", "on", "45", "4 5 ", " 5", "4,5" };
+	char text[VST_KEEP_TEXT];
+	unsigned int classes;
+
+	assert_string_equal(vst_keep_text(1 << 5, text), "5");
+	assert_string_equal(vst_keep_text(7 << 3, text), "3 4 5");
+	assert_string_equal(vst_keep_text(1 << 2 | 1 << 6, text), "off");
+	assert_int_equal(vst_keep_parse("4 5", &classes), 0);
+	assert_int_equal(classes, 1 << 4 | 1 << 5);
+	assert_int_equal(vst_keep_parse("off", &classes), 0);
+	assert_int_equal(classes, 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(vst_keep_parse(bad[i], &classes), -EINVAL);
+}
+
+static void periods(void **state)
+{
+	assert_int_equal(vst_keep_period(5, 1000 * MIB), 250 * MIB);
+	assert_int_equal(vst_keep_period(4, 1000 * MIB), 500 * MIB);
+	assert_int_equal(vst_keep_period(3, 1000 * MIB), 700 * MIB);
+	assert_int_equal(vst_keep_period(2, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_period(6, 1000 * MIB), 0);
+}
+
+static void each_class_in_its_time(void **state)
+{
+	struct vst_keep k = { 0 };
+
+	assert_int_equal(vst_keep_due(&k, 0, 1000 * MIB), 1 << 3 | 1 << 4 | 1 << 5); /* at the start */
+	for (uint64_t mib = 1; mib < 249; mib++)
+		assert_int_equal(vst_keep_due(&k, mib * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 249 * MIB, 1000 * MIB), 1 << 5); /* 250 by the next look */
+	for (uint64_t mib = 250; mib < 498; mib++)
+		assert_int_equal(vst_keep_due(&k, mib * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 498 * MIB, 1000 * MIB), 1 << 5);
+	assert_int_equal(vst_keep_due(&k, 499 * MIB, 1000 * MIB), 1 << 4);
+	for (uint64_t mib = 500; mib < 699; mib++)
+		assert_int_equal(vst_keep_due(&k, mib * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 699 * MIB, 1000 * MIB), 1 << 3);
+	/* a jump is one pass, not several */
+	assert_int_equal(vst_keep_due(&k, 9000 * MIB, 1000 * MIB), 1 << 3 | 1 << 4 | 1 << 5);
+	assert_int_equal(vst_keep_due(&k, 9001 * MIB, 1000 * MIB), 0);
+}
+
+/* Much in little time: what is due before the next look is read now. */
+static void a_fast_stream(void **state)
+{
+	struct vst_keep k = { 0 };
+
+	vst_keep_due(&k, 0, 1000 * MIB);
+	assert_int_equal(vst_keep_due(&k, 100 * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 200 * MIB, 1000 * MIB), 1 << 5);
+	assert_int_equal(vst_keep_due(&k, 300 * MIB, 1000 * MIB), 0);
+	assert_int_equal(vst_keep_due(&k, 400 * MIB, 1000 * MIB), 1 << 4 | 1 << 5);
+}
+
+static void a_new_agent_counts_from_0(void **state)
+{
+	struct vst_keep k = { 0 };
+
+	vst_keep_due(&k, 900 * MIB, 1000 * MIB);
+	assert_int_equal(vst_keep_due(&k, 10 * MIB, 1000 * MIB), 1 << 3 | 1 << 4 | 1 << 5);
+	assert_int_equal(vst_keep_due(&k, 20 * MIB, 1000 * MIB), 0);
+}
+
+static void unknown_units_are_few(void **state)
+{
+	struct vst_keep k = { 0 };
+
+	assert_int_equal(vst_keep_unknown(&k, 0, 4096), VST_KEEP_UNKNOWN_FIRST);
+	/* 128 MiB admitted: a 512th of it, in units */
+	assert_int_equal(vst_keep_unknown(&k, 128 * MIB + 1, 4096), 64);
+	assert_int_equal(vst_keep_unknown(&k, 128 * MIB + 1, 4096), 0);
+	assert_int_equal(vst_keep_unknown(&k, 0, 4096), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(classes_as_text),	     cmocka_unit_test(periods),
+		cmocka_unit_test(each_class_in_its_time),    cmocka_unit_test(a_fast_stream),
+		cmocka_unit_test(a_new_agent_counts_from_0), cmocka_unit_test(unknown_units_are_few),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
