@@ -225,7 +225,11 @@ int BPF_PROG(vst_sample, struct request *rq)
 	__u64 bio, turn;
 	bool begins;
 
-	if (!s || (rq->cmd_flags & REQ_OP_MASK) != 1)
+	if (!s)
+		return 0;
+	if (!vst_insight.direct) /* from reads too: a copy may be the first that is written */
+		vst_learn(vst_address(rq));
+	if ((rq->cmd_flags & REQ_OP_MASK) != 1)
 		return 0;
 	bio = vst_ptr(rq, struct request, bio);
 	if (!bio)
