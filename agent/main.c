@@ -72,7 +72,7 @@ int main(int argc, char **argv)
 				 .metrics_series = VST_METRICS_SERIES,
 				 .interval = 1,
 				 .budget = 20,
-				 .insight = VST_INSIGHT_SAMPLED,
+				 .insight = VST_INSIGHT_OFF,
 				 .recorder.size = VST_RECORDER_SIZE };
 	struct vst_agent a = { .started = vst_now() };
 	struct utsname name;

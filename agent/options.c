@@ -31,7 +31,7 @@ static void print_help(void)
 	       "      --record-size SIZE  of the recording, at most: 200M, 1G [200M]\n"
 	       "      --insight MODE      look at what is written to files: off, sampled (moments of each second) or "
 	       "full\n"
-	       "                          [sampled]\n"
+	       "                          [off]\n"
 	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"

@@ -55,6 +55,7 @@ struct vst_io {
 	__u64 folio; /* whose memory cgroup may know the owner; 0: none */
 	__u64 task;  /* its submitter, packed, or TASK_IS_CURRENT */
 	__u32 sort;  /* see VST_SORT */
+	__u32 marks; /* that came with the request: the walk decides .sort anew for each bio */
 };
 
 #define VST_SORT(op, layer, what) ((__u32)(op) | (__u32)(layer) << 8 | (__u32)(what) << 16)

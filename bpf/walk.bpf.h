@@ -14,7 +14,6 @@ struct vst_walk {
 	struct vst_io io; /* of the bio that the walk has come to, and what its .row was decided from */
 	__u32 left;	  /* bytes that no part has yet */
 	__u32 row;	  /* of this bio */
-	__u32 marks;	  /* that came with the request */
 	/* of the last bio that was decided: the next one may need no decision of its own */
 	__u64 mapping;
 	union {
@@ -103,6 +102,17 @@ static __always_inline bool vst_walk_into(struct vst_state *s, struct vst_walk *
 	return true;
 }
 
+/* What the bio is. A function of its own, because the stack of 6.1's programs has no room for it inside vst_walk_step(). */
+__noinline int vst_walk_sort(struct vst_walk *w)
+{
+	struct vst_state *s = vst_state_get();
+
+	if (!s || !w)
+		return 0;
+	vst_sort_decide(&w->io, s, vst_read(w->io.bio, struct bio, bi_opf), w->io.marks | (w->io.sort & 0xffff));
+	return 0;
+}
+
 /*
  * One step; true at the end. A global function: the verifier looks at it once, and knows nothing of the numbers in *w.
  * Inlined into the loop it would follow them through each step, beyond its limit of a million instructions.
@@ -132,7 +142,7 @@ __noinline int vst_walk_step(struct vst_walk *w, struct vst_inflight_more *more)
 	end_io = vst_ptr(w->io.bio, struct bio, bi_end_io);
 	if (!w->row || !mapping || (mapping & MAPPING_FLAGS) || mapping != w->mapping || memcg != w->memcg ||
 	    end_io != w->end_io) {
-		vst_sort_decide(&w->io, s, vst_read(w->io.bio, struct bio, bi_opf), w->marks | (w->io.sort & 0xffff));
+		vst_walk_sort(w);
 		w->row = vst_row_of(s, w->io.bio, w->io.folio, w->io.task, w->io.sort);
 		w->mapping = mapping;
 		w->memcg = memcg;
@@ -174,7 +184,7 @@ __noinline int vst_walk(struct vst_inflight_more *more, __u64 bio, __u64 task, _
 	ctx.walk.io.bio = bio;
 	ctx.walk.io.task = task;
 	ctx.walk.io.sort = sort;
-	ctx.walk.marks = sort & SORT_MARKS;
+	ctx.walk.io.marks = sort & SORT_MARKS;
 	ctx.walk.left = bytes;
 	bpf_loop(STEPS_MAX, vst_walk_on, &ctx, 0);
 	return 0;
