@@ -42,7 +42,7 @@ static __always_inline __u32 dev_of(const struct request *rq)
 /*
  * Streams: where on which disk the last requests ended, and for how long each of them has gone on, in one word. A request that
  * begins there continues the stream, whoever made it and however many there are; what else comes in between costs a stream
- * at most its place. Measured: 9 ns.
+ * at most its place. 
  */
 #define STREAM_BITS 12
 #define STREAM_UNIT 4096U	   /* bytes */

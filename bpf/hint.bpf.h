@@ -35,7 +35,7 @@ static __always_inline __u32 vst_hint_take(struct vst_state *s, int class)
 }
 
 /*
- * Of the system call that the current task is in, by its unused argument. Costs 8 ns: the registers of the call are at the
+ * Of the system call that the current task is in, by its unused argument. The registers of the call are at the
  * end of the task's stack, which the processor has just used.
  */
 __noinline __u32 vst_hint_of_call(void)

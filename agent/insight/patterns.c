@@ -8,32 +8,20 @@
 #include "agent/insight/patterns.h"
 #include "agent/insight/verdict.h"
 
-#define MARKS_EVERY 60	 /* seconds between two rounds of aging */
-#define MARKS_AGE 5	 /* rounds */
-#define ALARM_FILES 20	 /* that a container encrypts ... */
-#define ALARM_SECONDS 60 /* ... in so many seconds */
-#define ALARM_EVENTS 256 /* that are remembered */
+#define MARKS_EVERY 60 /* seconds between two rounds of aging */
+#define MARKS_AGE 5    /* rounds */
 
 /* What is known of a place of the probe's table. */
 struct known_file {
 	__u64 inode, ino, seen_ns;
 	const struct vst_container *owner; /* of a value that is in no snapshot yet */
 	struct vst_snap_pattern *value;
-	bool changed, encrypted;
-};
-
-/* A file that looks as if a container had encrypted it. */
-struct encrypted_file {
-	const struct vst_container *container;
-	double when;
-	unsigned int file; /* its place */
+	bool changed;
 };
 
 struct vst_patterns {
 	struct known_file known[VST_FILES];
-	struct encrypted_file event[ALARM_EVENTS];
-	unsigned int n_events;
-	double aged, alarmed, collected;
+	double aged, collected;
 	__u64 writes;
 };
 
@@ -82,35 +70,6 @@ static void age_marks(struct vst_patterns *p, struct vst_mark *marks, double now
 			marks[i].inode = 0;
 }
 
-/* --- mass encryption --- */
-
-/*
- * Small files have few samples each, so their bytes are judged together: those of many files that a compiler's cache
- * compresses are not random then.
- */
-static void note_encrypted(struct vst_patterns *p, const struct vst_file *files, unsigned int file,
-			   const struct vst_container *c, double now)
-{
-	__u32 count[256] = { 0 };
-	unsigned int n = 0;
-
-	p->event[p->n_events++ % ALARM_EVENTS] = (struct encrypted_file){ c, now, file };
-	for (unsigned int i = 0; i < ALARM_EVENTS && i < p->n_events; i++) {
-		if (p->event[i].container != c || now - p->event[i].when > ALARM_SECONDS)
-			continue;
-		vst_verdict_add(count, &files[p->event[i].file]);
-		n++;
-	}
-	if (n < ALARM_FILES || vst_verdict_distance(count) >= VST_RANDOM_WITHIN ||
-	    (p->alarmed > 0 && now - p->alarmed < ALARM_SECONDS))
-		return;
-	p->alarmed = now;
-	vst_warn(
-		"container '%s' wrote %u files that look encrypted within %d s: if it is not meant to encrypt, stop it "
-		"and look at `vstorctl patterns %s`",
-		c->display, n, ALARM_SECONDS, c->display);
-}
-
 /* --- files --- */
 
 static struct vst_snap_pattern *value_of(const struct vst_file *f, const struct vst_io_row *row,
@@ -157,15 +116,10 @@ static void look(struct vst_patterns *p, unsigned int at, const struct vst_maps 
 		known_clear(k);
 		k->inode = f->inode;
 		k->ino = f->ino;
-		k->encrypted = false;
 	}
 	k->seen_ns = f->last_ns;
 	vst_verdict_decide(f, observed, &v);
 	mark(m->marks, f, v.pattern);
-	if ((v.pattern == VST_PATTERN_ENCRYPT || (v.pattern < 0 && vst_verdict_may_be_encrypted(f))) && !k->encrypted) {
-		k->encrypted = true;
-		note_encrypted(p, m->files, at, row->container, now);
-	}
 	known_clear(k);
 	if (v.pattern < 0)
 		return;

@@ -18,19 +18,6 @@ struct vst_file_verdict {
 /* observed: the share of the time in which copies are looked for, 0 to 1. */
 void vst_verdict_decide(const struct vst_file *f, double observed, struct vst_file_verdict *ret);
 
-/*
- * How far bytes are from being random, in standard deviations of what random ones have; 0 if there are none. A cipher's are
- * within VST_RANDOM_WITHIN of them.
- */
-#define VST_RANDOM_WITHIN 6
-double vst_verdict_distance(const __u32 count[256]);
-
-/* Adds the bytes that were sampled of a file. */
-void vst_verdict_add(__u32 count[256], const struct vst_file *f);
-
-/* Too few samples for a verdict about this file, but if many are like it, together they tell. */
-bool vst_verdict_may_be_encrypted(const struct vst_file *f);
-
 /* One of how many writes to sample, for so many writes a second: at most this many samples are taken. */
 #define VST_SAMPLES_PER_SECOND 4000
 __u32 vst_verdict_every(double writes_per_second);

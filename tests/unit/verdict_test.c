@@ -101,12 +101,6 @@ static void test_small_files(void **state)
 	struct vst_file f = file(4, 4, 0, 0, "abcdefgh", 8);
 
 	assert_int_equal(verdict(f, NULL), -1);
-	assert_true(vst_verdict_may_be_encrypted(&f));
-	f.low = 1;
-	f.high = 3;
-	assert_false(vst_verdict_may_be_encrypted(&f));
-	f = file(4, 4, 0, 0, "\x89PNG", 4);
-	assert_false(vst_verdict_may_be_encrypted(&f));
 }
 
 static void test_every(void **state)
