@@ -25,6 +25,7 @@ loop=$(losetup -f --show /dev/shm/image)
 defer losetup -d "$loop"
 keeps_data "$loop" 8
 
+# shellcheck disable=SC2119 # without options
 bcache_make
 # or a stream, or a disk that is slow just now, goes past the cache
 echo 0 >/sys/block/bcache0/bcache/sequential_cutoff

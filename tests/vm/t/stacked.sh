@@ -94,6 +94,7 @@ dm_gone cache
 dm_gone meta
 wipefs -qa "$(disk fast0)" "$(disk fast1)"
 
+# shellcheck disable=SC2119 # without options
 bcache_make
 echo 0 >/sys/block/bcache0/bcache/sequential_cutoff # all of it goes into the cache
 echo 0 >/sys/block/bcache0/bcache/writeback_running
