@@ -27,6 +27,7 @@
 #define CLIENTS_NEW 16		  /* places for new clients while older ones are thrown out */
 #define CLIENT_MEMORY (32 * 1024) /* a request's head has to fit */
 #define CLIENT_SILENCE 3	  /* seconds; vstorctl waits for 5 */
+#define GRACE_SECONDS 1.0	  /* from connecting, in which nobody is thrown out for a newer client */
 #define HEAD_SECONDS 5.0	  /* from connecting to the end of the request's head, however it comes */
 #define REPLY_SECONDS 30.0	  /* from connecting to the end of the reply */
 #define CACHED 8		  /* replies that are kept while somebody may ask the same */
@@ -508,17 +509,21 @@ static void drop(struct client *c)
 }
 
 /*
- * One more than there is room for: throws out the oldest that has not sent its question, or not taken its answer, for longest.
- * Both take a client that means well some milliseconds. Who waits for a snapshot stays.
+ * One more than there is room for: throws out the client that has taken longest to send its question or to read its answer.
+ * Both take a well-behaved client some milliseconds, so a younger one stays as long as there are places for new clients. A
+ * client that waits for a snapshot stays, too.
  */
 static void make_room(struct vst_server *s)
 {
+	bool is_full = s->n_clients >= CLIENTS_MAX + CLIENTS_NEW / 2;
+	double now = monotonic();
 	struct client *c;
 
 	for (c = s->oldest; c; c = c->next) {
 		if (c->dropped || c->state == CLIENT_WAITS)
 			continue;
-		drop(c);
+		if (is_full || now - c->since > GRACE_SECONDS)
+			drop(c);
 		return;
 	}
 }
