@@ -454,8 +454,10 @@ static enum MHD_Result on_post_head(struct client *c, const char *url)
 	if (!c->post)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED,
 			      "nothing at this path takes POST; docs/control-socket.md lists what does");
-	if (c->post->what != VST_ACTING_PLAN && !may_change(c))
-		return refuse(c, MHD_HTTP_FORBIDDEN, "only root may change what vstor does: nothing was changed");
+	/* a plan, too: the agent reads the files that it imports, and may read any */
+	if (!may_change(c))
+		return refuse(c, MHD_HTTP_FORBIDDEN,
+			      "only root may plan, apply or revert a policy: nothing was changed");
 	if (length && strtoull(length, NULL, 10) > VST_POLICY_MAX_BYTES)
 		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "the policy is too long: it may have 1 MiB");
 	return MHD_YES;
