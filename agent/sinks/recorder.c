@@ -16,14 +16,14 @@
 #include "agent/sinks/recorder.h"
 #include "agent/sinks/render.h"
 
-#define WAITING_MAX 8	   /* snapshots that wait for the disk */
+#define WAITING_MAX 64	   /* snapshots that wait for the disk */
 #define RETRY_SECONDS 10.0 /* after an error of the disk */
 #define STOP_SECONDS 3	   /* for what waits at the end */
 /*
  * Each snapshot that was shown to somebody can be shown again, but clients that ask all the time must not fill the ring:
  * of those between two ticks this many are recorded at once, and so many for each tick.
  */
-#define EXTRA_AT_ONCE 60.0
+#define EXTRA_AT_ONCE 200.0
 #define EXTRA_A_TICK 3.0
 
 struct vst_recorder {
