@@ -100,7 +100,7 @@ run: ## install what is missing, build, start the agent (observe only) and show 
 
 test: ## install what is missing, build, run every test that can run here
 	@scripts/deps build test --install
-	@$(MAKE) --no-print-directory all tests
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all tests
 	@tests/run
 
 test-vm: all ## run the guest tests on every kernel; KERNEL=6.12 TEST=name for one

@@ -170,12 +170,12 @@ enum vst_feature_state vst_look_capabilities(const struct vst_features_ctx *ctx,
 			return VST_FEATURE_FOUND;
 		}
 		vst_feature_say(res,
-				"this user has not CAP_SYS_ADMIN, and struct %s is not among the kernel's own types: "
+				"this user does not have CAP_SYS_ADMIN, and struct %s is not among the kernel's own types: "
 				"those of modules are for CAP_SYS_ADMIN only",
 				type);
 		return VST_FEATURE_UNKNOWN;
 	}
-	vst_feature_say(res, "this user has not %s",
+	vst_feature_say(res, "this user does not have %s",
 			has_capability(caps, CAP_BPF)	    ? "CAP_PERFMON"
 			: has_capability(caps, CAP_PERFMON) ? "CAP_BPF"
 							    : "CAP_BPF and CAP_PERFMON");

@@ -87,7 +87,7 @@ static const char *clock_of(double unix_time, char text[32])
 /* The time of a file's first frame. 0; 1: it has no frame yet; -errno. */
 static int first_of(const char *path, double *ret)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct vst_record_file_head head;
 	struct vst_record_frame frame;
 	ssize_t n;
@@ -227,7 +227,7 @@ void vst_recording_close(struct vst_recording *r)
 
 static int read_all(struct vst_recording *r, const char *path, size_t *ret_len)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	size_t len = 0;
 	ssize_t n;
@@ -318,10 +318,15 @@ int vst_recording_first(struct vst_recording *r, struct vst_record_at *ret)
 
 int vst_recording_last(struct vst_recording *r, struct vst_record_at *ret)
 {
-	int err = load(r, r->n_files - 1);
+	unsigned int file = r->n_files;
+	int err;
 
+	/* the newest file may have been begun only */
+	do
+		err = load(r, --file);
+	while (err == -EBADMSG && file);
 	if (!err)
-		set_at(r, r->n_files - 1, r->parsed.n_frames - 1, ret);
+		set_at(r, file, r->parsed.n_frames - 1, ret);
 	return err;
 }
 

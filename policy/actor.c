@@ -159,14 +159,14 @@ static bool revert(struct vst_act *act, struct vst_entry *e, bool keep_conflict,
 	return true;
 }
 
-unsigned int vst_act_revert_all(struct vst_act *act, vst_outcome_fn f, void *ctx)
+unsigned int vst_act_revert_all(struct vst_act *act, bool keep_conflicts, vst_outcome_fn f, void *ctx)
 {
 	unsigned int left = 0;
 
 	for (unsigned int i = act->journal.entries.n; i-- > 0;) {
 		struct vst_outcome outcome = { 0 };
 
-		left += !revert(act, act->journal.entries.at[i], false, &outcome);
+		left += !revert(act, act->journal.entries.at[i], keep_conflicts, &outcome);
 		if (f)
 			f(ctx, &outcome);
 	}

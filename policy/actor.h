@@ -28,9 +28,10 @@ typedef void (*vst_outcome_fn)(void *ctx, const struct vst_outcome *outcome);
 
 /*
  * Reverts every knob, the last written first. Returns how many could not be reverted and stay in the journal: none,
- * unless the kernel refuses.
+ * unless the kernel refuses. keep_conflicts: knobs that somebody else changed stay in the journal as well, because steps will
+ * follow, which must not take a foreign value for one that they may overwrite.
  */
-unsigned int vst_act_revert_all(struct vst_act *act, vst_outcome_fn f, void *ctx);
+unsigned int vst_act_revert_all(struct vst_act *act, bool keep_conflicts, vst_outcome_fn f, void *ctx);
 
 /* Reads every knob again and tells what it holds. A knob whose target is gone is told once, as reverted. */
 void vst_act_list(struct vst_act *act, vst_outcome_fn f, void *ctx);

@@ -276,7 +276,7 @@ static int act_on(const struct options *o, struct vst_act *act, int signals)
 		return 1;
 	if (*act->journal.text)
 		vst_actor_say(act->journal.unusable ? 3 : 4, "%s", act->journal.text);
-	left = vst_actor_undo(act, "left by an actor that was killed");
+	left = vst_actor_undo(act, o->mode == MODE_SERVE, "left by an actor that was killed");
 	if (o->mode == MODE_SERVE)
 		left = vst_actor_serve(act, o->fd, signals);
 	left += act->journal.unusable && o->mode == MODE_REVERT && act->journal.unusable != -EWOULDBLOCK;

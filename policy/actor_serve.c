@@ -77,14 +77,14 @@ static void count_undone(void *ctx, const struct vst_outcome *o)
 			      o->knob.attr, *o->text ? o->text : strerror(-o->result));
 }
 
-unsigned int vst_actor_undo(struct vst_act *act, const char *why)
+unsigned int vst_actor_undo(struct vst_act *act, bool keep_conflicts, const char *why)
 {
 	struct undo undo = { 0 };
 	unsigned int left, n = act->journal.entries.n;
 
 	if (!n)
 		return 0;
-	left = vst_act_revert_all(act, count_undone, &undo);
+	left = vst_act_revert_all(act, keep_conflicts, count_undone, &undo);
 	vst_actor_say(left ? 3 : 6, "%s: reverted %u of %u knobs%s", why, undo.reverted, n,
 		      undo.conflicts ? "; the others were changed by somebody else and left alone" : "");
 	return left;
@@ -247,7 +247,7 @@ static void accept_successor(struct serve *s)
 
 static void end(struct serve *s, const char *why)
 {
-	s->left = vst_actor_undo(s->act, why);
+	s->left = vst_actor_undo(s->act, false, why);
 	s->done = true;
 }
 
@@ -308,7 +308,7 @@ static void do_msg(struct serve *s, const struct vst_actor_msg *msg)
 		break;
 	case VST_MSG_REVERT_ALL:
 	case VST_MSG_GOODBYE:
-		s->left = vst_act_revert_all(s->act, send_reverted, s);
+		s->left = vst_act_revert_all(s->act, false, send_reverted, s);
 		send_state(s, msg->type, 0);
 		s->done = msg->type == VST_MSG_GOODBYE;
 		break;

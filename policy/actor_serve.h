@@ -9,7 +9,7 @@
 void vst_actor_say(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Reverts everything and says so. why: "vstord ended without a goodbye". Returns how many knobs could not be reverted. */
-unsigned int vst_actor_undo(struct vst_act *act, const char *why);
+unsigned int vst_actor_undo(struct vst_act *act, bool keep_conflicts, const char *why);
 
 /*
  * Serves until vstord says goodbye, ends, or hands over and no successor comes. Then no knob is set any more, except for

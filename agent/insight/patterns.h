@@ -23,7 +23,7 @@ void vst_patterns_free(struct vst_patterns *p);
 
 /*
  * Decides about the files that were written to since the last time, and gives what is known to the rows of I/O. observed: the
- * share of the time in which copies are looked for. Warns of mass encryption.
+ * share of the time in which copies are looked for.
  */
 void vst_patterns_collect(struct vst_patterns *p, const struct vst_io_table *t, const struct vst_probes *probes,
 			  double observed, double now);

@@ -139,24 +139,53 @@ static void add_served(struct vst_snap_slow *v, __u32 container, __u64 ios)
 	}
 }
 
-static void find_served(struct vst_snap_slow *v, const struct vst_snapshot *s, const struct vst_snapshot *last)
+/* What a container completed since the snapshot before. */
+struct completed {
+	__u32 dev, container;
+	__u64 ios;
+	__u8 layer;
+};
+
+/* The rows that have grown, looked for once for all new requests. NULL: out of memory, nobody is named. */
+static struct completed *find_completed(const struct vst_snapshot *s, const struct vst_snapshot *last, size_t *ret_n)
 {
 	const struct vst_snap_io *io, *was;
+	struct completed *list;
+	size_t n = 0;
 
+	vst_snapshot_for_each(s, VST_SNAP_IOS, io, i) n += io->changed_seq == s->seq;
+	list = calloc(n ?: 1, sizeof(*list));
+	*ret_n = 0;
+	if (!list)
+		return NULL;
 	vst_snapshot_for_each(s, VST_SNAP_IOS, io, i)
 	{
-		if (io->changed_seq != s->seq || io->dev != v->dev || io->layer != v->layer ||
-		    io->container == v->container)
+		if (io->changed_seq != s->seq)
 			continue;
 		was = last ? vst_snapshot_io(last, i) : NULL;
-		add_served(v, io->container,
-			   io->counts.counter[VST_COUNTER_ios] -
-				   (was && was->id == io->id ? was->counts.counter[VST_COUNTER_ios] : 0));
+		list[(*ret_n)++] = (struct completed){
+			.dev = io->dev,
+			.container = io->container,
+			.ios = io->counts.counter[VST_COUNTER_ios] -
+			       (was && was->id == io->id ? was->counts.counter[VST_COUNTER_ios] : 0),
+			.layer = io->layer,
+		};
 	}
+	return list;
+}
+
+static void find_served(struct vst_snap_slow *v, const struct completed *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].dev == v->dev && list[i].layer == v->layer && list[i].container != v->container &&
+		    list[i].ios)
+			add_served(v, list[i].container, list[i].ios);
 }
 
 int vst_slows_put(struct vst_slows *l, struct vst_snapshot *s, const struct vst_snapshot *last)
 {
+	struct completed *completed = NULL;
+	size_t n = 0;
 	int err = 0;
 
 	for (unsigned int i = 0; i < l->n && !err; i++) {
@@ -165,10 +194,13 @@ int vst_slows_put(struct vst_slows *l, struct vst_snapshot *s, const struct vst_
 		if (r->owner) {
 			r->v->container = r->owner->place;
 			r->owner = NULL;
-			find_served(r->v, s, last);
+			if (!completed)
+				completed = find_completed(s, last, &n);
+			find_served(r->v, completed, n);
 		}
 		err = vst_snapshot_put(s, VST_SNAP_SLOWS, i, vst_value_ref(r->v));
 	}
+	free(completed);
 	for (unsigned int i = l->n; i < l->put && !err; i++)
 		err = vst_snapshot_put(s, VST_SNAP_SLOWS, i, NULL);
 	l->put = l->n;

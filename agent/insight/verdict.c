@@ -99,7 +99,7 @@ static void set(struct vst_file_verdict *v, int pattern, double confidence)
 	v->confidence = fmin(confidence, 0.99);
 }
 
-/* From a few comparisons on, of which nearly all were equal. */
+/* At least three comparisons, nearly all of them equal. */
 static bool is_copy(const struct vst_file *f, double observed, struct vst_file_verdict *v)
 {
 	const __u32 compared = f->matches + f->differs;

@@ -259,7 +259,8 @@ static void add_histogram(struct vst_sum *sum, const struct vst_times *now, cons
 static void add_io(struct vst_sums *s, struct vst_sum_name *c, struct vst_sum_name *d, const struct vst_snap_io *io,
 		   const struct vst_snap_io *old)
 {
-	struct vst_sum *by_class = sum_get(s, VST_SUM_IO, c, d, io->op, vst_class(io->kind, io->size));
+	unsigned int class = io->hint ? io->hint - 1U : vst_class(io->kind, io->size);
+	struct vst_sum *by_class = sum_get(s, VST_SUM_IO, c, d, io->op, class);
 	struct vst_sum *disk = sum_get(s, VST_SUM_DISK, c, d, 0, 0), *times = sum_get(s, VST_SUM_TIME, c, d, 0, 0);
 	struct vst_sum *latency = NULL;
 

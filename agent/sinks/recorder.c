@@ -296,8 +296,13 @@ void vst_recorder_free(struct vst_recorder *r)
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += STOP_SECONDS;
 	if (pthread_timedjoin_np(r->thread, NULL, &until)) {
-		vst_warn("the disk of %s does not take the end of the recording: it is left incomplete", r->dir);
-		return; /* the thread has all of this until the process ends */
+		vst_warn("the disk below %s is too slow: the last snapshots are not recorded", r->dir);
+		/* the thread has its own until the process ends, but what these snapshots borrow is freed next */
+		pthread_mutex_lock(&r->lock);
+		while (r->n_waiting)
+			vst_snapshot_unref(r->waiting[--r->n_waiting]);
+		pthread_mutex_unlock(&r->lock);
+		return;
 	}
 	forget(r);
 	vst_record_encoder_clear(&r->encoder);

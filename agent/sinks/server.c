@@ -27,6 +27,7 @@
 #define CLIENTS_NEW 16		  /* places for new clients while older ones are thrown out */
 #define CLIENT_MEMORY (32 * 1024) /* a request's head has to fit */
 #define CLIENT_SILENCE 3	  /* seconds; vstorctl waits for 5 */
+#define GRACE_SECONDS 1.0	  /* from connecting, in which nobody is thrown out for a newer client */
 #define HEAD_SECONDS 5.0	  /* from connecting to the end of the request's head, however it comes */
 #define REPLY_SECONDS 30.0	  /* from connecting to the end of the reply */
 #define CACHED 8		  /* replies that are kept while somebody may ask the same */
@@ -453,8 +454,10 @@ static enum MHD_Result on_post_head(struct client *c, const char *url)
 	if (!c->post)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED,
 			      "nothing at this path takes POST; docs/control-socket.md lists what does");
-	if (c->post->what != VST_ACTING_PLAN && !may_change(c))
-		return refuse(c, MHD_HTTP_FORBIDDEN, "only root may change what vstor does: nothing was changed");
+	/* a plan, too: the agent reads the files that it imports, and may read any */
+	if (!may_change(c))
+		return refuse(c, MHD_HTTP_FORBIDDEN,
+			      "only root may plan, apply or revert a policy: nothing was changed");
 	if (length && strtoull(length, NULL, 10) > VST_POLICY_MAX_BYTES)
 		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "the policy is too long: it may have 1 MiB");
 	return MHD_YES;
@@ -508,17 +511,21 @@ static void drop(struct client *c)
 }
 
 /*
- * One more than there is room for: throws out the oldest that has not sent its question, or not taken its answer, for longest.
- * Both take a client that means well some milliseconds. Who waits for a snapshot stays.
+ * One more than there is room for: throws out the client that has taken longest to send its question or to read its answer.
+ * Both take a well-behaved client some milliseconds, so a younger one stays as long as there are places for new clients. A
+ * client that waits for a snapshot stays, too.
  */
 static void make_room(struct vst_server *s)
 {
+	bool is_full = s->n_clients >= CLIENTS_MAX + CLIENTS_NEW / 2;
+	double now = monotonic();
 	struct client *c;
 
 	for (c = s->oldest; c; c = c->next) {
 		if (c->dropped || c->state == CLIENT_WAITS)
 			continue;
-		drop(c);
+		if (is_full || now - c->since > GRACE_SECONDS)
+			drop(c);
 		return;
 	}
 }

@@ -325,7 +325,10 @@ within_ms() { # LIMIT TIMES
 	as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 	as_nobody curl -sS --max-time 20 --unix-socket "$sock" http://vstor/v1/status | grep -q '"mode":"observe"'
 	run -0 as_nobody curl -sS --max-time 20 -w '%{http_code}' --unix-socket "$sock" -X POST http://vstor/v1/policy/revert
-	[[ $output == *"only root may change"*403 ]]
+	[[ $output == *"only root may"*403 ]]
+	run -0 as_nobody curl -sS --max-time 20 -w '%{http_code}' --unix-socket "$sock" --data-binary \
+		$'version: 1\nimport: {blockio: /etc/shadow}\nrules: []' http://vstor/v1/policy/plan
+	[[ $output == *"only root may"*403 && $output != *shadow* ]]
 	run -0 curl -sS --max-time 20 -o /dev/null -w '%{http_code}' --unix-socket "$sock" -X POST http://vstor/v1/policy/revert
 	[ "$output" = 200 ]
 }

@@ -191,7 +191,7 @@ as_user() { # CAPABILITIES COMMAND...
 	wait "$agent" || code=$?
 	agent=
 	[ $code -eq 4 ]
-	grep -q 'not permitted: capabilities: this user has not CAP_SYS_ADMIN' "$dir/log"
+	grep -q 'not permitted: capabilities: this user does not have CAP_SYS_ADMIN' "$dir/log"
 	[ "$status" -eq 4 ]
-	[[ "$output" == *"? capabilities"*"this user has not CAP_SYS_ADMIN, and struct "* ]]
+	[[ "$output" == *"? capabilities"*"this user does not have CAP_SYS_ADMIN, and struct "* ]]
 }

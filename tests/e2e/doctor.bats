@@ -141,7 +141,7 @@ needs_root() {
 	run setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
 		"$dir/vstorctl" --socket "$dir/none.sock" doctor
 	[ "$status" -eq 4 ]
-	[[ "$output" == *"? capabilities"*"this user has not CAP_BPF and CAP_PERFMON"* ]]
+	[[ "$output" == *"? capabilities"*"this user does not have CAP_BPF and CAP_PERFMON"* ]]
 	[[ "$output" == *"✓ btf"* ]]
 	[[ "$output" == *"vstord cannot start here: not permitted: capabilities"*"Run it as root"* ]]
 }

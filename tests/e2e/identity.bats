@@ -33,7 +33,7 @@ rows_are() { # PATH LINE...
 }
 
 no_key_twice() {
-	ctl io --total --json | jq -se 'group_by([.cgroup, .container, .device, .layer, .op, .kind, .size, .witness]) |
+	ctl io --total --json | jq -se 'group_by([.cgroup, .container, .device, .layer, .op, .kind, .size, .witness, .patterns, .class]) |
 		map(select(length > 1)) == []' >/dev/null
 }
 

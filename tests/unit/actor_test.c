@@ -114,7 +114,7 @@ static int finish(void **state)
 
 	for (int i = 0; i < 10; i++)
 		fakes[i].read_err = fakes[i].write_err = 0;
-	vst_act_revert_all(&f->act, NULL, NULL);
+	vst_act_revert_all(&f->act, false, NULL, NULL);
 	vst_journal_close(&f->act.journal);
 	assert_int_equal(rmdir(f->dir), 0); /* nothing is left in it */
 	free(f);
@@ -180,7 +180,7 @@ static void steps_are_written_and_undone_last_first(void **state)
 	assert_int_equal(step(f, "3", "c"), VST_KNOB_APPLIED);
 	assert_int_equal(in_journal(f), 3);
 	*order = 0;
-	assert_int_equal(vst_act_revert_all(&f->act, count, n), 0);
+	assert_int_equal(vst_act_revert_all(&f->act, false, count, n), 0);
 	assert_int_equal(n[VST_KNOB_REVERTED], 3);
 	assert_string_equal(order, "321");
 	assert_string_equal(fakes[1].value, "old");
@@ -224,7 +224,7 @@ static void a_kill_between_journal_and_knob_is_undone_either_way(void **state)
 			strcpy(fakes[1].value, "b");
 		killed(f);
 		assert_int_equal(f->act.journal.entries.n, 1);
-		assert_int_equal(vst_act_revert_all(&f->act, NULL, NULL), 0);
+		assert_int_equal(vst_act_revert_all(&f->act, false, NULL, NULL), 0);
 		assert_string_equal(fakes[1].value, "old");
 	}
 }
@@ -245,10 +245,26 @@ static void a_foreign_value_survives_steps_reverts_and_kills(void **state)
 	killed(f);
 	assert_int_equal(f->act.journal.entries.at[0]->conflicts, 1);
 	assert_int_equal(step(f, "1", "b"), VST_KNOB_CONFLICT);
-	assert_int_equal(vst_act_revert_all(&f->act, NULL, NULL), 0);
+	assert_int_equal(vst_act_revert_all(&f->act, false, NULL, NULL), 0);
 	assert_string_equal(fakes[1].value, "theirs");
 	assert_int_equal(fakes[1].writes, 1);
 	assert_int_equal(f->act.conflicts, 1);
+}
+
+/* Somebody changed the knob, and the actor was killed before it noticed. */
+static void a_foreign_value_that_nobody_saw_survives_a_kill(void **state)
+{
+	struct fixture *f = *state;
+
+	step(f, "1", "a");
+	strcpy(fakes[1].value, "theirs");
+	killed(f);
+	assert_int_equal(vst_act_revert_all(&f->act, true, NULL, NULL), 0);
+	assert_int_equal(step(f, "1", "a"), VST_KNOB_CONFLICT);
+	assert_string_equal(fakes[1].value, "theirs");
+	assert_int_equal(vst_act_revert_all(&f->act, false, NULL, NULL), 0);
+	assert_string_equal(fakes[1].value, "theirs");
+	assert_int_equal(in_journal(f), 0);
 }
 
 static void after_three_conflicts_it_stands_aside(void **state)
@@ -306,12 +322,13 @@ static void a_write_that_fails_leaves_what_was_before(void **state)
 	assert_int_equal(step(f, "1", "b"), VST_KNOB_REFUSED);
 	assert_string_equal(f->out.written, "a");
 	assert_int_equal(step(f, "1", "forbidden"), VST_KNOB_REFUSED);
-	assert_string_equal(f->out.written, "a");		      /* still there, and to be undone */
-	assert_int_equal(vst_act_revert_all(&f->act, NULL, NULL), 1); /* cannot be undone: stays in the journal */
+	assert_string_equal(f->out.written, "a"); /* still there, and to be undone */
+	assert_int_equal(vst_act_revert_all(&f->act, false, NULL, NULL),
+			 1); /* cannot be undone: stays in the journal */
 	assert_int_equal(in_journal(f), 1);
 	fakes[1].write_err = 0;
 	killed(f);
-	assert_int_equal(vst_act_revert_all(&f->act, NULL, NULL), 0);
+	assert_int_equal(vst_act_revert_all(&f->act, false, NULL, NULL), 0);
 	assert_string_equal(fakes[1].value, "old");
 }
 
@@ -349,7 +366,7 @@ static void a_target_that_is_gone_has_nothing_to_undo(void **state)
 	assert_int_equal(step(f, "4", "b"), VST_KNOB_APPLIED);
 	assert_string_equal(f->out.old, "x"); /* of the new one */
 	assert_int_equal(step(f, "1", "b"), VST_KNOB_REFUSED);
-	assert_int_equal(vst_act_revert_all(&f->act, NULL, NULL), 0);
+	assert_int_equal(vst_act_revert_all(&f->act, false, NULL, NULL), 0);
 	assert_string_equal(fakes[2].value, "a");
 	assert_string_equal(fakes[4].value, "x");
 }
@@ -388,7 +405,7 @@ static void without_its_journal_it_changes_nothing_but_undoes(void **state)
 	assert_int_equal(f->out.result, -EUCLEAN);
 	assert_true(strstr(f->out.text, "changed by somebody else") != NULL);
 	assert_int_equal(fakes[2].writes, 0);
-	assert_int_equal(vst_act_revert_all(&f->act, NULL, NULL), 0);
+	assert_int_equal(vst_act_revert_all(&f->act, false, NULL, NULL), 0);
 	assert_string_equal(fakes[1].value, "old");
 	unlink(path); /* it is not trusted, so the actor does not remove it */
 }
@@ -426,6 +443,7 @@ int main(void)
 		TEST(what_is_so_already_is_not_written),
 		TEST(a_kill_between_journal_and_knob_is_undone_either_way),
 		TEST(a_foreign_value_survives_steps_reverts_and_kills),
+		TEST(a_foreign_value_that_nobody_saw_survives_a_kill),
 		TEST(after_three_conflicts_it_stands_aside),
 		TEST(a_foreign_change_that_is_taken_back_is_over),
 		TEST(what_the_kernel_ignores_is_a_conflict),

@@ -268,7 +268,7 @@ static void test_missing_counts_before_unknown(void **state)
 	map_err = -EPERM;
 	expect_verdict(
 		h, VST_EXIT_DENIED,
-		"not permitted: capabilities: this user has not CAP_BPF and CAP_PERFMON. vstord does not start: ");
+		"not permitted: capabilities: this user does not have CAP_BPF and CAP_PERFMON. vstord does not start: ");
 	host_btf(h, make_btf("block_rq_issue", NULL, 0));
 	expect_verdict(h, VST_EXIT_UNSUPPORTED, "not supported here: block_rq_issue: not in this kernel. ");
 }
@@ -466,13 +466,13 @@ static void test_capabilities(void **state)
 	} t[] = {
 		{ "000001ffffffffff", "CAP_SYS_ADMIN", VST_FEATURE_FOUND },
 		{ "000000c000000000",
-		  "this user has not CAP_SYS_ADMIN, and struct dm_io is not among the kernel's own types: those of "
+		  "this user does not have CAP_SYS_ADMIN, and struct dm_io is not among the kernel's own types: those of "
 		  "modules are for CAP_SYS_ADMIN only",
 		  VST_FEATURE_UNKNOWN },
 		{ "0000000000200000", "CAP_SYS_ADMIN", VST_FEATURE_FOUND },
-		{ "0000008000000000", "this user has not CAP_PERFMON", VST_FEATURE_UNKNOWN },
-		{ "0000004000000000", "this user has not CAP_BPF", VST_FEATURE_UNKNOWN },
-		{ "00000000a80425fb", "this user has not CAP_BPF and CAP_PERFMON", VST_FEATURE_UNKNOWN },
+		{ "0000008000000000", "this user does not have CAP_PERFMON", VST_FEATURE_UNKNOWN },
+		{ "0000004000000000", "this user does not have CAP_BPF", VST_FEATURE_UNKNOWN },
+		{ "00000000a80425fb", "this user does not have CAP_BPF and CAP_PERFMON", VST_FEATURE_UNKNOWN },
 	};
 	static const char *const types[] = { "dio", "iomap_dio", "btrfs_bio", "ext4_io_end" };
 	struct host *h = *state;
@@ -516,7 +516,7 @@ static void test_load_refused(void **state)
 	map_err = -EPERM;
 	put(h, "/proc/self/status", "CapEff:\t0\n");
 	expect_row(h, "bpf-load", VST_FEATURE_UNKNOWN,
-		   "a map was refused (EPERM): this user has not CAP_BPF and CAP_PERFMON");
+		   "a map was refused (EPERM): this user does not have CAP_BPF and CAP_PERFMON");
 	assert_string_equal(look(h, "bpf-load")->remedy, AS_ROOT);
 	expect_verdict(h, VST_EXIT_DENIED, "capabilities");
 }

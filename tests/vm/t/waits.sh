@@ -165,7 +165,8 @@ read -r all b c < <(waited w-b "dirty:${dev#/dev/}" w-b w-c)
 kernel=$(paused "$writer")
 note "w-b paused for $all us, $b for what it wrote and $c for w-c's; the kernel says $kernel us"
 at_least "per mille of its pauses that we know" "$(part "$all" "$kernel")" 950
-at_least "per mille of what we know that are its pauses" "$(part "$kernel" "$all")" 950
+# the kernel tells how long a pause shall be; a thread that has to wait for a processor pauses longer
+at_least "per mille of what we know that are its pauses" "$(part "$kernel" "$all")" 800
 nearly_all "its pauses since both write" $((b - before_b + c - before_c)) $((all - before))
 wrote_b=$(($(wrote w-b) - wrote_b)) wrote_c=$(($(wrote w-c) - wrote_c))
 alike "w-b's own part, and of what was written" "$(part $((b - before_b)) $((b - before_b + c - before_c)))" \
@@ -179,7 +180,7 @@ rmmod ext4
 wait_for 60 "the probes of the journal to be off" journal_is off
 mounted ext4 "$dev" /mnt
 mkdir /mnt/a
-wait_for 60 "the probes of the journal to be back" journal_is attached
+wait_for 300 "the probes of the journal to be back" journal_is attached
 load_begin w-a fsync /mnt/a 20
 before=$(waited w-a "journal:${dev#/dev/}")
 wait_for 60 "waits of a module that came back" has_waited $((before + 1)) w-a "journal:${dev#/dev/}"
