@@ -120,12 +120,12 @@ void vst_tick_follow_caches(struct vst_agent *a)
 	vst_heating_classes(a->probes, class_of);
 }
 
-int vst_tick_choose(void *ctx, __u32 dev, unsigned int classes, __u32 max_unknown, uint64_t **ret_offsets,
-		    size_t *ret_n)
+int vst_tick_choose(void *ctx, __u32 dev, const struct vst_keep_pass *pass, uint64_t **ret_offsets, size_t *ret_n,
+		    size_t *ret_known)
 {
 	struct vst_agent *a = ctx;
 
-	return vst_heating_choose(&a->heating, a->probes, dev, classes, max_unknown, vst_now(), ret_offsets, ret_n);
+	return vst_heating_choose(&a->heating, a->probes, dev, pass, vst_now(), ret_offsets, ret_n, ret_known);
 }
 
 void vst_tick_keeper(void *ctx, __u32 pid)

@@ -8,6 +8,7 @@
 #include <linux/types.h>
 
 struct vst_agent;
+struct vst_keep_pass;
 struct vst_snapshot;
 
 /* Makes a snapshot for everybody who has asked until now, and hands it out. 0 or -errno. */
@@ -27,8 +28,8 @@ void vst_tick_follow_devices(struct vst_agent *a);
 /* Attaches the probes of caches while there is one, and tells them the classes of the policy. */
 void vst_tick_follow_caches(struct vst_agent *a);
 /* For vst_acting_opts: which blocks of a cached device to read, and which process reads them. */
-int vst_tick_choose(void *agent, __u32 dev, unsigned int classes, __u32 max_unknown, uint64_t **ret_offsets,
-		    size_t *ret_n);
+int vst_tick_choose(void *agent, __u32 dev, const struct vst_keep_pass *pass, uint64_t **ret_offsets, size_t *ret_n,
+		    size_t *ret_known);
 void vst_tick_keeper(void *agent, __u32 pid);
 /* Does the work of one tick. tick: how many there were before. */
 void vst_tick_run(struct vst_agent *a, unsigned int tick);

@@ -39,7 +39,7 @@ struct {
 	__type(value, struct vst_cache_place);
 } vst_cache_places SEC(".maps");
 
-/* How often each bucket was emptied. */
+/* How often each bucket was emptied, and what its generation was then: see EPOCH. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -83,6 +83,7 @@ struct vst_bkey {
 #define KEY_SIZE(high) ((__u32)((high) >> 20) & 0xffff)
 #define KEY_PTRS(high) ((__u32)((high) >> 60) & 7)
 #define PTR_SECTOR(ptr) ((ptr) >> 8 & ((1ULL << 43) - 1))
+#define PTR_GEN(ptr) ((__u32)(ptr) & 0xff)
 
 /* --- which device, which class --- */
 
@@ -373,7 +374,28 @@ static __always_inline __u8 worth_of(const struct vst_heat *heat, __u64 mask, __
 	return 0;
 }
 
-__noinline int vst_cache_place(__u32 i, __u64 sector, __u32 sectors, __u64 cache_sector)
+/*
+ * bcache_invalidate is not traced for a bucket in which bcache's garbage collection has counted no sectors, and bcache_alloc
+ * shows the reserve instead of the bucket. But bcache gives a bucket another generation whenever it empties it, and each
+ * pointer into the bucket holds that generation. Other generation, other epoch.
+ */
+#define EPOCH_GEN_SHIFT 32
+#define EPOCH_KNOWN (1ULL << 40)
+
+static __always_inline __u64 *epoch_follow(__u32 bucket, __u32 gen)
+{
+	__u64 *epoch = bpf_map_lookup_elem(&vst_cache_epochs, &bucket);
+	__u64 is = EPOCH_KNOWN | (__u64)gen << EPOCH_GEN_SHIFT, was;
+
+	if (!epoch)
+		return NULL;
+	was = *epoch;
+	if (was >> EPOCH_GEN_SHIFT != is >> EPOCH_GEN_SHIFT) /* another CPU that is faster writes the same generation */
+		__sync_val_compare_and_swap(epoch, was, is | (__u32)(was + 1));
+	return epoch;
+}
+
+__noinline int vst_cache_place(__u32 i, __u64 sector, __u32 sectors, __u64 ptr)
 {
 	struct vst_cached *c = cached_at(i);
 	__u32 shift = (c->unit_shift - 9) & 31, unit = 0, bucket;
@@ -383,7 +405,11 @@ __noinline int vst_cache_place(__u32 i, __u64 sector, __u32 sectors, __u64 cache
 	__u64 *epoch;
 	__u8 class;
 
-	if (!c->bucket_sectors || first / VST_HEAT_UNITS >= c->chunks || end <= first)
+	if (!c->bucket_sectors)
+		return 0;
+	bucket = c->first_bucket + PTR_SECTOR(ptr) / c->bucket_sectors;
+	epoch = epoch_follow(bucket, PTR_GEN(ptr)); /* of each insertion: also of what is not worth keeping */
+	if (!epoch || first / VST_HEAT_UNITS >= c->chunks || end <= first)
 		return 0;
 	from = first % VST_HEAT_UNITS;
 	len = end - first;
@@ -395,12 +421,10 @@ __noinline int vst_cache_place(__u32 i, __u64 sector, __u32 sectors, __u64 cache
 	class = worth_of(heat, (len < VST_HEAT_UNITS ? (1ULL << (len & 63)) - 1 : ~0ULL) << (from & 63), &unit);
 	if (!class)
 		return 0;
-	bucket = c->first_bucket + cache_sector / c->bucket_sectors;
-	epoch = bpf_map_lookup_elem(&vst_cache_epochs, &bucket);
 	page = (first / VST_HEAT_UNITS * VST_HEAT_UNITS + unit) << shift >> 3;
 	if (page < sector >> 3)
 		page = sector >> 3;
-	p = epoch ? place_of((__u64)(i + 1) << VST_PLACE_SHIFT | page, class) : NULL;
+	p = place_of((__u64)(i + 1) << VST_PLACE_SHIFT | page, class);
 	if (!p)
 		return 0;
 	len = ((sector + sectors) >> 3) - page;
@@ -433,7 +457,7 @@ int BPF_PROG(vst_cache_insert, struct vst_bkey *k)
 	sector = end - sectors;
 	if (sector < cached_at(i)->data_sectors)
 		return 0;
-	vst_cache_place(i, sector - cached_at(i)->data_sectors, sectors, PTR_SECTOR(ptr));
+	vst_cache_place(i, sector - cached_at(i)->data_sectors, sectors, ptr);
 	return 0;
 }
 

@@ -151,7 +151,7 @@ static size_t unknowns_of(const struct vst_heat_view *v, const uint64_t *covered
 		if (!is_hot(h, wanted->oldest))
 			continue;
 		for (int c = 0; c < VST_HEAT_CLASSES; c++)
-			if (is_due(wanted->classes, c + VST_HEAT_CLASS_MIN))
+			if (is_due(wanted->unknown, c + VST_HEAT_CLASS_MIN))
 				units |= h->units[c];
 		for (units &= ~covered[at]; units && n < wanted->max_unknown; units &= units - 1) {
 			uint64_t unit = (uint64_t)at * VST_HEAT_UNITS + (uint64_t)__builtin_ctzll(units);

@@ -41,6 +41,7 @@ void vst_heat_sum(const struct vst_heat_view *v, const uint64_t *covered, uint32
 /* What is wanted of vst_heat_choose(). */
 struct vst_heat_wanted {
 	unsigned int classes; /* bit n: class n is due */
+	unsigned int unknown; /* classes of the units of which it is not known where they are */
 	uint32_t oldest;      /* as above */
 	uint32_t max_buckets; /* keep at most so many; those of the highest class come first */
 	uint32_t max_unknown; /* read at most so many units of which it is not known where they are */
@@ -49,7 +50,7 @@ struct vst_heat_wanted {
 
 /*
  * Which bytes of the device have to be read: one page for each bucket that has something of a class that is due, and units of which
- * nobody saw the cache take them in: a read finds them, or brings them in. In no order that looks sequential. The offsets are
+ * nobody saw the cache take them in, or that it has thrown out: a read finds them, or brings them in. In no order that looks sequential. The offsets are
  * allocated: *ret_offsets, *ret_n, the first *ret_known of them are in buckets that are known. 0 or -ENOMEM.
  */
 int vst_heat_choose(const struct vst_heat_view *v, const uint64_t *covered, struct vst_heat_wanted *wanted,

@@ -12,6 +12,8 @@
 static const unsigned int periods[VST_HEAT_CLASSES] = { 700, 500, 250 };
 _Static_assert(VST_HEAT_CLASSES == 3, "a period for each class");
 
+#define LOOKS 64 /* for lost units, while the cache takes in its size */
+
 const char *vst_keep_text(unsigned int classes, char *buf)
 {
 	size_t n = 0;
@@ -64,11 +66,33 @@ unsigned int vst_keep_due(struct vst_keep *k, uint64_t admitted, uint64_t cache_
 	return due;
 }
 
+bool vst_keep_look(struct vst_keep *k, uint64_t admitted, uint64_t cache_bytes)
+{
+	if (admitted >= k->looked && admitted - k->looked < cache_bytes / LOOKS)
+		return false;
+	k->looked = admitted;
+	return true;
+}
+
 uint32_t vst_keep_unknown(struct vst_keep *k, uint64_t admitted, uint32_t unit_bytes)
 {
-	uint64_t since = admitted > k->asked ? admitted - k->asked : 0;
-	uint64_t units = k->asked ? since / VST_KEEP_UNKNOWN_SHARE / unit_bytes : VST_KEEP_UNKNOWN_FIRST;
+	uint64_t share = (uint64_t)VST_KEEP_UNKNOWN_SHARE * unit_bytes;
+	uint64_t units = k->asked && admitted > k->asked ? (admitted - k->asked) / share : 0;
+	uint64_t max = units > VST_KEEP_UNKNOWN_FIRST ? units : VST_KEEP_UNKNOWN_FIRST;
 
-	k->asked = admitted ? admitted : 1;
-	return units < UINT32_MAX ? (uint32_t)units : UINT32_MAX;
+	if (!k->asked)
+		k->unknown = VST_KEEP_UNKNOWN_FIRST;
+	if (!k->asked || admitted < k->asked)
+		k->asked = admitted ? admitted : 1;
+	else
+		k->asked += units * share;
+	units += k->unknown;
+	units = units < max ? units : max;
+	k->unknown = units < UINT32_MAX ? (uint32_t)units : UINT32_MAX;
+	return k->unknown;
+}
+
+void vst_keep_unknown_used(struct vst_keep *k, size_t units)
+{
+	k->unknown -= units < k->unknown ? (uint32_t)units : k->unknown;
 }

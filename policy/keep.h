@@ -6,6 +6,8 @@
 #ifndef VST_POLICY_KEEP_H
 #define VST_POLICY_KEEP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "vstor/abi_cache.h"
@@ -13,7 +15,9 @@
 /* Of a cached device. All 0 at the start: every class is due. */
 struct vst_keep {
 	uint64_t admitted[VST_HEAT_CLASSES]; /* by class - VST_HEAT_CLASS_MIN: when it was read last */
-	uint64_t asked;			     /* when units were read last of which it is not known where they are */
+	uint64_t asked;			     /* up to where vst_keep_unknown() has counted */
+	uint64_t looked;		     /* when lost units were looked for last */
+	uint32_t unknown;		     /* units that may be read of which it is not known where they are */
 	uint64_t seen;			     /* at the last look */
 	uint8_t started;		     /* classes that were read at all, a bit each */
 };
@@ -34,12 +38,28 @@ uint64_t vst_keep_period(unsigned int class, uint64_t cache_bytes);
  */
 unsigned int vst_keep_due(struct vst_keep *k, uint64_t admitted, uint64_t cache_bytes);
 
+/* A pass: what to look for. */
+struct vst_keep_pass {
+	unsigned int due;     /* classes that are due: their buckets are read */
+	unsigned int kept;    /* classes that are kept: what the cache has lost of them is read */
+	uint32_t max_unknown; /* units of these, at most */
+};
+
 /*
- * How many units may be read of which it is not known where they are, after so many more bytes were admitted: so few that they
- * are no load, VST_KEEP_UNKNOWN_SHARE of these, and some at the start.
+ * True when it is time to look for what the cache has lost, whether a class is due or not: after each 64th of the cache. More often
+ * would cost too much, because each look reads all tables.
  */
-#define VST_KEEP_UNKNOWN_SHARE 512
+bool vst_keep_look(struct vst_keep *k, uint64_t admitted, uint64_t cache_bytes);
+
+/*
+ * How many units may be read of which it is not known where they are: VST_KEEP_UNKNOWN_SHARE of what was admitted, so that they are
+ * no load. What is not used is saved up, to VST_KEEP_UNKNOWN_FIRST units, because a cache loses a bucket at a time.
+ */
+#define VST_KEEP_UNKNOWN_SHARE 256
 #define VST_KEEP_UNKNOWN_FIRST 256
 uint32_t vst_keep_unknown(struct vst_keep *k, uint64_t admitted, uint32_t unit_bytes);
+
+/* So many of them are read. */
+void vst_keep_unknown_used(struct vst_keep *k, size_t units);
 
 #endif /* VST_POLICY_KEEP_H */

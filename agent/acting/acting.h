@@ -9,6 +9,7 @@
 
 #include "agent/acting/status.h"
 #include "agent/snapshot.h"
+#include "policy/keep.h"
 
 struct vst_acting;
 
@@ -24,8 +25,8 @@ struct vst_acting_opts {
 	 * Which blocks of a cached device to read, so that its cache keeps them, as in vst_heating_choose(); and which process
 	 * reads them (0: none does). NULL: no keeper works.
 	 */
-	int (*choose)(void *ctx, __u32 dev, unsigned int classes, __u32 max_unknown, uint64_t **ret_offsets,
-		      size_t *ret_n);
+	int (*choose)(void *ctx, __u32 dev, const struct vst_keep_pass *pass, uint64_t **ret_offsets, size_t *ret_n,
+		      size_t *ret_known);
 	void (*keeper)(void *ctx, __u32 pid);
 	const char *actor;		 /* tests: its program; NULL: beside the running program */
 	const char *cgroup_root, *sysfs; /* tests; NULL: the host's */

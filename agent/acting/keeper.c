@@ -60,32 +60,37 @@ static uint64_t admitted_by(const struct vst_snapshot *s, const struct vst_snap_
 	return bytes;
 }
 
-/* Begins a pass, if one is due. */
+/* Begins a pass, if one is due, or the cache has lost something. */
 static void choose(struct vst_acting *a, struct vst_keeper *k, const struct vst_snap_cache *cache, double now)
 {
 	uint64_t admitted = admitted_by(a->snapshot, cache);
-	unsigned int due;
+	struct vst_keep_pass pass = { .kept = k->classes };
+	size_t known = 0;
 	int err;
 
 	if (k->offset || now < k->retry_at)
 		return;
-	due = vst_keep_due(&k->pace, admitted, cache->cache_bytes) & k->classes;
-	if (!due)
+	pass.due = vst_keep_due(&k->pace, admitted, cache->cache_bytes) & k->classes;
+	if (!vst_keep_look(&k->pace, admitted, cache->cache_bytes) && !pass.due)
 		return;
-	err = a->opts.choose(a->opts.ctx, k->dev, due, vst_keep_unknown(&k->pace, admitted, VST_READ_BYTES), &k->offset,
-			     &k->n);
+	pass.max_unknown = vst_keep_unknown(&k->pace, admitted, VST_READ_BYTES);
+	err = a->opts.choose(a->opts.ctx, k->dev, &pass, &k->offset, &k->n, &known);
 	if (err) {
 		vst_debug("keeper of %s: nothing can be chosen: %s", k->disk, strerror(-err));
 		k->retry_at = now + RETRY_S;
 		return;
 	}
+	vst_keep_unknown_used(&k->pace, k->n - known);
+	if (!k->n) {
+		drop_pass(k);
+		return;
+	}
 	k->next = 0;
 	k->passes++;
 	a->changed = true;
-	vst_debug("keeper of %s: reads %zu blocks, classes %#x, after %llu MiB", k->disk, k->n, due,
-		  (unsigned long long)(admitted >> 20));
-	if (!k->n)
-		drop_pass(k);
+	vst_debug("keeper of %s: reads %zu blocks that are in the cache, classes %#x, and %zu that may not be, after "
+		  "%llu MiB",
+		  k->disk, known, pass.due, k->n - known, (unsigned long long)(admitted >> 20));
 }
 
 /* The next batch of some keeper. */

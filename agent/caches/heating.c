@@ -313,13 +313,18 @@ void vst_heating_keeper(struct vst_probes *probes, __u32 pid)
 		__atomic_store_n(&state->keeper, pid, __ATOMIC_RELAXED);
 }
 
-int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, __u32 dev, unsigned int classes,
-		       __u32 max_unknown, double now, uint64_t **ret_offsets, size_t *ret_n)
+int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, __u32 dev,
+		       const struct vst_keep_pass *pass, double now, uint64_t **ret_offsets, size_t *ret_n,
+		       size_t *ret_known)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
-	struct vst_heat_wanted wanted = { .classes = classes, .oldest = oldest_at(now), .max_unknown = max_unknown };
+	struct vst_heat_wanted wanted = {
+		.classes = pass->due,
+		.unknown = pass->kept,
+		.oldest = oldest_at(now),
+		.max_unknown = pass->max_unknown,
+	};
 	struct vst_heat_view view;
-	size_t known;
 	int err;
 
 	for (size_t i = 0; m->cache_state && i < h->n; i++) {
@@ -332,7 +337,7 @@ int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, _
 		wanted.cursor = d->cursor;
 		/* more than half of a cache is not worth keeping at the cost of all else */
 		wanted.max_buckets = (__u32)(d->info.buckets / 2);
-		err = vst_heat_choose(&view, d->covered, &wanted, ret_offsets, ret_n, &known);
+		err = vst_heat_choose(&view, d->covered, &wanted, ret_offsets, ret_n, ret_known);
 		d->cursor = wanted.cursor;
 		return err;
 	}

@@ -12,6 +12,7 @@
 #include "agent/snapshot.h"
 #include "agent/who/owners.h"
 #include "lib/heat.h"
+#include "policy/keep.h"
 
 /* Memory of the heat map: with more to watch, its chunks get larger. */
 #define VST_HEAT_BYTES_MAX (64U << 20)
@@ -65,7 +66,8 @@ void vst_heating_classes(struct vst_probes *probes, const __u8 class_of[64]);
 void vst_heating_keeper(struct vst_probes *probes, __u32 pid);
 
 /* What to read on a cached device; see vst_heat_choose(). -ENODEV: it is not one that is watched. */
-int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, __u32 dev, unsigned int classes,
-		       __u32 max_unknown, double now, uint64_t **ret_offsets, size_t *ret_n);
+int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, __u32 dev,
+		       const struct vst_keep_pass *pass, double now, uint64_t **ret_offsets, size_t *ret_n,
+		       size_t *ret_known);
 
 #endif /* VST_HEATING_H */

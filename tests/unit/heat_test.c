@@ -168,7 +168,7 @@ static void the_highest_class_comes_first(void **state)
 
 static void what_is_unknown_has_its_turn(void **state)
 {
-	struct vst_heat_wanted wanted = { .classes = 1 << 5, .max_buckets = 10, .max_unknown = 2 };
+	struct vst_heat_wanted wanted = { .unknown = 1 << 5, .max_buckets = 10, .max_unknown = 2 };
 	uint64_t *offsets;
 	struct fixture f;
 	size_t n, known;

@@ -83,10 +83,36 @@ static void unknown_units_are_few(void **state)
 	struct vst_keep k = { 0 };
 
 	assert_int_equal(vst_keep_unknown(&k, 0, 4096), VST_KEEP_UNKNOWN_FIRST);
-	/* 128 MiB admitted: a 512th of it, in units */
-	assert_int_equal(vst_keep_unknown(&k, 128 * MIB + 1, 4096), 64);
-	assert_int_equal(vst_keep_unknown(&k, 128 * MIB + 1, 4096), 0);
+	vst_keep_unknown_used(&k, VST_KEEP_UNKNOWN_FIRST);
 	assert_int_equal(vst_keep_unknown(&k, 0, 4096), 0);
+	/* 64 MiB admitted: a 256th of it, in units */
+	assert_int_equal(vst_keep_unknown(&k, 64 * MIB + 1, 4096), 64);
+	vst_keep_unknown_used(&k, 60);
+	assert_int_equal(vst_keep_unknown(&k, 64 * MIB + 1, 4096), 4);
+	/* less than a unit at a time adds up */
+	assert_int_equal(vst_keep_unknown(&k, 64 * MIB + MIB / 2, 4096), 4);
+	assert_int_equal(vst_keep_unknown(&k, 65 * MIB + 1, 4096), 5);
+	/* saved up, but not for ever */
+	assert_int_equal(vst_keep_unknown(&k, 265 * MIB + 1, 4096), 205);
+	assert_int_equal(vst_keep_unknown(&k, 465 * MIB + 1, 4096), VST_KEEP_UNKNOWN_FIRST);
+	/* more used than there are: none are left */
+	vst_keep_unknown_used(&k, 1000);
+	assert_int_equal(vst_keep_unknown(&k, 465 * MIB + 1, 4096), 0);
+	/* a new agent */
+	assert_int_equal(vst_keep_unknown(&k, 1 * MIB, 4096), 0);
+	assert_int_equal(vst_keep_unknown(&k, 3 * MIB, 4096), 2);
+}
+
+static void looks_for_what_was_lost(void **state)
+{
+	struct vst_keep k = { 0 };
+
+	assert_false(vst_keep_look(&k, 9 * MIB, 640 * MIB));
+	assert_true(vst_keep_look(&k, 10 * MIB, 640 * MIB));
+	assert_false(vst_keep_look(&k, 19 * MIB, 640 * MIB));
+	assert_true(vst_keep_look(&k, 500 * MIB, 640 * MIB));
+	assert_false(vst_keep_look(&k, 509 * MIB, 640 * MIB));
+	assert_true(vst_keep_look(&k, 1 * MIB, 640 * MIB)); /* of a new agent */
 }
 
 int main(void)
@@ -95,6 +121,7 @@ int main(void)
 		cmocka_unit_test(classes_as_text),	     cmocka_unit_test(periods),
 		cmocka_unit_test(each_class_in_its_time),    cmocka_unit_test(a_fast_stream),
 		cmocka_unit_test(a_new_agent_counts_from_0), cmocka_unit_test(unknown_units_are_few),
+		cmocka_unit_test(looks_for_what_was_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
