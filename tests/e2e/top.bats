@@ -50,7 +50,7 @@ load play
 
 # What the agent was asked for since this was asked for last.
 asked_since() {
-	curl -sS --unix-socket "$sock" http://vstor/counts | jq -c .
+	curl -sS --unix-socket "$sock" http://vstor/counts | jq -cS .
 }
 
 @test "top asks for what the view needs, once a frame" {
@@ -59,9 +59,9 @@ asked_since() {
 		ctl top -n 4 -d 0.1 --view "$1" --json >"$dir/out"
 		asked_since
 	}
-	[ "$(asked io)" = '{"/v1/io":5,"/v1/blame":5,"/v1/waits":1}' ]
-	[ "$(asked blame)" = '{"/v1/io":5,"/v1/blame":5,"/v1/waits":1}' ]
-	[ "$(asked locks)" = '{"/v1/io":5,"/v1/locks":5,"/v1/blame":5,"/v1/waits":1}' ]
+	[ "$(asked io)" = '{"/v1/blame":5,"/v1/io":5,"/v1/waits":1}' ]
+	[ "$(asked blame)" = '{"/v1/blame":5,"/v1/io":5,"/v1/waits":1}' ]
+	[ "$(asked locks)" = '{"/v1/blame":5,"/v1/io":5,"/v1/locks":5,"/v1/waits":1}' ]
 }
 
 @test "top: a line without reads and writes says what it has" {
