@@ -169,10 +169,11 @@ enum vst_feature_state vst_look_capabilities(const struct vst_features_ctx *ctx,
 			vst_feature_say(res, "CAP_BPF and CAP_PERFMON, which is enough here");
 			return VST_FEATURE_FOUND;
 		}
-		vst_feature_say(res,
-				"this user does not have CAP_SYS_ADMIN, and struct %s is not among the kernel's own types: "
-				"those of modules are for CAP_SYS_ADMIN only",
-				type);
+		vst_feature_say(
+			res,
+			"this user does not have CAP_SYS_ADMIN, and struct %s is not among the kernel's own types: "
+			"those of modules are for CAP_SYS_ADMIN only",
+			type);
 		return VST_FEATURE_UNKNOWN;
 	}
 	vst_feature_say(res, "this user does not have %s",

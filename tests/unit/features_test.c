@@ -266,9 +266,9 @@ static void test_missing_counts_before_unknown(void **state)
 
 	put(h, "/proc/self/status", "CapEff:\t0000000000000000\n");
 	map_err = -EPERM;
-	expect_verdict(
-		h, VST_EXIT_DENIED,
-		"not permitted: capabilities: this user does not have CAP_BPF and CAP_PERFMON. vstord does not start: ");
+	expect_verdict(h, VST_EXIT_DENIED,
+		       "not permitted: capabilities: this user does not have CAP_BPF and CAP_PERFMON. vstord does not "
+		       "start: ");
 	host_btf(h, make_btf("block_rq_issue", NULL, 0));
 	expect_verdict(h, VST_EXIT_UNSUPPORTED, "not supported here: block_rq_issue: not in this kernel. ");
 }
@@ -466,7 +466,8 @@ static void test_capabilities(void **state)
 	} t[] = {
 		{ "000001ffffffffff", "CAP_SYS_ADMIN", VST_FEATURE_FOUND },
 		{ "000000c000000000",
-		  "this user does not have CAP_SYS_ADMIN, and struct dm_io is not among the kernel's own types: those of "
+		  "this user does not have CAP_SYS_ADMIN, and struct dm_io is not among the kernel's own types: those "
+		  "of "
 		  "modules are for CAP_SYS_ADMIN only",
 		  VST_FEATURE_UNKNOWN },
 		{ "0000000000200000", "CAP_SYS_ADMIN", VST_FEATURE_FOUND },
