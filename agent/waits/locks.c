@@ -317,6 +317,19 @@ static int row_read(struct vst_locks *l, struct vst_lock_row *row, const struct 
 	return 0;
 }
 
+/*
+ * A row without a place has its histogram only in its value, which knows it without the empty buckets. It gets a place again:
+ * what the value has becomes what earlier places counted. NULL if out of memory.
+ */
+static struct vst_lock_hist *old_hist_of(const struct vst_snap_wait *v)
+{
+	struct vst_lock_hist *old = calloc(1, sizeof(*old));
+
+	for (unsigned int i = 0; old && i < v->times.hist.n; i++)
+		old->n[v->times.hist.bucket[i].index] = (__u32)v->times.hist.bucket[i].n;
+	return old;
+}
+
 /* The row at a place where somebody waited. */
 static struct vst_lock_row *row_at(struct vst_locks *l, const struct vst_lock_maps *m, struct vst_owners *owners,
 				   __u32 at, double now)
@@ -327,6 +340,11 @@ static struct vst_lock_row *row_at(struct vst_locks *l, const struct vst_lock_ma
 
 	if (!row || l->row_at[at])
 		return row;
+	if (!row->at.n && row->row.value->times.hist.n) {
+		row->old_hist = old_hist_of(row->row.value);
+		if (!row->old_hist)
+			return NULL;
+	}
 	l->row_at[at] = row;
 	l->row_next[at] = row->at.first;
 	row->at.first = at + 1;
@@ -550,6 +568,10 @@ static void row_take_back(struct vst_locks *l, const struct vst_lock_maps *m, __
 	l->row_seen[at] = 0;
 	l->row_retired[at] = 0;
 	l->n_rows--;
+	if (!row->at.n) {
+		free(row->old_hist);
+		row->old_hist = NULL;
+	}
 	__atomic_store_n(&m->rtags[at], 0, __ATOMIC_RELEASE);
 }
 

@@ -40,7 +40,7 @@ struct vst_lock_row {
 	struct vst_wait_row row;
 	struct vst_lock_row_key key;
 	struct vst_lock_sums at;
-	struct vst_lock_hist *old_hist; /* of places that were taken back; NULL: none was */
+	struct vst_lock_hist *old_hist; /* of places that were taken back; NULL: none was, or no place is left */
 	struct vst_lock_row *next, *same_hash;
 };
 

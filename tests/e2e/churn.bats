@@ -64,7 +64,7 @@ self() { # FIELD
 	grown=$(($(agent_kib) - before))
 	echo "# the agent grew by $grown KiB; it keeps the 1,000 for 10 minutes" >&3
 	# of each its name, its two rows, and the locks it waited for, of which a busy machine has more
-	[ "$grown" -le 10240 ]
+	[ "$grown" -le 8192 ]
 	# ... but not their places in the kernel's tables: they go 10 s after the end, and 30 s in which nobody gets them. Each
 	# container had two, for its read and its write; the few that remain are of who else is there.
 	taken_back() {
