@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 #include <curl/curl.h>
 #include "ctl.h"
+#include "lib/duration.h"
 #include "replay.h"
 
 struct command {
@@ -73,13 +73,13 @@ int vst_opt_seconds(const struct vst_ctl *ctl, const char *command, int id, doub
 {
 	const char *text = ctl->opt[id];
 	double v;
-	char *end;
 
 	if (!text)
 		return 0;
-	v = strtod(text, &end);
-	if (end == text || *end || !isfinite(v) || v < 0.01 || v > 86400)
-		return vst_usage(command, "-%c '%s' is not a time: give seconds, from 0.01 to 86400", id, text);
+	if (vst_duration_parse(text, &v) || v < 0.01 || v > 86400)
+		return vst_usage(command,
+				 "-%c '%s' is not a time: give one from 10ms to 24h, like " VST_DURATION_EXAMPLES, id,
+				 text);
 	*ret = v;
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 #include "client.h"
 #include "feeds.h"
+#include "lib/duration.h"
 #include "moment.h"
 #include "replay.h"
 #include "report.h"

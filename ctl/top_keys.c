@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What a key does to `top`. */
 #include <curses.h>
-#include <math.h>
+#include "lib/duration.h"
 #include "top.h"
 
 #define ESCAPE 27
@@ -223,11 +223,10 @@ static const struct key *find_key(int code)
 
 static void end_delay(struct vst_top *top)
 {
-	char *end;
-	double v = strtod(top->input, &end);
+	double v;
 
-	if (end == top->input || *end || !isfinite(v) || v < 0.01 || v > 86400)
-		top->hint = "that is no time: give seconds, from 0.01 to 86400";
+	if (vst_duration_parse(top->input, &v) || v < 0.01 || v > 86400)
+		top->hint = "that is no time: give one from 10ms to 24h, like " VST_DURATION_EXAMPLES;
 	else
 		top->delay = v;
 }

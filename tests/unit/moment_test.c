@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/moment.c -lm */
+/* LINK: ctl/moment.c lib/duration.c -lm */
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "ctl/moment.h"
+#include "lib/duration.h"
 
 #define BAD (-1.0)
 
@@ -29,9 +30,11 @@ static void test_durations(void **state)
 		const char *text;
 		double seconds;
 	} rows[] = {
-		{ "10m", 600 },	  { "1h30m", 5400 }, { "90", 90 },   { "500ms", 0.5 }, { "1.5h", 5400 },
-		{ "2d", 172800 }, { "1m30", 90 },    { "", BAD },    { "m", BAD },     { "10x", BAD },
-		{ "-1m", BAD },	  { "0", BAD },	     { "1 m", BAD }, { "1e9d", BAD },  { "inf", BAD },
+		{ "10m", 600 },	   { "1h30m", 5400 }, { "90", 90 },   { "500ms", 0.5 }, { "1.5h", 5400 },
+		{ "2d", 172800 },  { "1m30", 90 },    { "", BAD },    { "m", BAD },	{ "10x", BAD },
+		{ "-1m", BAD },	   { "0", BAD },      { "1 m", BAD }, { "1e9d", BAD },	{ "inf", BAD },
+		{ "1s", 1 },	   { "2m", 120 },     { ".5", 0.5 },  { "0x10", BAD },	{ "1e3", BAD },
+		{ "1.2.3s", BAD }, { ".", BAD },      { "s1", BAD },  { "nan", BAD },
 	};
 	double v;
 
