@@ -343,6 +343,41 @@ char *vst_reasons_limit(const struct vst_reasons *r, const json_t *limit)
 	return vst_text_close(&t);
 }
 
+char *vst_reasons_knob(const json_t *knob)
+{
+	const char *key = vst_wire_text(knob, "key");
+	struct vst_text t;
+
+	vst_text_open(&t);
+	fputs("vstor itself has set ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "attribute"));
+	fputs(*key ? " " : "", t.out);
+	vst_phrase_name(t.out, key);
+	fputs(" to ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "new"));
+	fputs(" on ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "target"));
+	fputs(", by rule ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "rule"));
+	fputs(": ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "why"));
+	fputc('.', t.out);
+	return vst_text_close(&t);
+}
+
+char *vst_reasons_ended(const struct vst_reasons *r)
+{
+	struct vst_text t;
+
+	vst_text_open(&t);
+	put_label(t.out, r, &r->who);
+	fputs(" has ended, so it waits no more. --total tells of all its time that the agent remembers; if the agent "
+	      "records, "
+	      "--at tells of any time before.",
+	      t.out);
+	return vst_text_close(&t);
+}
+
 static bool say_evidence(FILE *out, const struct vst_reasons *r)
 {
 	bool said = false;

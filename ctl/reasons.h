@@ -51,6 +51,11 @@ char *vst_reasons_remark(const struct vst_reasons *r, unsigned int i);
 /* A limit that is set on a cgroup of the container: an object of "limits" in /v1/ps. The caller frees. */
 char *vst_reasons_limit(const struct vst_reasons *r, const json_t *limit);
 
+/* What vstor itself has set for it, by which rule: an object of type "knob" in /v1/policy. The caller frees. */
+char *vst_reasons_knob(const json_t *knob);
+/* The container runs no more. The caller frees. */
+char *vst_reasons_ended(const struct vst_reasons *r);
+
 /* What people read for the holder of w: "[self]", or the label. Not escaped. */
 const char *vst_reasons_holder(const struct vst_reasons *r, const struct vst_wait *w);
 

@@ -14,7 +14,7 @@ void vst_engine_drop_loops(struct vst_engine *e)
 {
 	for (size_t i = 0; i < e->n_loops; i++) {
 		vst_protect_drop_weights(e, &e->loop[i]);
-		vst_protect_drop_caps(e, &e->loop[i]);
+		vst_protect_drop_caps(e, &e->loop[i], NULL);
 		free(e->loop[i].knob);
 	}
 	free(e->loop);
@@ -129,7 +129,7 @@ static int act(struct vst_engine *e, struct scene *s)
 		if (s->loop->cap.on)
 			err = vst_protect_apply_caps(e, s);
 		else
-			vst_protect_drop_caps(e, s->loop);
+			vst_protect_drop_caps(e, s->loop, vst_cap_result_text(s->result));
 		if (s->result == VST_CAP_ALONE)
 			err = tell_culprit(e, s) ?: err;
 	}
@@ -149,7 +149,7 @@ static int protect_disk(struct vst_engine *e, const struct edisk *disk)
 			err = act(e, &s);
 		} else {
 			s.loop->cap = (struct vst_cap){ 0 };
-			vst_protect_drop_caps(e, s.loop);
+			vst_protect_drop_caps(e, s.loop, vst_cap_result_text(VST_CAP_IDLE));
 		}
 	}
 	vst_scene_clear(&s);
