@@ -37,7 +37,7 @@ $(B)/skeletons.h: $(BPF_SKEL)
 
 # --- user side. What both programs may need is in one archive: the linker takes the members that are used. ---
 # A recording is shown by the code that shows a snapshot, so vstorctl has that as well.
-SHOWN_SRC  := agent/snapshot.c $(addprefix agent/sinks/,out.c render.c render_waits.c)
+SHOWN_SRC  := agent/snapshot.c $(addprefix agent/sinks/,out.c render.c render_cache.c render_insight.c render_waits.c)
 SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)) $(SHOWN_SRC))
 AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out $(SHOWN_SRC),$(wildcard agent/*.c agent/*/*.c)))
 CTL_OBJ    := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
@@ -129,6 +129,8 @@ $(B)/%: docs/%.scd | $(B)
 	scdoc <$< >$@
 man: $(MAN) ## build the man pages (needs scdoc)
 
+# zsh of Debian looks in /usr/share/zsh/vendor-completions, but below /usr/local only in site-functions.
+ZSH_DIR := $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 COMPLETION := $(addprefix $(B)/completion/vstorctl.,bash zsh fish)
 $(B)/completion/vstorctl.%: scripts/completion $(B)/vstorctl
 	@mkdir -p $(@D)
@@ -144,7 +146,7 @@ install: all man completion ## install below $(DESTDIR)$(PREFIX), and /etc/vstor
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor/runbooks docs/runbooks/*.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vstor/dashboards dashboards/rules.yaml dashboards/*.json
 	install -D -m 644 $(B)/completion/vstorctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vstorctl
-	install -D -m 644 $(B)/completion/vstorctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_vstorctl
+	install -D -m 644 $(B)/completion/vstorctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_DIR)/_vstorctl
 	install -D -m 644 $(B)/completion/vstorctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vstorctl.fish
 	install -D -m 644 deploy/systemd/vstor.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/vstor.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/vstor

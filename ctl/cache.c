@@ -3,12 +3,13 @@
 #include <errno.h>
 #include "client.h"
 #include "format.h"
+#include "replay.h"
 #include "table.h"
 #include "wire.h"
 #include "vstor/abi_cache.h"
 
 const struct vst_option vst_cache_options[] = {
-	{ 'd', "duration", "SECONDS", "what happens in so many seconds; without it, all since the cache is watched" },
+	{ 'd', "delay", "TIME", "what happens in that time; without it, all since the cache is watched" },
 	{ 0 },
 };
 
@@ -17,6 +18,7 @@ struct sample {
 	json_t **devices, **rows;
 	size_t n_devices, cap_devices, n_rows, cap_rows;
 	double time;
+	bool replay; /* a recording does not have what keepers do */
 };
 
 static const char *const counters[] = {
@@ -47,12 +49,16 @@ static double number(const json_t *line, const char *field)
 
 static int take(void *arg, json_t *line)
 {
+	static const char *const keepers[] = { "keeper", "keeper_reads", "keeper_reads_bytes", "keeper_errors",
+					       "keeper_passes" };
 	const char *type = vst_wire_text(line, "type");
 	struct sample *s = arg;
 
 	if (!strcmp(type, "head"))
 		s->time = number(line, "time");
 	if (!strcmp(type, "cached_device")) {
+		for (size_t i = 0; s->replay && i < sizeof(keepers) / sizeof(keepers[0]); i++)
+			json_object_del(line, keepers[i]);
 		s->devices = vst_grow(s->devices, s->n_devices, &s->cap_devices, sizeof(*s->devices));
 		s->devices[s->n_devices++] = json_incref(line);
 	} else if (!strcmp(type, "cache")) {
@@ -146,8 +152,8 @@ static void print_json(const struct sample *s, double interval)
 		json_object_set_new(o, "interval", vst_json_rounded(interval));
 		if (resident(o) >= 0)
 			json_object_set_new(o, "resident_estimate", vst_json_rounded(resident(o)));
-		json_object_set_new(o, "keeper_reads_bytes",
-				    json_integer(json_integer_value(json_object_get(device, "keeper_reads_bytes"))));
+		if (json_object_get(device, "keeper_reads_bytes"))
+			json_object_set(o, "keeper_reads_bytes", json_object_get(device, "keeper_reads_bytes"));
 		vst_json_line(o);
 	}
 }
@@ -179,7 +185,9 @@ static void print_device(const json_t *d)
 	printf("  worth keeping %s", kept);
 	if (worth > 0)
 		printf(", of which the cache has at least %.0f %%", 100 * of_classes(d, "resident_bytes") / worth);
-	printf("; %s taken in; keeper %s", admitted, vst_wire_text(d, "keeper"));
+	printf("; %s taken in", admitted);
+	if (*vst_wire_text(d, "keeper"))
+		printf("; keeper %s", vst_wire_text(d, "keeper"));
 	if (number(d, "keeper_reads_bytes") > 0)
 		printf(", %s read", reads);
 	putchar('\n');
@@ -257,16 +265,18 @@ static void pause_for(const struct vst_ctl *ctl, double seconds)
 	struct vst_client *c = vst_client_new(ctl);
 
 	vst_signals_catch(false);
-	vst_client_wait(c, -1, vst_now() + seconds);
+	vst_client_wait(c, -1, vst_client_now(c) + seconds);
 	vst_client_free(c);
 }
 
 int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
 {
-	struct sample before = { 0 }, now = { 0 };
+	struct sample before = { .replay = ctl->replay }, now = before;
 	double seconds = 0, interval = 0;
 	int rc = vst_opt_seconds(ctl, "cache", 'd', &seconds);
 
+	if (!rc && seconds > 0 && ctl->replay)
+		rc = vst_replay_begin(ctl->replay, seconds);
 	if (!rc && seconds > 0) {
 		rc = vst_get(ctl, "/v1/cache?max_age=0.1", take, &before);
 		if (!rc)

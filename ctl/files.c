@@ -3,10 +3,11 @@
 #include "client.h"
 #include "files.h"
 #include "mounts.h"
+#include "whom.h"
 
 struct listing {
 	const struct vst_files_list *list;
-	const char *typed;
+	struct vst_whom whom; /* .name NULL: everybody */
 	double seconds, time;
 	struct vst_mounts *mounts;
 	json_t *lines; /* in the agent's order */
@@ -48,8 +49,9 @@ static bool is_shown(const struct listing *l, const json_t *line)
 {
 	if (vst_files_number(line, "age") > l->seconds)
 		return false;
-	return !l->typed || !strcmp(l->typed, vst_files_text(line, "container")) ||
-	       !strcmp(l->typed, vst_files_text(line, "cgroup"));
+	return !l->whom.name ||
+	       !vst_who_compare(&(struct vst_who){ l->whom.name, l->whom.cgroup },
+				&(struct vst_who){ vst_files_text(line, "container"), vst_files_text(line, "cgroup") });
 }
 
 static int on_line(void *arg, json_t *line)
@@ -87,12 +89,51 @@ static void print_json(const struct listing *l)
 	}
 }
 
+static struct vst_who who_of(const json_t *line)
+{
+	return (struct vst_who){ vst_files_text(line, "container"), vst_files_text(line, "cgroup") };
+}
+
+/* Gives each container of a line a "label": two of one name are told apart. */
+static void add_label(json_t *line, struct vst_who_labels *labels)
+{
+	const struct vst_who who = who_of(line);
+
+	json_object_set_new(line, "label", json_string(vst_who_labels_find(labels, &who)));
+}
+
+static void add_labels(const struct listing *l)
+{
+	struct vst_who_labels *labels = vst_who_labels_new();
+	struct vst_who who;
+	json_t *line, *m;
+	size_t i, k;
+
+	json_array_foreach(l->lines, i, line)
+	{
+		who = who_of(line);
+		vst_who_labels_add(labels, &who);
+		json_array_foreach(json_object_get(line, "meanwhile"), k, m)
+		{
+			who = who_of(m);
+			vst_who_labels_add(labels, &who);
+		}
+	}
+	json_array_foreach(l->lines, i, line)
+	{
+		add_label(line, labels);
+		json_array_foreach(json_object_get(line, "meanwhile"), k, m) add_label(m, labels);
+	}
+	vst_who_labels_free(labels);
+}
+
 static void print_table(const struct listing *l)
 {
 	struct vst_table *t = vst_table_new(l->list->columns, l->list->ncolumns);
 	json_t *line;
 	size_t i;
 
+	add_labels(l);
 	json_array_foreach(l->lines, i, line) l->list->add_row(t, line);
 	if (json_array_size(l->lines))
 		vst_table_print(t);
@@ -103,11 +144,12 @@ static void print_table(const struct listing *l)
 
 int vst_files_run(const struct vst_ctl *ctl, const struct vst_files_list *list, const char *typed)
 {
-	struct listing l = { .list = list, .typed = typed, .seconds = list->seconds };
+	struct listing l = { .list = list, .seconds = list->seconds };
 	char path[64];
 	int rc;
 
 	rc = vst_opt_seconds(ctl, list->command, 'd', &l.seconds);
+	rc = rc || !typed ? rc : vst_whom_ask(ctl, typed, &l.whom);
 	if (rc)
 		return rc;
 	l.lines = json_array();
@@ -119,5 +161,6 @@ int vst_files_run(const struct vst_ctl *ctl, const struct vst_files_list *list, 
 		print_table(&l);
 	json_decref(l.lines);
 	vst_mounts_free(l.mounts);
+	vst_whom_clear(&l.whom);
 	return rc;
 }

@@ -4,7 +4,7 @@
 #include "format.h"
 
 const struct vst_option vst_patterns_options[] = {
-	{ 'd', "delay", "SECONDS", "files written to in the last so many seconds, up to 30 (default 30)" },
+	{ 'd', "delay", "TIME", "files written to in that time until now, up to 30s (default 30s)" },
 	{ 0 },
 };
 
@@ -24,7 +24,7 @@ static void add_row(struct vst_table *t, const json_t *line)
 	char buf[VST_CELL];
 
 	vst_table_add_name(t, vst_files_text(line, "pattern"));
-	vst_table_add_name(t, vst_files_text(line, "container"));
+	vst_table_add_name(t, vst_files_text(line, "label"));
 	vst_table_add_name(t, vst_files_text(line, "device"));
 	vst_table_add_name(t, vst_files_text(line, "file"));
 	vst_table_add_name(t, vst_files_text(line, "source"));

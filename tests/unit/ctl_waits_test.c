@@ -581,7 +581,7 @@ static struct vst_waits *underway_waits(void)
 	static const struct blame in[] = {
 		{ "x", "y", RWSEM, 10, "owner", "/data/x (inode 12 on vda1)", NULL },
 		{ "x", "x", RWSEM, 20, "owner", NULL, NULL },
-		{ "x", "unattributed", "freeze:loop4", 25, "none", NULL, NULL },
+		{ "x", "unattributed", "freeze:loop4", 25, "none", "file system on loop4", NULL },
 		{ "x", "unattributed", "fsync:loop4", 40, "none", NULL, NULL },
 		{ "z", "unattributed", "device:vda", 40, "none", NULL, NULL },
 		{ "z", "unattributed", "invented:later", 40, "none", NULL, NULL },
