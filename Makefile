@@ -142,7 +142,7 @@ install: all man completion ## install below $(DESTDIR)$(PREFIX), and /etc/vstor
 	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
 	install -D -m 755 $(B)/vstor-actor $(DESTDIR)$(PREFIX)/sbin/vstor-actor
 	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${m##*.} $$m || exit; done
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor *.md LICENSE docs/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor *.md LICENSE docs/*.md docs/vstorctl.schema.json
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor/runbooks docs/runbooks/*.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vstor/dashboards dashboards/rules.yaml dashboards/*.json
 	install -D -m 644 $(B)/completion/vstorctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vstorctl

@@ -133,9 +133,9 @@ static void print_json(const struct sample *s, double interval)
 {
 	for (size_t i = 0; i < s->n_devices; i++) {
 		json_object_del(s->devices[i], "type");
-		json_object_set_new(s->devices[i], "device", json_true());
-		json_object_set(s->devices[i], "type", json_object_get(s->devices[i], "cache_type"));
-		json_object_del(s->devices[i], "cache_type");
+		json_object_set_new(s->devices[i], "is_device", json_true());
+		json_object_set_new(s->devices[i], "time", json_real(s->time));
+		json_object_set_new(s->devices[i], "interval", vst_json_rounded(interval));
 		vst_json_line(json_incref(s->devices[i]));
 	}
 	for (size_t i = 0; i < s->n_rows; i++) {
@@ -146,8 +146,7 @@ static void print_json(const struct sample *s, double interval)
 			json_decref(o);
 			continue;
 		}
-		json_object_set(o, "type", json_object_get(o, "cache_type"));
-		json_object_del(o, "cache_type");
+		json_object_del(o, "type");
 		json_object_set_new(o, "time", json_real(s->time));
 		json_object_set_new(o, "interval", vst_json_rounded(interval));
 		if (resident(o) >= 0)

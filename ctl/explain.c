@@ -52,7 +52,7 @@ static void print_sentence(char *text)
 
 static const struct vst_table_column columns[] = {
 	{ "RESOURCE", VST_COL_NAME, 0 },   { "OBJECT", VST_COL_NAME | VST_COL_SPARSE, 2 },
-	{ "MS/S", VST_COL_RIGHT, 0 },	   { "SHARE", VST_COL_RIGHT, 3 },
+	{ "WAIT/s", VST_COL_RIGHT, 0 },	   { "SHARE", VST_COL_RIGHT, 3 },
 	{ "BECAUSE OF", VST_COL_NAME, 0 }, { "EVIDENCE", 0, 1 },
 };
 
@@ -72,8 +72,7 @@ static void print_causes(const struct vst_reasons *r)
 		object = vst_phrase_object(w->object);
 		vst_table_add_name(t, resource);
 		vst_table_add_name(t, object);
-		snprintf(buf, sizeof(buf), "%.1f", vst_reasons_rate(r, w));
-		vst_table_add(t, buf);
+		vst_table_add_us(t, vst_reasons_rate(r, w) * 1e3);
 		snprintf(buf, sizeof(buf), "%.0f %%", vst_delta_rate(w->us * 100, r->us));
 		vst_table_add(t, buf);
 		vst_table_add_name(t, vst_reasons_holder(r, w));
@@ -121,11 +120,13 @@ static void for_each_sentence(const struct vst_reasons *r, const struct explain 
 		put(arg, vst_reasons_ended(r));
 	for (size_t i = 0; (text = vst_reasons_pending(r, i)); i++)
 		put(arg, text);
+	put(arg, vst_reasons_total(r));
 	put(arg, vst_reasons_waits(r));
 	put(arg, vst_reasons_holders(r));
 	for (size_t i = 0; (text = vst_reasons_containing(r, i)); i++)
 		put(arg, text);
 	put(arg, vst_reasons_caused(r));
+	put(arg, vst_reasons_advice(r));
 }
 
 /* What vstor itself has set is told with its rule, and not once more as a limit that somebody set. */
@@ -289,6 +290,7 @@ static void print_json(const struct vst_reasons *r, const struct explain *e, con
 	json_object_set_new(o, "locks_watched", json_boolean(r->watched));
 	json_object_set_new(o, "under_way", under_way_json(r));
 	json_object_set_new(o, "wait_us", vst_json_rounded(r->us));
+	json_object_set_new(o, "total", vst_reasons_total_json(r));
 	json_object_set_new(o, "causes", causes_json(r));
 	json_object_set_new(o, "caused", caused_json(r));
 	json_object_set_new(o, "containing", containing_json(r));
@@ -331,14 +333,15 @@ static int take_knob(void *arg, json_t *line)
 	return 0;
 }
 
-/* An older agent, or a recording without a policy, has none. */
+/*
+ * The newest snapshot will do: one more would have a time of its own in a recording. An older agent, or a recording without a policy, has none. */
 static void ask_knobs(const struct vst_ctl *ctl, struct explain *e)
 {
 	struct vst_client *c = vst_client_new(ctl);
 
 	json_decref(e->knobs);
 	e->knobs = json_array();
-	vst_client_get(c, ctl->replay ? "/v1/policy" : "/v1/policy?max_age=0", take_knob, e);
+	vst_client_get(c, "/v1/policy?max_age=60", take_knob, e);
 	vst_client_free(c);
 }
 

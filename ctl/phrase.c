@@ -57,6 +57,14 @@ void vst_phrase_resource(FILE *out, const struct vst_wait *w, const char *phrase
 	free(object);
 }
 
+void vst_phrase_ms(FILE *out, double ms)
+{
+	if (ms < 0.05)
+		fputs("<0.1", out);
+	else
+		fprintf(out, ms < 9.95 ? "%.1f" : "%.0f", ms);
+}
+
 void vst_phrase_age(FILE *out, double us)
 {
 	char age[VST_CELL];

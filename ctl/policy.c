@@ -77,7 +77,7 @@ static const struct vst_table_column blamed_columns[] = {
 	{ "WAITS BECAUSE OF IT", VST_COL_NAME, 0 },
 	{ "FOR", 0, 0 },
 	{ "DEVICE", VST_COL_SPARSE, 0 },
-	{ "MS/S", VST_COL_RIGHT, 0 },
+	{ "WAIT/s", VST_COL_RIGHT, 0 },
 };
 
 static const struct vst_table_column log_columns[] = {
@@ -200,13 +200,10 @@ static void take_rule(struct policy_view *v, const json_t *line)
 
 static void take_blamed(struct policy_view *v, const json_t *line)
 {
-	char time[VST_CELL];
-
-	snprintf(time, sizeof(time), "%.1f", number(line, "us_per_s") / 1e3);
 	vst_table_add_name(v->blamed, text(line, "waiter"));
 	vst_table_add_name(v->blamed, text(line, "resource"));
 	vst_table_add_name(v->blamed, text(line, "device"));
-	vst_table_add(v->blamed, time);
+	vst_table_add_us(v->blamed, number(line, "us_per_s"));
 	v->n_blamed++;
 }
 
