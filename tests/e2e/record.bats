@@ -258,7 +258,7 @@ again() { # NAME COMMAND...
 			[ "$(cat "$t/comm")" != "$1" ] || awk '{ print $14 + $15 }' "$t/stat"
 		done
 	}
-	# others on this host are recorded as well, so the bounds are above the 30 MB an hour of 200 busy containers
-	measure "hardly busy" 20 0 45 # how little an idle host takes is measured in a guest: here others work
-	measure busy 20 1 45
+	# others on this host are recorded as well; 30 MB an hour is the bound for 200 busy containers
+	measure "hardly busy" 20 0 30 # how little an idle host takes is measured in a guest: here others work
+	measure busy 20 1 30
 }
