@@ -97,7 +97,7 @@ int vst_replay_jump(struct vst_replayer *r, const char *text, const char **ret_e
 	err = vst_recording_until(r->recording, until, &at);
 	if (err)
 		return fail_recording(r, err);
-	if (at.time > until)
+	if (at.time > until + VST_RECORD_PRINTED_S)
 		return fail(r, VST_EXIT_FAILED, "the recording begins at %s: '%s' is before that",
 			    clock_of(at.time, first), text);
 	before = r->now;

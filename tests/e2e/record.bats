@@ -114,6 +114,7 @@ again() { # NAME COMMAND...
 }
 
 @test "SIGKILL loses at most the last tick; an incomplete end is dropped, with a message" {
+	some_io
 	agent_start --interval 0.2 --record "$rec"
 	sleep 4
 	last=$(get /v1/status | jq .time)
@@ -143,13 +144,15 @@ again() { # NAME COMMAND...
 }
 
 @test "damaged files give a clear error, and the rest stays readable" {
+	some_io
 	agent_start --interval 0.1 --record "$rec"
-	sleep 4
-	agent_stop
+	sleep 3
 	f=$(echo "$rec"/*.vrec)
-	size=$(stat -c %s "$f")
+	size=$(stat -c %s "$f") # the end of a snapshot
+	sleep 1
+	agent_stop
 	cp "$f" "$dir/whole"
-	printf '\xff\xff\xff' | dd of="$f" bs=1 seek=$((size * 3 / 4)) conv=notrunc status=none
+	printf '\xff\xff\xff' | dd of="$f" bs=1 seek="$size" conv=notrunc status=none
 	run -0 --separate-stderr replay io --total --json
 	[[ "$stderr" = *"is damaged at byte "*": what was recorded after "*" is lost"* ]]
 	# the head
