@@ -16,7 +16,7 @@ const struct vst_option vst_cache_options[] = {
 struct sample {
 	json_t **devices, **rows;
 	size_t n_devices, cap_devices, n_rows, cap_rows;
-	double time;
+	double time, lost;
 };
 
 static const char *const counters[] = {
@@ -50,8 +50,10 @@ static int take(void *arg, json_t *line)
 	const char *type = vst_wire_text(line, "type");
 	struct sample *s = arg;
 
-	if (!strcmp(type, "head"))
+	if (!strcmp(type, "head")) {
 		s->time = number(line, "time");
+		s->lost = number(line, "lost");
+	}
 	if (!strcmp(type, "cached_device")) {
 		s->devices = vst_grow(s->devices, s->n_devices, &s->cap_devices, sizeof(*s->devices));
 		s->devices[s->n_devices++] = json_incref(line);
@@ -246,6 +248,9 @@ static void print_text(const struct sample *s)
 			add_row(t, s->rows[i]);
 	if (s->n_devices)
 		vst_table_print(t);
+	if (s->lost > 0)
+		printf("\n%.0f I/Os are in no line: there were too many containers for the agent's table of caches\n",
+		       s->lost);
 	vst_table_free(t);
 }
 
