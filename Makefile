@@ -37,7 +37,7 @@ $(B)/skeletons.h: $(BPF_SKEL)
 
 # --- user side. What both programs may need is in one archive: the linker takes the members that are used. ---
 # A recording is shown by the code that shows a snapshot, so vstorctl has that as well.
-SHOWN_SRC  := agent/snapshot.c $(addprefix agent/sinks/,out.c render.c render_waits.c)
+SHOWN_SRC  := agent/snapshot.c $(addprefix agent/sinks/,out.c render.c render_cache.c render_insight.c render_waits.c)
 SHARED_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %_main.c,$(wildcard lib/*.c features/*.c policy/*.c)) $(SHOWN_SRC))
 AGENT_OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out $(SHOWN_SRC),$(wildcard agent/*.c agent/*/*.c)))
 CTL_OBJ    := $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))

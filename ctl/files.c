@@ -3,11 +3,12 @@
 #include "client.h"
 #include "files.h"
 #include "mounts.h"
+#include "whom.h"
 
 struct listing {
 	const struct vst_files_list *list;
-	const char *typed;
-	double seconds, time;
+	struct vst_whom only; /* .name NULL: all */
+	double seconds, time, observed;
 	struct vst_mounts *mounts;
 	json_t *lines; /* in the agent's order */
 };
@@ -46,10 +47,10 @@ static json_t *whole_path(struct listing *l, const char *text)
 
 static bool is_shown(const struct listing *l, const json_t *line)
 {
-	if (vst_files_number(line, "age") > l->seconds)
-		return false;
-	return !l->typed || !strcmp(l->typed, vst_files_text(line, "container")) ||
-	       !strcmp(l->typed, vst_files_text(line, "cgroup"));
+	const struct vst_who only = { l->only.name, l->only.cgroup },
+			     who = { vst_files_text(line, "container"), vst_files_text(line, "cgroup") };
+
+	return vst_files_number(line, "age") <= l->seconds && (!only.name || !vst_who_compare(&only, &who));
 }
 
 static int on_line(void *arg, json_t *line)
@@ -59,8 +60,10 @@ static int on_line(void *arg, json_t *line)
 
 	if (!type)
 		return -EPROTO;
-	if (!strcmp(type, "snapshot"))
+	if (!strcmp(type, "snapshot")) {
 		l->time = vst_files_number(line, "time");
+		l->observed = vst_files_number(line, "observed");
+	}
 	if (strcmp(type, l->list->type) != 0 || !is_shown(l, line))
 		return 0;
 	json_object_set_new(line, "file", whole_path(l, vst_files_text(line, "object")));
@@ -97,17 +100,19 @@ static void print_table(const struct listing *l)
 	if (json_array_size(l->lines))
 		vst_table_print(t);
 	else
-		printf("%s\n", l->list->nothing);
+		puts(l->list->unobserved && !(l->observed > 0) ? l->list->unobserved : l->list->nothing);
 	vst_table_free(t);
 }
 
 int vst_files_run(const struct vst_ctl *ctl, const struct vst_files_list *list, const char *typed)
 {
-	struct listing l = { .list = list, .typed = typed, .seconds = list->seconds };
+	struct listing l = { .list = list, .seconds = list->seconds };
 	char path[64];
 	int rc;
 
 	rc = vst_opt_seconds(ctl, list->command, 'd', &l.seconds);
+	if (!rc && typed)
+		rc = vst_whom_ask(ctl, typed, &l.only);
 	if (rc)
 		return rc;
 	l.lines = json_array();
@@ -119,5 +124,6 @@ int vst_files_run(const struct vst_ctl *ctl, const struct vst_files_list *list, 
 		print_table(&l);
 	json_decref(l.lines);
 	vst_mounts_free(l.mounts);
+	vst_whom_clear(&l.only);
 	return rc;
 }

@@ -13,9 +13,10 @@ struct vst_files_list {
 	const char *const *fields; /* of --json, in order; the last is NULL */
 	double seconds;		   /* without -d */
 	const char *nothing;	   /* what no row means */
+	const char *unobserved;	   /* ... if the agent does not look; NULL: it always does */
 };
 
-/* typed: of which container, by its name or cgroup; NULL: of all. Returns an exit code. */
+/* typed: of which container, as vst_whom_ask() takes it; NULL: of all. Returns an exit code. */
 int vst_files_run(const struct vst_ctl *ctl, const struct vst_files_list *list, const char *typed);
 
 /* A number or a text of a line; 0 or "" if it is not there. */

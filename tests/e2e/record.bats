@@ -104,6 +104,7 @@ again() { # NAME COMMAND...
 	sleep 3
 	run -0 ctl io --at -1s --json
 	run -0 ctl ps --at "$(date +%H:%M:%S -d '1 second ago')" --all
+	for command in slow patterns cache; do run -0 ctl $command --at -1s; done
 	run -2 ctl status --at -1s
 	run -2 ctl io --at yesterday
 	[[ "$output" = *"'yesterday' is not a moment: give 02:47"* ]]
