@@ -8,7 +8,7 @@
 #include "vstor/abi_cache.h"
 
 const struct vst_option vst_cache_options[] = {
-	{ 'd', "duration", "SECONDS", "what happens in so many seconds; without it, all since the cache is watched" },
+	{ 'd', "duration", "DURATION", "what happens in so long a time; without it, all since the cache is watched" },
 	{ 0 },
 };
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 #include <curl/curl.h>
 #include "ctl.h"
+#include "lib/duration.h"
 #include "replay.h"
 
 struct command {
@@ -72,15 +72,9 @@ int vst_usage(const char *command, const char *fmt, ...)
 int vst_opt_seconds(const struct vst_ctl *ctl, const char *command, int id, double *ret)
 {
 	const char *text = ctl->opt[id];
-	double v;
-	char *end;
 
-	if (!text)
-		return 0;
-	v = strtod(text, &end);
-	if (end == text || *end || !isfinite(v) || v < 0.01 || v > 86400)
-		return vst_usage(command, "-%c '%s' is not a time: give seconds, from 0.01 to 86400", id, text);
-	*ret = v;
+	if (text && vst_duration_parse(text, 0.01, 86400, ret))
+		return vst_usage(command, "-%c '%s' is not a duration from 10ms to 24h: give 5, 500ms or 2m", id, text);
 	return 0;
 }
 

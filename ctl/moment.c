@@ -4,39 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "lib/duration.h"
 #include "moment.h"
-
-#define MOST_SECONDS 1e9
-
-int vst_duration_parse(const char *text, double *ret)
-{
-	static const struct {
-		const char *name;
-		double seconds;
-	} units[] = { { "ms", 1e-3 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
-	const size_t n = sizeof(units) / sizeof(units[0]);
-	double sum = 0, v;
-	char *rest;
-	size_t i;
-
-	if (!*text)
-		return -EINVAL;
-	while (*text) {
-		if (*text < '0' || *text > '9')
-			return -EINVAL;
-		v = strtod(text, &rest);
-		for (i = 0; i < n && strncmp(rest, units[i].name, strlen(units[i].name)) != 0; i++)
-			;
-		if (i == n && *rest)
-			return -EINVAL;
-		sum += v * (i < n ? units[i].seconds : 1);
-		text = rest + (i < n ? strlen(units[i].name) : 0);
-	}
-	if (!(sum > 0 && sum <= MOST_SECONDS))
-		return -EINVAL;
-	*ret = sum;
-	return 0;
-}
 
 /* A second that was typed without a fraction goes on until the next one; what was recorded in it belongs to it. */
 static double until(double seconds, bool has_fraction)
@@ -90,7 +59,7 @@ int vst_moment_parse(const char *text, double latest, double *ret_until)
 	if (*text == '@')
 		return parse_unix(text + 1, ret_until);
 	if (*text == '-') {
-		if (vst_duration_parse(text + 1, &v))
+		if (vst_duration_parse(text + 1, 0, VST_DURATION_MAX, &v))
 			return -EINVAL;
 		*ret_until = latest - v;
 		return 0;

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Moments and durations as people type them. Pure, but for the time zone. */
+/* Moments as people type them. Pure, but for the time zone. */
 #ifndef VSTOR_CTL_MOMENT_H
 #define VSTOR_CTL_MOMENT_H
 
 #include <stdbool.h>
-
-/* "500ms", "10m", "1h30m", "90" (seconds). 0 or -EINVAL. */
-int vst_duration_parse(const char *text, double *ret);
 
 /*
  * "02:47", "02:47:11.5": the last time that a clock here showed this, until latest; "2026-11-30 02:47"; "@1790000000.5": Unix time; "-10m":

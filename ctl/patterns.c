@@ -4,7 +4,7 @@
 #include "format.h"
 
 const struct vst_option vst_patterns_options[] = {
-	{ 'd', "delay", "SECONDS", "files written to in the last so many seconds, up to 30 (default 30)" },
+	{ 'd', "delay", "DURATION", "files written to in that time, up to 30s (default 30s)" },
 	{ 0 },
 };
 

@@ -4,7 +4,7 @@
 #include "format.h"
 
 const struct vst_option vst_slow_options[] = {
-	{ 'd', "delay", "SECONDS", "of the last so many seconds, up to 10 (default 10)" },
+	{ 'd', "delay", "DURATION", "of that time until now, up to 10s (default 10s)" },
 	{ 0 },
 };
 

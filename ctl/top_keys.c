@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What a key does to `top`. */
 #include <curses.h>
-#include <math.h>
+#include "lib/duration.h"
 #include "top.h"
 
 #define ESCAPE 27
@@ -223,13 +223,8 @@ static const struct key *find_key(int code)
 
 static void end_delay(struct vst_top *top)
 {
-	char *end;
-	double v = strtod(top->input, &end);
-
-	if (end == top->input || *end || !isfinite(v) || v < 0.01 || v > 86400)
-		top->hint = "that is no time: give seconds, from 0.01 to 86400";
-	else
-		top->delay = v;
+	if (vst_duration_parse(top->input, 0.01, 86400, &top->delay))
+		top->hint = "that is no duration from 10ms to 24h: give 5, 500ms or 2m";
 }
 
 static void backspace(char *input)
