@@ -469,6 +469,7 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->insight = insight_share(a);
 	if (vst_probes_maps(a->probes)->insight)
 		self->files_lost = vst_probes_maps(a->probes)->insight->lost;
+	self->cache_lost = a->heating.lost;
 	vst_recorder_status(a->recorder, &self->recording);
 	put_lost(s, a);
 }

@@ -19,14 +19,14 @@ static void print_help(void)
 	       "Watch the block I/O of this host's containers; see it with vstorctl. Runs in the foreground.\n"
 	       "\n"
 	       "      --socket PATH       control socket [" VST_SOCKET_DEFAULT "]\n"
-	       "  -i, --interval TIME     between two readings of the counters, 100ms to 60s [1s]\n"
+	       "  -i, --interval DURATION between two readings of the counters, 100ms to 60s [1s]\n"
 	       "      --budget PERCENT    of all processors that may be taken before waits are given up; 0: all [20]\n"
 	       "      --metrics ADDR:PORT serve metrics for Prometheus there; PORT alone is on 127.0.0.1\n"
 	       "      --metrics-series N  at most so many series, 500 to 1000000 [10000]\n"
 	       "      --policy FILE       rules about containers and disks; vstor.policy(5) describes them\n"
 	       "      --act               act on the policy; without it, only plan\n"
 	       "      --state DIR         where vstor-actor keeps its journal [" VST_STATE_DIR "]\n"
-	       "      --handover TIME     after SIGTERM, keep what was set for so long for the next vstord, 0 to 1h "
+	       "      --handover DURATION after SIGTERM, keep what was set for so long for the next vstord, up to 1h "
 	       "[0]\n"
 	       "      --record DIR        record what is seen, for vstorctl --at\n"
 	       "      --record-size SIZE  of the recording, at most: 200M, 1G [200M]\n"
@@ -45,10 +45,10 @@ static void print_help(void)
 
 static int parse_handover(const char *text, unsigned int *ret)
 {
-	double v = 0;
+	double v;
 
-	if (strcmp(text, "0") != 0 && (vst_duration_parse(text, &v) || v > 3600)) {
-		fprintf(stderr, "vstord: --handover '%s' is not a time from 0 to 1h, like 30, 30s, 2m\n", text);
+	if (vst_duration_parse(text, 0, 3600, &v)) {
+		fprintf(stderr, "vstord: --handover '%s' is not a duration from 0 to 1h: give 30s or 2m\n", text);
 		return -EINVAL;
 	}
 	*ret = (unsigned int)v;
@@ -153,8 +153,11 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 			o->socket = optarg;
 			break;
 		case 'i':
-			if (vst_duration_parse(optarg, &o->interval) || o->interval < 0.1 || o->interval > 60) {
-				fprintf(stderr, "vstord: --interval '%s' is not a time from 100ms to 60s\n", optarg);
+			if (vst_duration_parse(optarg, 0.1, 60, &o->interval)) {
+				fprintf(stderr,
+					"vstord: --interval '%s' is not a duration from 100ms to 60s: give 1 or "
+					"500ms\n",
+					optarg);
 				return VST_EXIT_USAGE + 1;
 			}
 			break;

@@ -275,6 +275,7 @@ struct vst_snap_self {
 	bool watch_locks;
 	double insight;	  /* share of the time in which copies are looked for; 0: it is off */
 	__u64 files_lost; /* files that insight had no place for */
+	__u64 cache_lost; /* I/Os on cached devices that no row of a cache had room for */
 	__u64 lost[VST_LOSS__N];
 	__u64 lock_lost[VST_LOCK_LOSS__N];
 	__u64 journal_lost, pause_lost;

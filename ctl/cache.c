@@ -9,7 +9,7 @@
 #include "vstor/abi_cache.h"
 
 const struct vst_option vst_cache_options[] = {
-	{ 'd', "delay", "TIME", "what happens in that time; without it, all since the cache is watched" },
+	{ 'd', "delay", "DURATION", "what happens in so long a time; without it, all since the cache is watched" },
 	{ 0 },
 };
 
@@ -17,7 +17,7 @@ const struct vst_option vst_cache_options[] = {
 struct sample {
 	json_t **devices, **rows;
 	size_t n_devices, cap_devices, n_rows, cap_rows;
-	double time;
+	double time, lost;
 	bool replay; /* a recording does not have what keepers do */
 };
 
@@ -54,8 +54,10 @@ static int take(void *arg, json_t *line)
 	const char *type = vst_wire_text(line, "type");
 	struct sample *s = arg;
 
-	if (!strcmp(type, "head"))
+	if (!strcmp(type, "head")) {
 		s->time = number(line, "time");
+		s->lost = number(line, "lost");
+	}
 	if (!strcmp(type, "cached_device")) {
 		for (size_t i = 0; s->replay && i < sizeof(keepers) / sizeof(keepers[0]); i++)
 			json_object_del(line, keepers[i]);
@@ -253,6 +255,9 @@ static void print_text(const struct sample *s)
 			add_row(t, s->rows[i]);
 	if (s->n_devices)
 		vst_table_print(t);
+	if (s->lost > 0)
+		printf("\n%.0f I/Os are in no line: there were too many containers for the agent's table of caches\n",
+		       s->lost);
 	vst_table_free(t);
 }
 

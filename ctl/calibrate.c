@@ -523,7 +523,7 @@ static int take_seconds(const struct vst_ctl *ctl, double *ret)
 
 	if (!text)
 		return 0;
-	if (vst_duration_parse(text, &v) || v < 0.5 || v > 60)
+	if (vst_duration_parse(text, 0.5, 60, &v))
 		return vst_usage("calibrate", "--seconds '%s' is not a time from 500ms to 60s", text);
 	*ret = v;
 	return 0;

@@ -7,8 +7,8 @@
 
 struct listing {
 	const struct vst_files_list *list;
-	struct vst_whom whom; /* .name NULL: everybody */
-	double seconds, time;
+	struct vst_whom only; /* .name NULL: all */
+	double seconds, time, observed;
 	struct vst_mounts *mounts;
 	json_t *lines; /* in the agent's order */
 };
@@ -47,11 +47,10 @@ static json_t *whole_path(struct listing *l, const char *text)
 
 static bool is_shown(const struct listing *l, const json_t *line)
 {
-	if (vst_files_number(line, "age") > l->seconds)
-		return false;
-	return !l->whom.name ||
-	       !vst_who_compare(&(struct vst_who){ l->whom.name, l->whom.cgroup },
-				&(struct vst_who){ vst_files_text(line, "container"), vst_files_text(line, "cgroup") });
+	const struct vst_who only = { l->only.name, l->only.cgroup },
+			     who = { vst_files_text(line, "container"), vst_files_text(line, "cgroup") };
+
+	return vst_files_number(line, "age") <= l->seconds && (!only.name || !vst_who_compare(&only, &who));
 }
 
 static int on_line(void *arg, json_t *line)
@@ -61,8 +60,10 @@ static int on_line(void *arg, json_t *line)
 
 	if (!type)
 		return -EPROTO;
-	if (!strcmp(type, "snapshot"))
+	if (!strcmp(type, "snapshot")) {
 		l->time = vst_files_number(line, "time");
+		l->observed = vst_files_number(line, "observed");
+	}
 	if (strcmp(type, l->list->type) != 0 || !is_shown(l, line))
 		return 0;
 	json_object_set_new(line, "file", whole_path(l, vst_files_text(line, "object")));
@@ -138,7 +139,7 @@ static void print_table(const struct listing *l)
 	if (json_array_size(l->lines))
 		vst_table_print(t);
 	else
-		printf("%s\n", l->list->nothing);
+		puts(l->list->unobserved && !(l->observed > 0) ? l->list->unobserved : l->list->nothing);
 	vst_table_free(t);
 }
 
@@ -149,7 +150,8 @@ int vst_files_run(const struct vst_ctl *ctl, const struct vst_files_list *list, 
 	int rc;
 
 	rc = vst_opt_seconds(ctl, list->command, 'd', &l.seconds);
-	rc = rc || !typed ? rc : vst_whom_ask(ctl, typed, &l.whom);
+	if (!rc && typed)
+		rc = vst_whom_ask(ctl, typed, &l.only);
 	if (rc)
 		return rc;
 	l.lines = json_array();
@@ -161,6 +163,6 @@ int vst_files_run(const struct vst_ctl *ctl, const struct vst_files_list *list, 
 		print_table(&l);
 	json_decref(l.lines);
 	vst_mounts_free(l.mounts);
-	vst_whom_clear(&l.whom);
+	vst_whom_clear(&l.only);
 	return rc;
 }

@@ -13,6 +13,7 @@ struct vst_files_list {
 	const char *const *fields;				  /* of --json, in order; the last is NULL */
 	double seconds;						  /* without -d */
 	const char *nothing;					  /* what no row means */
+	const char *unobserved; /* ... if the agent does not look; NULL: it always does */
 };
 
 /* typed: of which container, as vst_whom_ask() takes it; NULL: of all. Returns an exit code. */

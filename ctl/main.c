@@ -72,15 +72,9 @@ int vst_usage(const char *command, const char *fmt, ...)
 int vst_opt_seconds(const struct vst_ctl *ctl, const char *command, int id, double *ret)
 {
 	const char *text = ctl->opt[id];
-	double v;
 
-	if (!text)
-		return 0;
-	if (vst_duration_parse(text, &v) || v < 0.01 || v > 86400)
-		return vst_usage(command,
-				 "-%c '%s' is not a time: give one from 10ms to 24h, like " VST_DURATION_EXAMPLES, id,
-				 text);
-	*ret = v;
+	if (text && vst_duration_parse(text, 0.01, 86400, ret))
+		return vst_usage(command, "-%c '%s' is not a duration from 10ms to 24h: give 5, 500ms or 2m", id, text);
 	return 0;
 }
 

@@ -60,7 +60,7 @@ int vst_moment_parse(const char *text, double latest, double *ret_until)
 	if (*text == '@')
 		return parse_unix(text + 1, ret_until);
 	if (*text == '-') {
-		if (vst_duration_parse(text + 1, &v))
+		if (vst_duration_parse(text + 1, 0, VST_DURATION_MAX, &v))
 			return -EINVAL;
 		*ret_until = latest - v;
 		return 0;

@@ -4,7 +4,7 @@
 #include "format.h"
 
 const struct vst_option vst_patterns_options[] = {
-	{ 'd', "delay", "TIME", "files written to in that time until now, up to 30s (default 30s)" },
+	{ 'd', "delay", "DURATION", "files written to in that time, up to 30s (default 30s)" },
 	{ 0 },
 };
 
@@ -48,6 +48,7 @@ int vst_cmd_patterns(const struct vst_ctl *ctl, int argc, char **argv)
 		.add_row = add_row,
 		.fields = fields,
 		.seconds = 30,
+		.unobserved = "the agent does not look at what files are: start vstord with --insight sampled, or full",
 		.nothing = "no file is being copied, encrypted or compressed, as far as was seen",
 	};
 

@@ -87,7 +87,7 @@ int vst_replay_jump(struct vst_replayer *r, const char *text, const char **ret_e
 	err = vst_recording_until(r->recording, until, &at);
 	if (err)
 		return fail_recording(r, err);
-	if (at.time > until)
+	if (at.time > until + VST_RECORD_PRINTED_S)
 		return fail(r, VST_EXIT_FAILED, "the recording begins at %s: '%s' is before that",
 			    vst_record_clock(at.time, first), text);
 	before = r->now;
@@ -235,7 +235,7 @@ static void answer_status(struct vst_out *o, const struct vst_snapshot *s)
 	vst_render_end(o);
 }
 
-/* What the keeper of a cache does is not in a snapshot. */
+/* What the keepers of caches did is known to the agent that runs, and not recorded. */
 static void render_cache(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
 {
 	vst_render_cache(o, s, NULL, NULL);
@@ -289,9 +289,7 @@ int vst_replay_answer(struct vst_replayer *r, const char *path, struct vst_out *
 	if (len == strlen("/v1/policy") && !memcmp(path, "/v1/policy", len))
 		return answer_policy(r, s, o);
 	return fail(r, VST_EXIT_UNSUPPORTED,
-		    "a recording does not have that: it has what top, io, explain, blame, locks, slow, patterns, "
-		    "cache, ps, "
-		    "check, report and policy show");
+		    "this is not in a recording: ask the agent that runs, without --at and --replay");
 }
 
 const struct vst_record_about *vst_replay_about(const struct vst_replayer *r)

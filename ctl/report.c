@@ -6,7 +6,6 @@
 #include "client.h"
 #include "feeds.h"
 #include "lib/duration.h"
-#include "moment.h"
 #include "replay.h"
 #include "report.h"
 
@@ -340,7 +339,7 @@ int vst_cmd_report(const struct vst_ctl *ctl, int argc, char **argv)
 
 	if (ctl->json)
 		return vst_usage("report", "it writes HTML: io, blame and locks have --json");
-	if (ctl->opt[OPT_FOR] && vst_duration_parse(ctl->opt[OPT_FOR], &seconds))
+	if (ctl->opt[OPT_FOR] && vst_duration_parse(ctl->opt[OPT_FOR], 1e-3, VST_DURATION_MAX, &seconds))
 		return vst_usage("report", "--for '%s' is not a duration: give 90s, 10m, 2h", ctl->opt[OPT_FOR]);
 	if (!ctl->replay) /* the agent's own recording, up to now */
 		rc = vst_replay_open(ctl, NULL, NULL, &with.replay);

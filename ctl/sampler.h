@@ -41,7 +41,7 @@ struct vst_sampling {
 /* -d, -n, and --total, all since the agent started: what most such commands have. seconds: a text */
 enum { VST_OPT_TOTAL = 31 };
 #define VST_SAMPLING_OPTIONS(seconds)                                                                                  \
-	{ 'd', "delay", "TIME", "length of an interval (default " seconds ")" },                                       \
+	{ 'd', "delay", "DURATION", "length of an interval (default " seconds "s)" },                                  \
 		{ 'n', "samples", "N", "how many intervals (default 1; 0: until interrupted)" },                       \
 		{ VST_OPT_TOTAL, "total", NULL, "at once, everything since the agent started" }
 

@@ -4,7 +4,7 @@
 #include "format.h"
 
 const struct vst_option vst_slow_options[] = {
-	{ 'd', "delay", "TIME", "completed in that time until now, up to 10s (default 10s)" },
+	{ 'd', "delay", "DURATION", "of that time until now, up to 10s (default 10s)" },
 	{ 0 },
 };
 

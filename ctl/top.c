@@ -10,7 +10,7 @@
 enum { OPT_VIEW = 16, OPT_SORT, OPT_FILTER, OPT_UNITS, OPT_REVERSE };
 
 const struct vst_option vst_top_options[] = {
-	{ 'd', "delay", "TIME", "from frame to frame (default 1)" },
+	{ 'd', "delay", "DURATION", "from frame to frame (default 1)" },
 	{ 'n', "frames", "N", "how many frames (default 0: until told to quit)" },
 	{ 'b', "batch", NULL, "plain text; so it is when the output is no terminal" },
 	{ OPT_VIEW, "view", "VIEW", "io (the default), locks, blame or actions" },

@@ -269,12 +269,8 @@ static const struct key *find_key(int code)
 
 static void end_delay(struct vst_top *top)
 {
-	double v;
-
-	if (vst_duration_parse(top->input, &v) || v < 0.01 || v > 86400)
-		top->hint = "that is no time: give one from 10ms to 24h, like " VST_DURATION_EXAMPLES;
-	else
-		top->delay = v;
+	if (vst_duration_parse(top->input, 0.01, 86400, &top->delay))
+		top->hint = "that is no duration from 10ms to 24h: give 5, 500ms or 2m";
 }
 
 static void backspace(char *input)

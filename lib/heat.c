@@ -67,28 +67,11 @@ void vst_heat_sum(const struct vst_heat_view *v, const uint64_t *covered, uint32
 
 /* --- what to read --- */
 
-/* A read that would keep a bucket. */
+/* The read that would keep a bucket. class 0: nothing in it is worth that. */
 struct keep {
-	uint32_t bucket;
 	uint32_t class;
 	uint64_t page;
 };
-
-static int by_bucket(const void *a, const void *b)
-{
-	const struct keep *x = a, *y = b;
-
-	if (x->bucket != y->bucket)
-		return x->bucket < y->bucket ? -1 : 1;
-	return (int)y->class - (int)x->class;
-}
-
-static int by_class(const void *a, const void *b)
-{
-	const struct keep *x = a, *y = b;
-
-	return (int)y->class - (int)x->class;
-}
 
 /* The class that a page has now; 0: none that is worth keeping. */
 static uint32_t class_now(const struct vst_heat_view *v, uint64_t page, uint32_t oldest)
@@ -112,11 +95,10 @@ static bool is_due(unsigned int classes, uint32_t class)
 	return class && classes >> class & 1;
 }
 
-/* One read for each bucket, the highest classes first. */
-static size_t keeps_of(const struct vst_heat_view *v, const struct vst_heat_wanted *wanted, struct keep *keeps)
+/* A read for each bucket, keeps[n_epochs], for the highest class in it. */
+static void find_keeps(const struct vst_heat_view *v, const struct vst_heat_wanted *wanted, struct keep *keeps)
 {
 	struct vst_cache_place p;
-	size_t n = 0, kept = 0;
 
 	for (uint32_t i = 0; i < v->n_places; i++) {
 		uint32_t class;
@@ -124,18 +106,21 @@ static size_t keeps_of(const struct vst_heat_view *v, const struct vst_heat_want
 		if (!place_read(v, i, &p))
 			continue;
 		class = class_now(v, p.page & PAGE_MASK, wanted->oldest);
-		if (is_due(wanted->classes, class))
-			keeps[n++] = (struct keep){ p.bucket, class, p.page & PAGE_MASK };
+		if (is_due(wanted->classes, class) && class > keeps[p.bucket].class)
+			keeps[p.bucket] = (struct keep){ class, p.page & PAGE_MASK };
 	}
-	qsort(keeps, n, n ? sizeof(*keeps) : 1, by_bucket);
-	for (size_t i = 0; i < n; i++)
-		if (!kept || keeps[kept - 1].bucket != keeps[i].bucket)
-			keeps[kept++] = keeps[i];
-	if (kept > wanted->max_buckets) {
-		qsort(keeps, kept, sizeof(*keeps), by_class);
-		kept = wanted->max_buckets;
-	}
-	return kept;
+}
+
+/* The offsets of at most max_buckets of them, the highest classes first. */
+static size_t take_keeps(const struct keep *keeps, uint32_t n_keeps, uint32_t max_buckets, uint64_t *offsets)
+{
+	size_t n = 0;
+
+	for (uint32_t class = VST_HEAT_CLASS_MIN + VST_HEAT_CLASSES - 1; class >= VST_HEAT_CLASS_MIN; class --)
+		for (uint32_t i = 0; i < n_keeps && n < max_buckets; i++)
+			if (keeps[i].class == class)
+				offsets[n++] = keeps[i].page << PAGE_SHIFT;
+	return n;
 }
 
 static size_t unknowns_of(const struct vst_heat_view *v, const uint64_t *covered, struct vst_heat_wanted *wanted,
@@ -183,18 +168,17 @@ static void shuffle(uint64_t *offsets, size_t n)
 int vst_heat_choose(const struct vst_heat_view *v, const uint64_t *covered, struct vst_heat_wanted *wanted,
 		    uint64_t **ret_offsets, size_t *ret_n, size_t *ret_known)
 {
-	_cleanup_free_ struct keep *keeps = malloc((v->n_places + 1) * sizeof(*keeps));
+	_cleanup_free_ struct keep *keeps = calloc(v->n_epochs + 1, sizeof(*keeps));
 	_cleanup_free_ uint64_t *offsets = NULL;
 	size_t known, unknown;
 
 	if (!keeps)
 		return -ENOMEM;
-	known = keeps_of(v, wanted, keeps);
-	offsets = malloc((known + wanted->max_unknown + 1) * sizeof(*offsets));
+	find_keeps(v, wanted, keeps);
+	offsets = malloc(((size_t)v->n_epochs + wanted->max_unknown + 1) * sizeof(*offsets));
 	if (!offsets)
 		return -ENOMEM;
-	for (size_t i = 0; i < known; i++)
-		offsets[i] = keeps[i].page << PAGE_SHIFT;
+	known = take_keeps(keeps, v->n_epochs, wanted->max_buckets, offsets);
 	unknown = v->chunks ? unknowns_of(v, covered, wanted, offsets + known) : 0;
 	shuffle(offsets, known);
 	shuffle(offsets + known, unknown);

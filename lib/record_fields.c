@@ -60,6 +60,7 @@ static const struct vst_record_field moment[] = {
 	NUMBER(T, self.hints_refused),
 	REAL(T, self.insight),
 	NUMBER(T, self.files_lost),
+	NUMBER(T, self.cache_lost),
 };
 #undef T
 

@@ -365,16 +365,13 @@ int vst_recording_last(struct vst_recording *r, struct vst_record_at *ret)
 	return err;
 }
 
-/* Seconds: times are printed with 15 digits, and the time that was printed of a snapshot has to find it. */
-#define PRINTED 1e-5
-
 int vst_recording_until(struct vst_recording *r, double time, struct vst_record_at *ret)
 {
 	unsigned int file = 0;
 	size_t lo = 0, hi;
 	int err;
 
-	time += PRINTED;
+	time += VST_RECORD_PRINTED_S;
 	while (file + 1 < r->n_files && r->file[file + 1].first <= time)
 		file++;
 	err = load_next(r, &file, -1);

@@ -5,6 +5,9 @@
 
 #include "lib/record_file.h"
 
+/* Times are printed with 15 digits, and the time that was printed of a snapshot has to find it. */
+#define VST_RECORD_PRINTED_S 1e-5
+
 struct vst_recording;
 
 /* A sentence about a file that is damaged or incomplete: what is lost. Told once for each file. */

@@ -51,7 +51,10 @@ void vst_reads_close(void)
 	vst_reads_all_off();
 	vst_cleanup_close(&reads.fd);
 	vst_cleanup_close(&reads.event_fd);
-	/* the context goes with the process, which is about to end: io_destroy() would wait for reads of a slow disk */
+	/*
+	 * The context goes with the process. Here io_destroy() would keep what is still to be undone waiting for the reads of
+	 * a slow disk; the end of the process waits for them, too, but then everything is undone.
+	 */
 	reads.fd = reads.event_fd = -1;
 	reads.context = 0;
 }
@@ -118,7 +121,7 @@ void vst_reads_all_off(void)
 
 /* --- a batch --- */
 
-/* Only for reading: whatever happens in this process, it cannot write to the disk. */
+/* Only for reading: through this descriptor nothing can write to the disk. */
 static int open_disk(const char *name, uint64_t dev)
 {
 	char path[VST_DISK_NAME_MAX + 8];

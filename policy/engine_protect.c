@@ -10,13 +10,17 @@
 
 #include "policy/engine_protect.h"
 
+static void drop_loop(struct vst_engine *e, struct protection *loop, const char *why)
+{
+	vst_protect_drop_weights(e, loop);
+	vst_protect_drop_caps(e, loop, why);
+	free(loop->knob);
+}
+
 void vst_engine_drop_loops(struct vst_engine *e)
 {
-	for (size_t i = 0; i < e->n_loops; i++) {
-		vst_protect_drop_weights(e, &e->loop[i]);
-		vst_protect_drop_caps(e, &e->loop[i], NULL);
-		free(e->loop[i].knob);
-	}
+	for (size_t i = 0; i < e->n_loops; i++)
+		drop_loop(e, &e->loop[i], NULL);
 	free(e->loop);
 	e->loop = NULL;
 	e->n_loops = 0;
@@ -35,6 +39,29 @@ static struct protection *loop_of(struct vst_engine *e, __u32 dev)
 	e->loop = list;
 	list[e->n_loops] = (struct protection){ .dev = dev };
 	return &list[e->n_loops++];
+}
+
+/* Is this disk one on which requests are held back? */
+static bool is_leaf(const struct edisk *disk)
+{
+	return !disk->stacked && disk->host && !*disk->host->not_leaf;
+}
+
+/* A disk that was removed, or that became a part of another, leaves no wants behind. */
+static void drop_gone(struct vst_engine *e)
+{
+	for (size_t i = 0; i < e->n_loops;) {
+		bool there = false;
+
+		for (size_t d = 0; d < e->n_disks && !there; d++)
+			there = e->disk[d].dev == e->loop[i].dev && is_leaf(&e->disk[d]);
+		if (there) {
+			i++;
+			continue;
+		}
+		drop_loop(e, &e->loop[i], "the disk is gone");
+		e->loop[i] = e->loop[--e->n_loops];
+	}
 }
 
 /* --- one who may not be capped --- */
@@ -168,8 +195,9 @@ int vst_engine_protect(struct vst_engine *e)
 		vst_engine_drop_loops(e);
 		return 0;
 	}
+	drop_gone(e);
 	for (size_t i = 0; i < e->n_disks; i++)
-		if (!e->disk[i].stacked && e->disk[i].host && !*e->disk[i].host->not_leaf)
+		if (is_leaf(&e->disk[i]))
 			err = protect_disk(e, &e->disk[i]) ?: err;
 	return err;
 }

@@ -66,6 +66,11 @@ unsigned int vst_keep_due(struct vst_keep *k, uint64_t admitted, uint64_t cache_
 	return due;
 }
 
+void vst_keep_again(struct vst_keep *k, unsigned int classes)
+{
+	k->started &= (uint8_t)~classes;
+}
+
 bool vst_keep_look(struct vst_keep *k, uint64_t admitted, uint64_t cache_bytes)
 {
 	if (admitted >= k->looked && admitted - k->looked < cache_bytes / LOOKS)

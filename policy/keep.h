@@ -38,6 +38,9 @@ uint64_t vst_keep_period(unsigned int class, uint64_t cache_bytes);
  */
 unsigned int vst_keep_due(struct vst_keep *k, uint64_t admitted, uint64_t cache_bytes);
 
+/* These could not be read: they are due again. */
+void vst_keep_again(struct vst_keep *k, unsigned int classes);
+
 /* A pass: what to look for. */
 struct vst_keep_pass {
 	unsigned int due;     /* classes that are due: their buckets are read */

@@ -37,7 +37,8 @@ void vst_acting_watch_read(struct vst_acting *a)
 
 	while (read(a->inotify_fd, buf, sizeof(buf)) > 0)
 		any = true;
-	if (any)
+	/* Other files in that directory may change all the time: what is to happen soon is not put off by them. */
+	if (any && !a->reload_at)
 		a->reload_at = vst_acting_now() + RELOAD_WAIT_S;
 }
 

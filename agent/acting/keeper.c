@@ -31,6 +31,13 @@ static void drop_pass(struct vst_keeper *k)
 	k->n = k->next = 0;
 }
 
+/* What was due and has not been read is due again. */
+static void fail_pass(struct vst_keeper *k)
+{
+	vst_keep_again(&k->pace, k->due);
+	drop_pass(k);
+}
+
 static struct vst_keeper *keeper_of(struct vst_acting *a, __u32 dev, const char *disk)
 {
 	struct vst_keeper *k;
@@ -75,8 +82,10 @@ static void choose(struct vst_acting *a, struct vst_keeper *k, const struct vst_
 		return;
 	pass.max_unknown = vst_keep_unknown(&k->pace, admitted, VST_READ_BYTES);
 	err = a->opts.choose(a->opts.ctx, k->dev, &pass, &k->offset, &k->n, &known);
+	k->due = pass.due;
 	if (err) {
 		vst_debug("keeper of %s: nothing can be chosen: %s", k->disk, strerror(-err));
+		fail_pass(k);
 		k->retry_at = now + RETRY_S;
 		return;
 	}
@@ -96,10 +105,9 @@ static void choose(struct vst_acting *a, struct vst_keeper *k, const struct vst_
 /* The next batch of some keeper. */
 static void send_batch(struct vst_acting *a)
 {
-	struct vst_reads batch = { 0 };
-
 	for (size_t i = 0; i < a->n_keepers && !a->reading; i++) {
 		struct vst_keeper *k = &a->keeper[i];
+		struct vst_reads batch = { 0 };
 
 		if (!k->offset)
 			continue;
@@ -107,9 +115,25 @@ static void send_batch(struct vst_acting *a)
 		while (batch.n < VST_READS_MAX && k->next < k->n)
 			batch.offset[batch.n++] = k->offset[k->next++];
 		a->reading = !vst_actor_read(a->actor, &batch);
-		if (!a->reading || k->next == k->n)
+		if (!a->reading)
+			fail_pass(k);
+		else if (k->next == k->n)
 			drop_pass(k);
 	}
+}
+
+/* Of devices that are not cached any more. */
+static void drop_gone(struct vst_acting *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_keepers; i++) {
+		if (a->keeper[i].seen)
+			a->keeper[n++] = a->keeper[i];
+		else
+			drop_pass(&a->keeper[i]);
+	}
+	a->n_keepers = n;
 }
 
 void vst_acting_keep(struct vst_acting *a)
@@ -122,12 +146,15 @@ void vst_acting_keep(struct vst_acting *a)
 	if (!a->actor || !a->opts.choose || !a->snapshot)
 		return;
 	vst_actor_get_status(a->actor, &status);
+	for (size_t i = 0; i < a->n_keepers; i++)
+		a->keeper[i].seen = false;
 	vst_snapshot_for_each(a->snapshot, VST_SNAP_CACHES, cache, i)
 	{
 		struct vst_keeper *k = keeper_of(a, cache->dev, cache->name);
 
 		if (!k)
 			continue;
+		k->seen = true;
 		k->classes = status.state == VST_ACTOR_READY ? classes_of(a, cache->name) : 0;
 		any |= k->classes != 0;
 		if (k->classes)
@@ -135,6 +162,7 @@ void vst_acting_keep(struct vst_acting *a)
 		else
 			drop_pass(k);
 	}
+	drop_gone(a);
 	a->opts.keeper(a->opts.ctx, any ? (__u32)(status.pid ?: status.adopted_pid) : 0);
 	send_batch(a);
 }
@@ -150,12 +178,16 @@ void vst_acting_read_done(struct vst_acting *a, const struct vst_reads_done *don
 		k->reads += done->reads;
 		k->bytes += done->bytes;
 		k->errors += done->errors;
-		if (done->result) {
-			vst_warn("cannot keep blocks of %s in its cache: %s; it is tried again", k->disk,
-				 strerror(-done->result));
-			drop_pass(k);
-			k->retry_at = vst_acting_now() + RETRY_S;
+		if (!done->result) {
+			k->told = false;
+			continue;
 		}
+		if (!k->told)
+			vst_warn("cannot keep blocks of %s in its cache: %s; it is tried again each %.0f s", k->disk,
+				 strerror(-done->result), RETRY_S);
+		k->told = true;
+		fail_pass(k);
+		k->retry_at = vst_acting_now() + RETRY_S;
 	}
 	a->changed = true;
 	send_batch(a);
@@ -165,7 +197,8 @@ void vst_acting_keeper_lost(struct vst_acting *a)
 {
 	a->reading = false;
 	for (size_t i = 0; i < a->n_keepers; i++)
-		drop_pass(&a->keeper[i]);
+		if (a->keeper[i].offset)
+			fail_pass(&a->keeper[i]);
 }
 
 void vst_acting_keeper_fill(const struct vst_acting *a, struct vst_acting_status *s)

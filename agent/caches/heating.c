@@ -64,8 +64,7 @@ static int watch(struct vst_heating *h, const struct vst_cache_info *info, size_
 	int err;
 
 	vst_cache_layout(info, n, VST_HEAT_BYTES_MAX, at, &sizes);
-	err = vst_probes_cache(probes, NULL); /* none may write into tables that are laid out anew */
-	err = err ?: vst_probes_cache(probes, &sizes);
+	err = vst_probes_cache(probes, &sizes);
 	state = vst_probes_maps(probes)->cache_state;
 	if (err || !state)
 		return err ?: -ENOMEM;
@@ -117,13 +116,10 @@ void vst_heating_follow(struct vst_heating *h, const struct vst_devices *devices
 
 /* --- counters --- */
 
-static struct vst_cache_row *row_of(struct vst_heating *h, struct vst_container *container, __u32 dev, __u32 class)
+static struct vst_cache_row *new_row(struct vst_heating *h)
 {
 	struct vst_cache_row *rows;
 
-	for (size_t i = 0; i < h->n_rows; i++)
-		if (h->rows[i].container == container && h->rows[i].dev == dev && h->rows[i].class == class)
-			return &h->rows[i];
 	if (h->n_rows == h->cap_rows) {
 		size_t cap = h->cap_rows ? 2 * h->cap_rows : 64;
 
@@ -133,47 +129,119 @@ static struct vst_cache_row *row_of(struct vst_heating *h, struct vst_container 
 		h->rows = rows;
 		h->cap_rows = cap;
 	}
-	rows = &h->rows[h->n_rows++];
-	*rows = (struct vst_cache_row){ .container = container, .dev = dev, .class = class };
-	return rows;
+	return &h->rows[h->n_rows++];
 }
 
+/* A container that ended is forgotten after VST_KEEP_DEAD, and would be known anew, by a number, for as long as a counter names it. */
+static bool is_over(const struct vst_container *container, double now)
+{
+	return container->ended > 0 && (container->crowded_out || now - container->ended > VST_KEEP_DEAD * 0.9);
+}
+
+/* 0; 1: the container is over, and the counters are to be deleted; -ENOMEM. */
 static int add_row(struct vst_heating *h, struct vst_owners *owners, const struct vst_cache_key *key,
 		   const struct vst_cache_counts *counts, double now)
 {
 	struct vst_key owner = { .owner = key->owner >> 2, .hier = key->owner & 3, .witness = key->witness };
 	struct vst_container *container = vst_owners_of(owners, &owner, now);
-	struct vst_cache_row *row = container ? row_of(h, container, key->dev, key->class) : NULL;
+	struct vst_cache_row *row = container ? new_row(h) : NULL;
 
 	if (!row)
 		return -ENOMEM;
-#define X(f, d) row->counts.f += counts->f;
-	VST_CACHE_COUNTERS(X)
+	*row = (struct vst_cache_row){ container, key->dev, key->class, *counts };
+	return is_over(container, now);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct vst_cache_row *x = a, *y = b;
+
+	if (x->container != y->container)
+		return x->container->number < y->container->number ? -1 : 1;
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return (x->class > y->class) - (x->class < y->class);
+}
+
+/* A container may be known by several ids: one row each for it, a device and a class. */
+static void merge_rows(struct vst_heating *h)
+{
+	size_t n = 0;
+
+	if (h->n_rows)
+		qsort(h->rows, h->n_rows, sizeof(*h->rows), by_key);
+	for (size_t i = 0; i < h->n_rows; i++) {
+		if (!n || by_key(&h->rows[n - 1], &h->rows[i]) != 0) {
+			h->rows[n++] = h->rows[i];
+			continue;
+		}
+#define X(f, d) h->rows[n - 1].counts.f += h->rows[i].counts.f;
+		VST_CACHE_COUNTERS(X)
 #undef X
+	}
+	h->n_rows = n;
+}
+
+static struct vst_cached_device *device_of(struct vst_heating *h, __u32 dev)
+{
 	for (size_t i = 0; i < h->n; i++)
-		if (h->at[i].info.dev == key->dev)
-			h->at[i].admitted += counts->admitted_bytes;
-	return 0;
+		if (h->at[i].info.dev == dev)
+			return &h->at[i];
+	return NULL;
+}
+
+/* What was admitted for a container that is forgotten was admitted all the same: the sum must not go back. */
+static void drop_over(struct vst_heating *h, int fd, const struct vst_cache_key *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct vst_cached_device *d = device_of(h, keys[i].dev);
+		struct vst_cache_counts last;
+
+		if (!bpf_map_lookup_and_delete_elem(fd, &keys[i], &last) && d)
+			d->admitted_before += last.admitted_bytes;
+	}
+}
+
+static void sum_admitted(struct vst_heating *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		h->at[i].admitted = h->at[i].admitted_before;
+	for (size_t i = 0; i < h->n_rows; i++) {
+		struct vst_cached_device *d = device_of(h, h->rows[i].dev);
+
+		if (d)
+			d->admitted += h->rows[i].counts.admitted_bytes;
+	}
 }
 
 static int read_rows(struct vst_heating *h, int fd, struct vst_owners *owners, double now)
 {
 	_cleanup_free_ struct vst_cache_counts *counts = calloc(READ_AT_ONCE, sizeof(*counts));
 	_cleanup_free_ struct vst_cache_key *keys = calloc(READ_AT_ONCE, sizeof(*keys));
-	__u32 batch = 0, n, got = 0;
-	int err = counts && keys ? 0 : -ENOMEM, end = 0;
+	_cleanup_free_ struct vst_cache_key *over = calloc(READ_AT_ONCE, sizeof(*over));
+	__u32 batch = 0, n, got = 0, n_over = 0;
+	int err = counts && keys && over ? 0 : -ENOMEM, end = 0;
 
 	for (n = READ_AT_ONCE; !err && !end && got < 2 * VST_CACHE_ROWS; n = READ_AT_ONCE) {
 		end = bpf_map_lookup_batch(fd, got ? &batch : NULL, &batch, keys, counts, &n, NULL);
 		if (end && errno != ENOENT)
 			return -errno;
 		got += n;
-		for (__u32 i = 0; i < n && !err; i++)
+		for (__u32 i = 0; i < n && err >= 0; i++) {
 			err = add_row(h, owners, &keys[i], &counts[i], now);
+			if (err > 0 && n_over < READ_AT_ONCE) /* the others at the next tick */
+				over[n_over++] = keys[i];
+		}
+		err = err < 0 ? err : 0;
 		if (!n)
 			break;
 	}
-	return err;
+	if (err)
+		return err;
+	merge_rows(h);
+	sum_admitted(h);
+	drop_over(h, fd, over, n_over);
+	return 0;
 }
 
 static void view_of(const struct vst_heating *h, const struct vst_maps *m, size_t i, struct vst_heat_view *ret)
@@ -222,15 +290,18 @@ static void sum(struct vst_heating *h, const struct vst_maps *m, double now)
 int vst_heating_collect(struct vst_heating *h, struct vst_probes *probes, struct vst_owners *owners, double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
+	int err;
 
 	h->n_rows = 0;
+	h->collected = true;
 	if (!h->n || !m->cache_state)
 		return 0;
-	for (size_t i = 0; i < h->n; i++)
-		h->at[i].admitted = 0;
+	h->collected = false;
 	sum(h, m, now);
 	h->lost = __atomic_load_n(&m->cache_state->lost, __ATOMIC_RELAXED);
-	return read_rows(h, m->cache_rows_fd, owners, now);
+	err = read_rows(h, m->cache_rows_fd, owners, now);
+	h->collected = !err;
+	return err;
 }
 
 /* --- the snapshot --- */
@@ -287,6 +358,9 @@ int vst_heating_put(struct vst_heating *h, struct vst_snapshot *s)
 		else if (vst_snapshot_cache(s, i))
 			err = vst_snapshot_put(s, VST_SNAP_CACHES, i, NULL);
 	}
+	if (!h->collected) /* the counters of the last snapshot stay; the containers of the rows may be gone */
+		return err;
+	h->collected = false;
 	for (__u32 i = 0; i < h->n_rows && !err; i++)
 		err = put_row(s, &h->rows[i], i);
 	for (__u32 i = (__u32)h->n_rows; i < h->n_put && !err; i++)

@@ -21,7 +21,7 @@
 
 /* Counters of a container, a cached device and a class. */
 struct vst_cache_row {
-	struct vst_container *container;
+	struct vst_container *container; /* borrowed until the next tick */
 	__u32 dev;
 	__u32 class;
 	struct vst_cache_counts counts;
@@ -30,7 +30,8 @@ struct vst_cache_row {
 struct vst_cached_device {
 	struct vst_cache_info info;
 	struct vst_heat_sum sum;
-	__u64 admitted; /* bytes, by all, since the device is watched */
+	__u64 admitted;	       /* bytes, by all, since the device is watched */
+	__u64 admitted_before; /* of these, by containers that are forgotten */
 	uint64_t *covered;
 	__u32 cursor; /* see vst_heat_choose() */
 };
@@ -40,11 +41,11 @@ struct vst_heating {
 	size_t n;
 	struct vst_cache_row *rows; /* [n_rows], by the last collection */
 	size_t n_rows, cap_rows;
+	bool collected; /* after the last snapshot: the containers of the rows are still there */
 	__u32 n_put;	/* rows in the last snapshot */
 	double read_at; /* sysfs */
 	double summed_at;
-	bool watched;
-	__u64 lost;
+	__u64 lost; /* I/Os that no row had room for */
 };
 
 void vst_heating_free(struct vst_heating *h);

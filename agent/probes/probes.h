@@ -119,8 +119,7 @@ int vst_probes_insight(struct vst_probes *p, bool full);
 void vst_probes_window(struct vst_probes *p, bool open);
 
 /*
- * Watches caches with tables of these sizes; NULL: no more. If they are too small now, the probes are loaded anew, and what
- * they had noted is forgotten. 0; -EAGAIN: the rest is not loaded yet; other -errno, which was logged.
+ * Watches caches with tables of these sizes; NULL: no more. The probes are loaded anew, and what they had noted is forgotten. 0; -EAGAIN: the rest is not loaded yet; other -errno, which was logged.
  */
 int vst_probes_cache(struct vst_probes *p, const struct vst_cache_sizes *sizes);
 

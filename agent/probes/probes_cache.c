@@ -99,9 +99,8 @@ static int open_anew(struct vst_probes *p)
 
 static int prepare(struct vst_probes *p, const struct vst_cache_sizes *sizes)
 {
-	int err = p->object[VST_GROUP_CACHE].loaded ? open_anew(p) : 0;
+	int err = vst_probes_find(p); /* the module may have come since the start */
 
-	err = err ?: vst_probes_find(p); /* the module may have come since the start */
 	err = err ?: set_sizes(p, sizes);
 	vst_for_each_probe_of (i, VST_GROUP_CACHE)
 		bpf_program__set_autoload(p->probe[i].prog, !p->probe[i].missing);
@@ -111,17 +110,16 @@ static int prepare(struct vst_probes *p, const struct vst_cache_sizes *sizes)
 int vst_probes_cache(struct vst_probes *p, const struct vst_cache_sizes *sizes)
 {
 	struct vst_object *o = &p->object[VST_GROUP_CACHE];
-	const struct vst_cache_sizes *now = &p->cache_sizes;
 
 	if (p->late)
 		return -EAGAIN;
-	if (!sizes) {
-		vst_probes_detach(p, VST_GROUP_CACHE);
-		return 0;
-	}
 	if (o->err)
 		return o->err;
-	if (!o->loaded || sizes->chunks > now->chunks || sizes->places > now->places || sizes->buckets > now->buckets)
-		o->err = prepare(p, sizes);
+	/* what the tables have is about another layout; without a cache their memory goes back to the kernel */
+	if (o->loaded)
+		o->err = open_anew(p);
+	if (!sizes)
+		return o->err;
+	o->err = o->err ?: prepare(p, sizes);
 	return vst_probes_attach(p, VST_GROUP_CACHE);
 }

@@ -95,6 +95,7 @@ void vst_render_cache(struct vst_out *o, const struct vst_snapshot *s, const str
 
 	vst_render_begin(o, "head");
 	vst_render_moment(o, s);
+	vst_out_ku64(o, "lost", s->self.cache_lost);
 	vst_render_end(o);
 	vst_snapshot_for_each(s, VST_SNAP_CACHES, c, i)
 	{

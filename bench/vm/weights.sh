@@ -50,6 +50,8 @@ agent_stop() {
 
 one_scheduler() { # none|bfq
 	echo "$1" >"/sys/block/$NAME/queue/scheduler"
+	# as many as both readers have in flight: who waits for a free request is not ordered by weight
+	[ "$1" = none ] || echo 256 >"/sys/block/$NAME/queue/nr_requests"
 	load_begin light
 	load_begin heavy
 	phase "$1" without
@@ -63,6 +65,11 @@ one_scheduler() { # none|bfq
 	wait
 }
 
+# As many requests as a SATA disk takes at once. This disk would take all that the two readers have in flight, and a scheduler
+# orders only what it still has.
+rmmod virtio_blk
+modprobe virtio_blk queue_depth=32
+until [ -b "$DEV" ]; do sleep 0.1; done
 modprobe bfq
 echo "+io +memory" >$C/cgroup.subtree_control
 for s in light heavy; do

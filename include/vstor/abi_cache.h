@@ -81,7 +81,6 @@ struct vst_cached {
 struct vst_cache_state {
 	__u32 n;	   /* of .at, written last */
 	__u32 keeper;	   /* process whose reads are nobody's heat; 0: none */
-	__u32 heat_mask;   /* 0: nothing is noted in the heat map */
 	__u32 place_mask;  /* sets of vst_cache_places, less one */
 	__u64 lost;	   /* I/Os that found no room in vst_cache_rows */
 	__u8 class_of[64]; /* see VST_CLASS_INDEX */

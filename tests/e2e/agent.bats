@@ -44,7 +44,7 @@ ends() { # CODE REGEX
 	run "$VSTORD" now
 	ends 2 "unexpected 'now'"
 	run "$VSTORD" --interval 0
-	ends 2 "not a time from 100ms to 60s"
+	ends 2 "not a duration from 100ms to 60s"
 	run "$VSTORD" --interval 1x
 	ends 2 "not a number"
 	run "$VSTORD" --socket

@@ -41,11 +41,13 @@ load play
 		unexpected_argument_'more' check more
 		needs_a_value io -d
 		takes_no_value io --json=yes
-		'0'_is_not_a_time io -d 0
-		'x'_is_not_a_time io -d x
-		'1sec'_is_not_a_time io -d 1sec
-		'nan'_is_not_a_time io -d nan
-		'-1'_is_not_a_time top -d -1
+		'0'_is_not_a_duration io -d 0
+		'x'_is_not_a_duration io -d x
+		'0x10'_is_not_a_duration io -d 0x10
+		'1sec'_is_not_a_duration io -d 1sec
+		'1ms'_is_not_a_duration io -d 1ms
+		'nan'_is_not_a_duration io -d nan
+		'-1'_is_not_a_duration top -d -1
 		'-1'_is_not_a_number io -n -1
 		'2x'_is_not_a_number io -n 2x
 		'.1'_is_not_a_number io -n +1
@@ -55,7 +57,7 @@ load play
 		is_no_column_of_the_view_'locks' top --view locks --sort RB/s
 		none_of_io,_locks,_blame top --view disks
 		which_container? explain
-		'x'_is_not_a_time explain mysql -d x
+		'x'_is_not_a_duration explain mysql -d x
 		at_once:_it_has_no explain mysql --total -d 3
 		unexpected_argument_'more' explain mysql more
 		unexpected_argument_'more' io mysql more

@@ -180,5 +180,12 @@ media_make() { # N
 		(.latency_us - .queue_us - .device_us | fabs) < 1)' "$dir/slow"
 	jq -se 'length > 0 and ([.[].latency_us] | . == (sort | reverse))' "$dir/slow"
 	run -0 ctl patterns
+	[[ "$output" = *"the agent does not look at what files are: start vstord with --insight sampled, or full"* ]]
+	# a container is named as everywhere: by a part of its name, and who is not there is told
+	name=$(jq -rse --arg f "$dir/mnt/slow" 'map(select(.file == $f))[0].container' "$dir/slow")
+	run -0 ctl slow --json "${name:0:-1}"
+	jq -se --arg f "$dir/mnt/slow" 'any(.file == $f)' <<<"$output"
+	run -1 ctl slow there-is-no-such-container
+	[[ "$output" = *"there-is-no-such-container"* ]]
 	ctl status --json | jq -se '.[0].probes | map(select(.name == "sample")) | .[0].state != "attached"'
 }

@@ -221,6 +221,9 @@ actor_differs() { # PID
 	populate bulk
 	start --act
 	within 5 is bulk 1048576
+	# another file beside it that changes all the time does not put that off
+	while :; do echo >"$dir/beside"; sleep 0.02; done 3>&- &
+	others+=("$!")
 	limit 2MiB/s >"$policy" # written in place
 	within 3 is bulk 2097152
 	limit 3MiB/s >"$dir/new" # renamed over it

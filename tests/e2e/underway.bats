@@ -138,7 +138,7 @@ rows_any() { # PATH FILTER
 	going_on "$a" "$dir/make" "$dir/mnt/two" "$dir/two"
 	is_frozen=".resource == \"freeze:${loop#/dev/}\""
 	within 2 rows_any /v1/waits "$is_frozen and .waiting.tasks == 2"
-	rows /v1/waits "$is_frozen" | jq -se --arg o "file system on ${loop#/dev/}" 'length == 1 and .[0].object == $o and .[0].waits == 0'
+	rows /v1/waits "$is_frozen" | tee /dev/stderr | jq -se --arg o "file system on ${loop#/dev/}" 'length == 1 and .[0].object == $o and .[0].waits == 0'
 	within 2 rows_any /v1/blame "$is_frozen and .waiting.tasks == 2"
 	[ -z "$(rows /v1/locks '.waiting.tasks > 0')" ] # it is no lock
 	watch "$going" "$dir/seen" /v1/waits "$is_frozen" &

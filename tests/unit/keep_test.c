@@ -115,13 +115,25 @@ static void looks_for_what_was_lost(void **state)
 	assert_true(vst_keep_look(&k, 1 * MIB, 640 * MIB)); /* of a new agent */
 }
 
+/* A class whose reads failed does not wait for another period. */
+static void what_failed_is_due_again(void **state)
+{
+	struct vst_keep k = { 0 };
+
+	assert_int_equal(vst_keep_due(&k, 0, 1000), 1U << 3 | 1U << 4 | 1U << 5);
+	assert_int_equal(vst_keep_due(&k, 10, 1000), 0);
+	vst_keep_again(&k, 1U << 4);
+	assert_int_equal(vst_keep_due(&k, 20, 1000), 1U << 4);
+	assert_int_equal(vst_keep_due(&k, 30, 1000), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(classes_as_text),	     cmocka_unit_test(periods),
 		cmocka_unit_test(each_class_in_its_time),    cmocka_unit_test(a_fast_stream),
 		cmocka_unit_test(a_new_agent_counts_from_0), cmocka_unit_test(unknown_units_are_few),
-		cmocka_unit_test(looks_for_what_was_lost),
+		cmocka_unit_test(looks_for_what_was_lost),   cmocka_unit_test(what_failed_is_due_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,28 +24,6 @@ static void assert_near(double is, double wanted)
 		fail_msg("%.6f is not %.6f", is, wanted);
 }
 
-static void test_durations(void **state)
-{
-	static const struct {
-		const char *text;
-		double seconds;
-	} rows[] = {
-		{ "10m", 600 },	   { "1h30m", 5400 }, { "90", 90 },   { "500ms", 0.5 }, { "1.5h", 5400 },
-		{ "2d", 172800 },  { "1m30", 90 },    { "", BAD },    { "m", BAD },	{ "10x", BAD },
-		{ "-1m", BAD },	   { "0", BAD },      { "1 m", BAD }, { "1e9d", BAD },	{ "inf", BAD },
-		{ "1s", 1 },	   { "2m", 120 },     { ".5", 0.5 },  { "0x10", BAD },	{ "1e3", BAD },
-		{ "1.2.3s", BAD }, { ".", BAD },      { "s1", BAD },  { "nan", BAD },
-	};
-	double v;
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		v = BAD;
-		if (vst_duration_parse(rows[i].text, &v) != (rows[i].seconds > 0 ? 0 : -EINVAL))
-			fail_msg("'%s'", rows[i].text);
-		assert_near(v, rows[i].seconds > 0 ? rows[i].seconds : BAD);
-	}
-}
-
 static void test_moments(void **state)
 {
 	static const struct {
@@ -107,7 +85,6 @@ static void test_first_of_a_month(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_moments),
 		cmocka_unit_test(test_first_of_a_month),
 	};

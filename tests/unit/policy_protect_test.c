@@ -470,6 +470,29 @@ static void one_step_at_a_time(void **state)
 	bench_clear(&b);
 }
 
+/* Nothing is wanted of a disk that was pulled out, and what was learnt of it is not about the next one with its number. */
+static void a_disk_is_removed(void **state)
+{
+	struct bench b;
+
+	bench_init(&b, 2);
+	world_policy(&b.w, RULES);
+	bench_run(&b, 20, NULL);
+	assert_non_null(world_wanted(&b.w, b.cgroup[0], "io.max", "8:0 wbps"));
+	b.w.a_is_gone = true;
+	world_tick(&b.w);
+	for (int i = 0; i < 2; i++)
+		assert_null(world_wanted(&b.w, b.cgroup[i], "io.max", "8:0 wbps"));
+	b.w.a_is_gone = false;
+	b.db_works = false;
+	world_tick(&b.w);
+	b.db_works = true;
+	world_tick(&b.w);
+	for (int i = 0; i < 2; i++)
+		assert_null(world_wanted(&b.w, b.cgroup[i], "io.max", "8:0 wbps"));
+	bench_clear(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +510,7 @@ int main(void)
 		cmocka_unit_test(bfq_does_not_protect_fsync),
 		cmocka_unit_test(writers_vanish),
 		cmocka_unit_test(caps_are_handed_over),
+		cmocka_unit_test(a_disk_is_removed),
 		cmocka_unit_test(the_clock_jumps),
 		cmocka_unit_test(one_step_at_a_time),
 	};

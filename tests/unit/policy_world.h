@@ -62,6 +62,7 @@ struct world {
 	struct world_knob knob[WORLD_KNOBS]; /* what the kernel has: only what was ever written */
 	int n_knobs;
 	bool is_cached; /* dm-0 is */
+	bool a_is_gone; /* sda was removed */
 	int writes;	/* of the actor */
 };
 
@@ -278,7 +279,7 @@ static inline void world_put_container(struct world *w, struct vst_snapshot *s, 
 }
 
 static inline void world_put_device(struct vst_snapshot *s, __u32 i, __u32 dev, const char *name, int layer, __u64 ios,
-				    const char *link)
+				    const char *link, bool present)
 {
 	struct vst_snap_device *d = vst_value_new(VST_SNAP_DEVICES);
 
@@ -291,7 +292,7 @@ static inline void world_put_device(struct vst_snapshot *s, __u32 i, __u32 dev, 
 	}
 	d->not_judged = strdup("");
 	d->layer = layer;
-	d->present = true;
+	d->present = present;
 	d->counter[VST_DEVICE_kernel_ios] = ios;
 	assert_int_equal(vst_snapshot_put(s, VST_SNAP_DEVICES, i, d), 0);
 }
@@ -389,9 +390,9 @@ static inline void world_snapshot(struct world *w, double seconds)
 		world_put_container(w, s, i);
 	for (__u32 i = 0; i < WORLD_ROWS; i++)
 		world_put_row(w, s, i);
-	world_put_device(s, 0, DISK_A, "sda", VST_LAYER_LEAF, 1, NULL);
-	world_put_device(s, 1, DISK_B, "sdb", VST_LAYER_LEAF, 0, w->link); /* never used */
-	world_put_device(s, 2, STACKED, "dm-0", VST_LAYER_STACKED, 1, NULL);
+	world_put_device(s, 0, DISK_A, "sda", VST_LAYER_LEAF, 1, NULL, !w->a_is_gone);
+	world_put_device(s, 1, DISK_B, "sdb", VST_LAYER_LEAF, 0, w->link, true); /* never used */
+	world_put_device(s, 2, STACKED, "dm-0", VST_LAYER_STACKED, 1, NULL, true);
 	if (w->is_cached)
 		world_put_cache(s, STACKED);
 	vst_snapshot_unref(w->prev);
