@@ -133,7 +133,8 @@ static void print_planned(const json_t *line)
 	print_field(is_set ? " in " : " into ", line, "attribute", "");
 	print_field(" ", line, "key", "");
 	print_field(" of ", line, "target", "");
-	if (strcmp(text(line, "target"), text(line, "container")) != 0)
+	/* a unit that is not in a container is called like its cgroup */
+	if (!strstr(text(line, "target"), text(line, "container")))
 		print_field(" (", line, "container", ")");
 	print_field(is_set ? ", which was " : ", where ", line, "old", is_set ? "" : " is now");
 	print_field("\n    because of rule ", line, "rule", "");
