@@ -199,6 +199,8 @@ static void key_end(struct vst_top *top)
 
 static void key_open(struct vst_top *top)
 {
+	if (top->moved) /* keys that came together: drawing finds whom the selected line is about */
+		vst_screen_draw(top);
 	if (!top->chosen_name) {
 		top->hint = "there is no line to open";
 		return;

@@ -42,7 +42,7 @@ load play
 			holder_cgroup: "/slice/batch/etl", self: false, wait_us: 40000, share: 0.488, evidence: "share"}
 		and (.causes | map(.wait_us) | add) == .wait_us and (.caused | map(.waiter)) == ["batch/etl"]
 		and (.io | map(select(has("kind") | not)) | length) == 1 and (.io | map(.kind // empty) | sort) == ["data", "journal", "metadata"]
-		and (.sentences | length) == 3 and (.remarks | length) == 3' <<<"$output"
+		and (.sentences | length) == 5 and (.remarks | length) == 3' <<<"$output"
 	run ctl explain mysql --total
 	ends 0 '^prod/mysql-0/mysqld waited'
 	run ctl explain mysql -d 0.1 -n 2

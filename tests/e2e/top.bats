@@ -150,7 +150,7 @@ asked_again() {
 	shows '^CONTAINER .*P99 +LWAIT BLOCKED BY$'
 	keys t
 	until_true shows '^  data lt1m'
-	keys Enter
+	keys t
 	until_true shows_not '^  data lt1m'
 	keys /
 	until_true shows '^filter'
