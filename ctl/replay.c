@@ -256,9 +256,9 @@ static const struct {
 	const char *path;
 	vst_render *render;
 } routes[] = {
-	{ "/v1/io", vst_render_io },	   { "/v1/check", vst_render_check }, { "/v1/ps", vst_render_ps },
-	{ "/v1/locks", vst_render_locks }, { "/v1/blame", vst_render_blame }, { "/v1/waits", vst_render_waits },
-	{ "/v1/slow", vst_render_slow }, { "/v1/patterns", vst_render_patterns }, { "/v1/cache", render_cache },
+	{ "/v1/io", vst_render_io },	   { "/v1/check", vst_render_check },	    { "/v1/ps", vst_render_ps },
+	{ "/v1/locks", vst_render_locks }, { "/v1/blame", vst_render_blame },	    { "/v1/waits", vst_render_waits },
+	{ "/v1/slow", vst_render_slow },   { "/v1/patterns", vst_render_patterns }, { "/v1/cache", render_cache },
 };
 
 static int answer_policy(struct vst_replayer *r, const struct vst_snapshot *s, struct vst_out *o)
@@ -298,7 +298,8 @@ int vst_replay_answer(struct vst_replayer *r, const char *path, struct vst_out *
 	}
 	if (len == strlen("/v1/policy") && !memcmp(path, "/v1/policy", len))
 		return answer_policy(r, s, o);
-	return fail(r, VST_EXIT_UNSUPPORTED, "this is not in a recording: ask the agent that runs, without --at and --replay");
+	return fail(r, VST_EXIT_UNSUPPORTED,
+		    "this is not in a recording: ask the agent that runs, without --at and --replay");
 }
 
 const struct vst_record_about *vst_replay_about(const struct vst_replayer *r)
