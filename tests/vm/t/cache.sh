@@ -106,7 +106,7 @@ read_files
 read_files
 measure "before the stream"
 at_least "per mille resident before the stream" $resident 990
-stream $((cache_mb / 8)) # at once it would be over in a few ticks; a cache of a real size takes minutes
+stream $((cache_mb / 4)) # at once it would be over in a few ticks; a cache of a real size takes minutes
 reads=$(device keeper_reads_bytes)
 note "keeper: $((reads / 1024)) KiB in $(device keeper_passes) passes, $((reads * 1000 / (stream_mb << 20))) per mille of the stream; the slow disk read $((extra / 2)) KiB more than the stream"
 ctl cache
