@@ -47,13 +47,14 @@ struct vst_keeper {
 	char disk[VST_DISK_NAME_MAX];
 	unsigned int classes; /* that it keeps, bit n for class n; 0: it is off */
 	struct vst_keep pace;
-	uint64_t *offset;  /* of the pass under way, [n]; NULL: none is */
-	unsigned int due;  /* classes that it reads because they are due */
+	uint64_t *offset; /* of the pass under way, [n]; NULL: none is */
+	unsigned int due; /* classes that it reads because they are due */
 	size_t n, next;
 	double retry_at;
 	bool told; /* that it does not work, until it does */
 	bool seen; /* in this snapshot */
 	unsigned long long reads, bytes, errors, passes;
+	bool reading; /* the actor reads a batch of it; the last one of a pass has no .offset any more */
 };
 
 struct vst_acting {
