@@ -50,6 +50,8 @@ agent_stop() {
 
 one_scheduler() { # none|bfq
 	echo "$1" >"/sys/block/$NAME/queue/scheduler"
+	# as many as both readers have in flight: who waits for a free request is not ordered by weight
+	[ "$1" = none ] || echo 256 >"/sys/block/$NAME/queue/nr_requests"
 	load_begin light
 	load_begin heavy
 	phase "$1" without
