@@ -85,6 +85,7 @@ struct vst_acting {
 	size_t n_keepers;
 	bool reading; /* a batch is with the actor */
 	bool listing;
+	bool stopping; /* the agent ends */
 	double listed;
 
 	struct event event[EVENTS_MAX]; /* a ring */
@@ -113,8 +114,9 @@ int vst_acting_parse(const char *text, size_t len, const char *name, struct vst_
 int vst_acting_use(struct vst_acting *a, struct vst_policy *policy, const char *name);
 
 /* acting_log.c */
-/* before: what we had written until then; "": nothing */
-void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o, const char *before);
+/* before: what we had written until then; "": nothing. k: the knob in the plan; NULL: it is not there any more. */
+void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o, const char *before,
+			 const struct vst_plan_knob *k);
 void vst_acting_log_text(struct vst_acting *a, const char *what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int vst_acting_log_fill(const struct vst_acting *a, struct vst_acting_status *s);

@@ -19,7 +19,7 @@ sectors_read() { # DISK
 
 # What the agent says of the cached device.
 device() { # FIELD
-	ctl cache --json | jq -r "select(.device) | .$1"
+	ctl cache --json | jq -r "select(.is_device) | .$1"
 }
 
 attached() {
