@@ -170,6 +170,16 @@ static enum vst_cap_result lower(struct vst_cap *c, const struct vst_cap_sample 
 	return VST_CAP_LOWER;
 }
 
+/*
+ * A step takes 4 to 5 s until it is judged. With 30 % below half of the objective, 12 % below 0.7 and else 5 %, a cap that
+ * had fallen to 8 of 50 MB/s took half a minute to get to 17; measured in a guest: 11.7 MB/s after 25 s, with p99 at two thirds
+ * of the objective.
+ */
+static double growth(double ratio)
+{
+	return ratio < 0.5 ? 1.5 : ratio < 0.7 ? 1.3 : 1.1;
+}
+
 static enum vst_cap_result raise(struct vst_cap *c, const struct vst_cap_sample *s)
 {
 	double next, ratio = mean(c, s);
@@ -180,7 +190,7 @@ static enum vst_cap_result raise(struct vst_cap *c, const struct vst_cap_sample 
 		c->bad *= 1.1;
 		c->bad_at = s->now;
 	}
-	next = c->value * (ratio < 0.5 ? 1.3 : ratio < 0.7 ? 1.12 : 1.05);
+	next = c->value * growth(ratio);
 	if (c->bad)
 		next = fmin(next, c->value + (c->bad - c->value) / 2);
 	if (next < c->value * 1.03)

@@ -106,6 +106,23 @@ static void finds_the_largest(void **state)
 	assert_true(missed <= 6); /* 5 % */
 }
 
+/* A cap that is far too small (it held in a worse time) grows soon to what was promised to the others: 35 % of the disk. */
+static void grows_soon(void **state)
+{
+	struct disk d = disk_new();
+	double bulk;
+	int missed;
+
+	d.cap.last = 8 * MB;
+	run(&d, 8, &bulk); /* the search, from the first missed second on */
+	assert_true(d.cap.on && d.cap.value < 11 * MB);
+	missed = run(&d, 13, &bulk);
+	assert_true(d.cap.value >= 0.35 * d.capacity);
+	assert_true(missed <= 1);
+	missed = run(&d, 60, &bulk);
+	assert_true(missed <= 3);
+}
+
 static void does_nothing_while_nobody_suffers(void **state)
 {
 	struct disk d = disk_new();
@@ -296,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holds_quickly),
 		cmocka_unit_test(finds_the_largest),
+		cmocka_unit_test(grows_soon),
 		cmocka_unit_test(does_nothing_while_nobody_suffers),
 		cmocka_unit_test(gives_back_when_the_victim_is_idle),
 		cmocka_unit_test(gives_back_what_limits_nobody),
