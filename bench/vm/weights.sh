@@ -58,8 +58,9 @@ one_scheduler() { # none|bfq
 	agent_start --policy /dev/shm/policy.yaml --act
 	phase "$1" weights
 	if [ "$1" = bfq ]; then
-		echo 512 >"/sys/block/$NAME/queue/nr_requests"
-		phase "$1" weights-nr_requests-512
+		# as many as both readers have in flight: who waits for a free request is not ordered by weight
+		echo 256 >"/sys/block/$NAME/queue/nr_requests"
+		phase "$1" weights-nr_requests-256
 	fi
 	echo 1 >$C/heavy.slice/app.service/cgroup.kill
 	phase "$1" heavy-rests
