@@ -150,10 +150,22 @@ static bool is_in_vain(const struct vst_cap *c, const struct vst_cap_sample *s)
 	return false;
 }
 
+/*
+ * The first step of all, to a value that held the last time. What is missed now is the backlog of the time without a cap:
+ * measured in a guest, writers with a cap of 10.3 MB/s still did 13.6 after 3 s, and a cut to 40 % of what had held took half a
+ * minute to make good.
+ */
+static bool is_remembered(const struct vst_cap *c)
+{
+	return !c->before && c->last && c->value >= c->last;
+}
+
 static enum vst_cap_result lower(struct vst_cap *c, const struct vst_cap_sample *s)
 {
 	double ratio = mean(c, s), factor = ratio > 4 ? 0.4 : ratio > 2 ? 0.6 : ratio > 1.3 ? 0.8 : 0.9;
 
+	if (is_remembered(c))
+		factor = fmax(factor, 0.8);
 	if (!c->bad || c->value < c->bad) {
 		c->bad = c->value;
 		c->bad_at = s->now;

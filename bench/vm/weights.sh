@@ -70,11 +70,6 @@ one_scheduler() { # none|bfq
 	wait
 }
 
-# As many requests as a SATA disk takes at once. This disk would take all that the two readers have in flight, and a scheduler
-# orders only what it still has.
-rmmod virtio_blk
-modprobe virtio_blk queue_depth=32
-until [ -b "$DEV" ]; do sleep 0.1; done
 modprobe bfq
 echo "+io +memory" >$C/cgroup.subtree_control
 for s in light heavy; do

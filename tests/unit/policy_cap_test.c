@@ -154,6 +154,25 @@ static void gives_back_when_the_victim_is_idle(void **state)
 	assert_true(d.cap.value <= 26 * MB && d.cap.value >= 15 * MB);
 }
 
+/* The cap of the last time comes back, and the backlog is still felt: that is no reason to drop to a part of what held. */
+static void what_held_is_not_dropped(void **state)
+{
+	struct vst_cap cap = { .last = 10 * MB };
+
+	assert_int_equal(vst_cap_next(&cap, &(struct vst_cap_sample){ 1, 22, 0.8, 50 * MB, 0.5, false }),
+			 VST_CAP_FIRST);
+	assert_true(cap.value == 10 * MB);
+	vst_cap_next(&cap, &(struct vst_cap_sample){ 2, 20, 0.8, 20 * MB, 0.5, false });
+	vst_cap_next(&cap, &(struct vst_cap_sample){ 3, 10, 0.4, 15 * MB, 0.3, false });
+	assert_int_equal(vst_cap_next(&cap, &(struct vst_cap_sample){ 4, 4.2, 0.16, 13 * MB, 0.25, false }),
+			 VST_CAP_LOWER);
+	assert_true(cap.value >= 8 * MB);
+	/* the second step knows no backlog: what is still far off falls as before */
+	for (int i = 5; i < 7; i++)
+		vst_cap_next(&cap, &(struct vst_cap_sample){ i, 4.2, 0.16, 8 * MB, 0.25, false });
+	assert_true(cap.value <= 4 * MB);
+}
+
 static void gives_back_what_limits_nobody(void **state)
 {
 	struct disk d = disk_new();
@@ -316,6 +335,7 @@ int main(void)
 		cmocka_unit_test(grows_soon),
 		cmocka_unit_test(does_nothing_while_nobody_suffers),
 		cmocka_unit_test(gives_back_when_the_victim_is_idle),
+		cmocka_unit_test(what_held_is_not_dropped),
 		cmocka_unit_test(gives_back_what_limits_nobody),
 		cmocka_unit_test(reverts_what_does_harm),
 		cmocka_unit_test(an_old_request_is_no_harm),
