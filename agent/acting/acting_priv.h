@@ -54,6 +54,7 @@ struct vst_keeper {
 	bool told; /* that it does not work, until it does */
 	bool seen; /* in this snapshot */
 	unsigned long long reads, bytes, errors, passes;
+	bool reading; /* the actor reads a batch of it; the last one of a pass has no .offset any more */
 };
 
 struct vst_acting {
