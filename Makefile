@@ -164,6 +164,9 @@ deb: ## build the Debian package, in build/
 	mv $(B)/deb/vstor_*.deb $(B)/
 	lintian --fail-on warning,error $(B)/vstor_$(VERSION)_*.deb
 
+image: all ## make a container image of the programs and their libraries, in build/; needs no network
+	@scripts/image $(B) $(VERSION) $(B)/vstor-$(VERSION)-image.tar
+
 $(B):
 	@mkdir -p $@
 
@@ -173,7 +176,7 @@ help: ## show this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all tests run test test-vm bench bench-vm check man completion install deb help clean
+.PHONY: all tests run test test-vm bench bench-vm check man completion install deb image help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

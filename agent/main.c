@@ -42,7 +42,7 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 	err = vst_server_new(&serve, a->relay, &server);
 	if (err)
 		return err;
-	err = vst_start_probes(a);
+	err = vst_start_probes(a, o->host_root);
 	err = err ?: vst_tick_publish(a);
 	err = err ?: vst_acting_new(&acting, &a->acting);
 	if (!err)
@@ -69,6 +69,7 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 int main(int argc, char **argv)
 {
 	struct vst_options o = { .socket = VST_SOCKET_DEFAULT,
+				 .host_root = "/",
 				 .metrics_series = VST_METRICS_SERIES,
 				 .interval = 1,
 				 .budget = 20,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/options.h"
 #include "agent/sinks/address.h"
@@ -33,6 +34,8 @@ static void print_help(void)
 	       "      --insight MODE      look at what is written to files: off, sampled (moments of each second) or "
 	       "full\n"
 	       "                          [off]\n"
+	       "      --host-root DIR     where the files of container runtimes are, for names: in a container "
+	       "/proc/1/root [/]\n"
 	       "      --fsync             measure how long fsync takes, also without a rule that protects it\n"
 	       "  -v, --verbose           log more\n"
 	       "  -h, --help              show this\n"
@@ -108,6 +111,7 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		OPT_SOCKET = 256,
 		OPT_BUDGET,
 		OPT_FSYNC,
+		OPT_HOST_ROOT,
 		OPT_INSIGHT,
 		OPT_METRICS,
 		OPT_METRICS_SERIES,
@@ -131,6 +135,7 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		{ "handover", required_argument, NULL, OPT_HANDOVER },
 		{ "record", required_argument, NULL, OPT_RECORD },
 		{ "record-size", required_argument, NULL, OPT_RECORD_SIZE },
+		{ "host-root", required_argument, NULL, OPT_HOST_ROOT },
 		{ "fsync", no_argument, NULL, OPT_FSYNC },
 		{ "insight", required_argument, NULL, OPT_INSIGHT },
 		{ "verbose", no_argument, NULL, 'v' },
@@ -201,6 +206,17 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		case OPT_INSIGHT:
 			if (parse_insight(optarg, &o->insight))
 				return VST_EXIT_USAGE + 1;
+			break;
+		case OPT_HOST_ROOT:
+			if (access(optarg, X_OK)) {
+				fprintf(stderr,
+					"vstord: --host-root '%s': %s; in a container give /proc/1/root, with the "
+					"host's "
+					"process namespace and CAP_SYS_PTRACE\n",
+					optarg, strerror(errno));
+				return VST_EXIT_USAGE + 1;
+			}
+			o->host_root = optarg;
 			break;
 		case OPT_FSYNC:
 			o->fsync = true;

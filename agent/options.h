@@ -11,6 +11,7 @@
 
 struct vst_options {
 	const char *socket;
+	const char *host_root;	     /* where the files of container runtimes are */
 	const char *metrics;	     /* ADDR:PORT; NULL: only on the control socket */
 	unsigned int metrics_series; /* at most */
 	double interval;	     /* seconds between two ticks */

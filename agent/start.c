@@ -72,7 +72,7 @@ void vst_start_settle(void)
 			  strerror(errno));
 }
 
-int vst_start_probes(struct vst_agent *a)
+int vst_start_probes(struct vst_agent *a, const char *host_root)
 {
 	struct vst_hiers hiers;
 	int err;
@@ -81,7 +81,7 @@ int vst_start_probes(struct vst_agent *a)
 	err = err ?: vst_devices_read(&a->devices);
 	vst_devices_settings(&a->devices);
 	err = err ?: vst_probes_load(&hiers, vst_devices_have_stacked(&a->devices), &a->probes);
-	err = err ?: vst_owners_new("", &a->owners);
+	err = err ?: vst_owners_new("", host_root, &a->owners);
 	if (!err)
 		vst_owners_tell(a->owners, vst_probes_maps(a->probes)->state->plain,
 				vst_probes_maps(a->probes)->shares_fd);

@@ -12,7 +12,7 @@ int vst_start_check_host(void);
 /* Allows enough open files. 0 or -errno, explained in the log. */
 int vst_start_raise_files(void);
 /* Loads and attaches the probes, and looks for what runs already. 0 or -errno; vst_start_undo() after either. */
-int vst_start_probes(struct vst_agent *a);
+int vst_start_probes(struct vst_agent *a, const char *host_root);
 void vst_start_undo(struct vst_agent *a);
 
 #endif /* VST_START_H */

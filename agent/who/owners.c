@@ -359,7 +359,7 @@ static struct vst_container *own_new(struct vst_owners *o, const char *display)
 	return c;
 }
 
-int vst_owners_new(const char *root, struct vst_owners **ret)
+int vst_owners_new(const char *root, const char *host_root, struct vst_owners **ret)
 {
 	struct vst_owners *o = calloc(1, sizeof(*o));
 	int err;
@@ -370,7 +370,7 @@ int vst_owners_new(const char *root, struct vst_owners **ret)
 	snprintf(o->root, sizeof(o->root), "%s", root);
 	o->nobody = own_new(o, "unattributed");
 	o->overflow = own_new(o, "overflow");
-	err = o->nobody && o->overflow ? vst_lookups_new(*root ? root : "/", &o->lookups) : -ENOMEM;
+	err = o->nobody && o->overflow ? vst_lookups_new(host_root, &o->lookups) : -ENOMEM;
 	if (err) {
 		vst_owners_free(o);
 		return err;

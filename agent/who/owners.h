@@ -73,8 +73,11 @@ struct vst_container {
 
 struct vst_owners;
 
-/* root: "" on a host; where the host's / is otherwise. */
-int vst_owners_new(const char *root, struct vst_owners **ret);
+/*
+ * root: ""; where /proc and the cgroups are below otherwise. host_root: where the files of container runtimes are, as for
+ * vst_runtime_new().
+ */
+int vst_owners_new(const char *root, const char *host_root, struct vst_owners **ret);
 void vst_owners_free(struct vst_owners *o);
 
 /*

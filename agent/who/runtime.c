@@ -225,7 +225,7 @@ static bool reading_can_wait(struct vst_runtime *rt, const char *path)
 	char full[PATH_MAX + VST_NAME_MAX + 64];
 
 	snprintf(full, sizeof(full), "%s%s", rt->prefix, path);
-	return vst_rtfile_is_remote("/proc/self/mounts", full);
+	return vst_rtfile_is_remote(rt->mounts, full);
 }
 
 /*
@@ -366,6 +366,22 @@ struct vst_label *vst_runtime_take_labels(struct vst_runtime *rt, size_t *ret_n)
 	return label;
 }
 
+/*
+ * The root of another process, /proc/PID/root, may lie in another mount namespace: realpath() would say "/" of it, which
+ * is a different directory here, and its mounts are in /proc/PID/mounts.
+ */
+static int root_open(struct vst_runtime *rt, const char *root)
+{
+	size_t n = strlen(root);
+
+	snprintf(rt->mounts, sizeof(rt->mounts), "/proc/self/mounts");
+	if (n > 5 && !strncmp(root, "/proc/", 6) && !strcmp(root + n - 5, "/root")) {
+		snprintf(rt->mounts, sizeof(rt->mounts), "%.*s/mounts", (int)(n - 5), root);
+		return open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	return realpath(root, rt->prefix) ? open(rt->prefix, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
 struct vst_runtime *vst_runtime_new(const char *root)
 {
 	struct vst_runtime *rt = calloc(1, sizeof(*rt));
@@ -373,7 +389,7 @@ struct vst_runtime *vst_runtime_new(const char *root)
 	if (!rt)
 		return NULL;
 	rt->resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-	rt->root = realpath(root, rt->prefix) ? open(rt->prefix, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	rt->root = root_open(rt, root);
 	if (rt->root < 0) {
 		free(rt);
 		return NULL;

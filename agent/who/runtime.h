@@ -57,8 +57,8 @@ const char *vst_names_display(const struct vst_names *names, char *buf, size_t s
 struct vst_runtime;
 
 /*
- * root: where the host's files are: "/", or the mount of the host's root in a container; never left, whatever symbolic
- * links say. NULL with errno set. One descriptor of the root (O_PATH) is all that stays open.
+ * root: where the host's files are: "/", a mount of the host's root in a container, or /proc/1/root, for which nothing
+ * needs to be mounted; never left, whatever symbolic links say. NULL with errno set. One descriptor of the root (O_PATH) is all that stays open.
  */
 struct vst_runtime *vst_runtime_new(const char *root);
 void vst_runtime_free(struct vst_runtime *rt);

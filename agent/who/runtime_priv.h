@@ -14,6 +14,7 @@ struct vst_runtime {
 	int root;		    /* O_PATH */
 	unsigned long long resolve; /* for openat2() */
 	char prefix[PATH_MAX];	    /* of the root, "" for "/" */
+	char mounts[PATH_MAX];	    /* where the kernel lists the mounts that prefix is a path in */
 	/* of the lookup that is under way, or was last */
 	bool of_user;		  /* the files are a user's own: its limits hold */
 	size_t bytes, entries;	  /* that were read */

@@ -92,3 +92,26 @@ teardown() {
 	done
 	[ -z "$(find "$dir" -newer "$repo/Makefile" -type f -path "*/usr/*")" ]
 }
+
+@test "the image has the programs and their libraries, and they run from it" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	"$repo/scripts/image" "$(dirname "$VSTORD")" 1.2.3 "$dir/one.tar"
+	"$repo/scripts/image" "$(dirname "$VSTORD")" 1.2.3 "$dir/two.tar"
+	cmp "$dir/one.tar" "$dir/two.tar"
+	[ "$(stat -c %s "$dir/one.tar")" -le $((60 << 20)) ]
+	mkdir -p "$dir/archive" "$dir/root"
+	tar -C "$dir/archive" -xf "$dir/one.tar"
+	layer=$(jq -r '.[0].Layers[0]' "$dir/archive/manifest.json")
+	[ "$(jq -r '.rootfs.diff_ids[0]' "$dir/archive/$(jq -r '.[0].Config' "$dir/archive/manifest.json")")" = "sha256:${layer%.tar}" ]
+	tar -C "$dir/root" -xf "$dir/archive/$layer"
+	[ -z "$(find "$dir/root" -name '*sh' -type f -perm /111)" ] # no shell
+	[[ "$(chroot "$dir/root" /usr/sbin/vstord --version)" == "vstord "* ]]
+	chroot "$dir/root" /usr/bin/vstorctl --version
+	chroot "$dir/root" /usr/sbin/vstor-actor --help >/dev/null
+	if command -v podman >/dev/null; then
+		podman --root "$dir/storage" --runroot "$dir/run" --storage-driver vfs load -q -i "$dir/one.tar" | grep -q localhost/vstor:1.2.3
+		podman --root "$dir/storage" --runroot "$dir/run" --storage-driver vfs rmi -f -a >/dev/null
+	else
+		echo "# not loaded: podman is not installed" >&3
+	fi
+}

@@ -15,7 +15,7 @@ static struct vst_owners *fresh(void)
 {
 	struct vst_owners *o;
 
-	assert_int_equal(vst_owners_new("tests/fixtures/runtime", &o), 0);
+	assert_int_equal(vst_owners_new("tests/fixtures/runtime", "tests/fixtures/runtime", &o), 0);
 	return o;
 }
 
