@@ -61,6 +61,8 @@ static void take_events(struct vst_agent *a)
 
 static double insight_share(const struct vst_agent *a)
 {
+	if (a->budget.part[VST_BUDGET_INSIGHT].given_up)
+		return 0;
 	return a->insight == VST_INSIGHT_FULL ? 1 : a->insight == VST_INSIGHT_SAMPLED ? VST_WINDOW / a->interval : 0;
 }
 

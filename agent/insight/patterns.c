@@ -128,11 +128,16 @@ static void look(struct vst_patterns *p, unsigned int at, const struct vst_maps 
 	k->changed = true;
 }
 
-/* Sets how many writes are sampled by how many there were. */
+/* Sets how many writes are sampled by how many there were, and how many samples may be taken until the next time. */
 static void set_every(struct vst_patterns *p, struct vst_insight *in, double now)
 {
-	if (p->collected > 0 && now > p->collected)
-		in->every = vst_verdict_every((double)(in->writes - p->writes) / (now - p->collected));
+	double passed = now - p->collected;
+
+	if (p->collected > 0 && passed > 0) {
+		in->every = vst_verdict_every((double)(in->writes - p->writes) / passed);
+		in->chunks_left = vst_verdict_allow(in->chunks_left, VST_CHUNKS_PER_SECOND, passed);
+		in->heads_left = vst_verdict_allow(in->heads_left, VST_HEADS_PER_SECOND, passed);
+	}
 	p->writes = in->writes;
 	p->collected = now;
 }

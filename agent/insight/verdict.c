@@ -93,6 +93,11 @@ __u32 vst_verdict_every(double writes_per_second)
 	return writes_per_second > VST_SAMPLES_PER_SECOND ? (__u32)ceil(writes_per_second / VST_SAMPLES_PER_SECOND) : 1;
 }
 
+__u32 vst_verdict_allow(__u32 left, double per_second, double seconds)
+{
+	return (__u32)fmin(left + per_second * fmax(seconds, 0), per_second * fmax(seconds, 2));
+}
+
 static void set(struct vst_file_verdict *v, int pattern, double confidence)
 {
 	v->pattern = pattern;

@@ -22,4 +22,7 @@ void vst_verdict_decide(const struct vst_file *f, double observed, struct vst_fi
 #define VST_SAMPLES_PER_SECOND 4000
 __u32 vst_verdict_every(double writes_per_second);
 
+/* How many may be taken from now on, if so many are left, and so many a second are allowed: what was saved is at most for 2 s. */
+__u32 vst_verdict_allow(__u32 left, double per_second, double seconds);
+
 #endif /* VST_VERDICT_H */
