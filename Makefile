@@ -129,6 +129,8 @@ $(B)/%: docs/%.scd | $(B)
 	scdoc <$< >$@
 man: $(MAN) ## build the man pages (needs scdoc)
 
+# zsh of Debian looks in /usr/share/zsh/vendor-completions, but below /usr/local only in site-functions.
+ZSH_DIR := $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 COMPLETION := $(addprefix $(B)/completion/vstorctl.,bash zsh fish)
 $(B)/completion/vstorctl.%: scripts/completion $(B)/vstorctl
 	@mkdir -p $(@D)
@@ -140,11 +142,11 @@ install: all man completion ## install below $(DESTDIR)$(PREFIX), and /etc/vstor
 	install -D -m 755 $(B)/vstorctl $(DESTDIR)$(PREFIX)/bin/vstorctl
 	install -D -m 755 $(B)/vstor-actor $(DESTDIR)$(PREFIX)/sbin/vstor-actor
 	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${m##*.} $$m || exit; done
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor *.md LICENSE docs/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor *.md LICENSE docs/*.md docs/vstorctl.schema.json
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vstor/runbooks docs/runbooks/*.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vstor/dashboards dashboards/rules.yaml dashboards/*.json
 	install -D -m 644 $(B)/completion/vstorctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vstorctl
-	install -D -m 644 $(B)/completion/vstorctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_vstorctl
+	install -D -m 644 $(B)/completion/vstorctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_DIR)/_vstorctl
 	install -D -m 644 $(B)/completion/vstorctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vstorctl.fish
 	install -D -m 644 deploy/systemd/vstor.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/vstor.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/vstor

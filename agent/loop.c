@@ -142,6 +142,8 @@ static void drop_capabilities(struct vst_agent *a, const struct vst_options *o)
 
 static void on_late(struct vst_agent *a, const struct vst_options *o)
 {
+	char text[512];
+
 	vst_probes_late(a->probes);
 	if (a->insight != VST_INSIGHT_OFF)
 		vst_probes_insight(a->probes, a->insight == VST_INSIGHT_FULL);
@@ -149,7 +151,8 @@ static void on_late(struct vst_agent *a, const struct vst_options *o)
 		vst_tick_follow_devices(a);
 	vst_tick_follow_caches(a);
 	drop_capabilities(a, o);
-	vst_info("ready: %s, control socket %s", vst_acting_mode_name(vst_acting_get_mode(a->acting)), o->socket);
+	vst_acting_ready_text(a->acting, text, sizeof(text));
+	vst_info("ready: %s, control socket %s", text, o->socket);
 	vst_notify("READY=1");
 }
 

@@ -155,7 +155,8 @@ int vst_options_parse(int argc, char **argv, struct vst_options *o)
 		case 'i':
 			if (vst_duration_parse(optarg, 0.1, 60, &o->interval)) {
 				fprintf(stderr,
-					"vstord: --interval '%s' is not a duration from 100ms to 60s: give 1 or 500ms\n",
+					"vstord: --interval '%s' is not a duration from 100ms to 60s: give 1 or "
+					"500ms\n",
 					optarg);
 				return VST_EXIT_USAGE + 1;
 			}

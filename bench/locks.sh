@@ -60,7 +60,7 @@ measure_locks() { # CONTAINERS FILES
 		churn_in_containers "$1" "$TMP/mnt" "$2"
 		"$VSTORCTL" --socket "$TMP/vstor.sock" locks --total --json |
 			jq -r --arg n "$1" --arg fs "$fs" 'select(.cgroup | test("/vstor-bench-locks-"))
-				| [$n, $fs, .lock, .named_by, .waits, .wait_us.total] | @tsv'
+				| [$n, $fs, .lock, .named_by, .waits, .wait_us] | @tsv'
 		stop_probe
 		umount "$TMP/mnt"
 	done

@@ -3,12 +3,13 @@
 #include <errno.h>
 #include "client.h"
 #include "format.h"
+#include "replay.h"
 #include "table.h"
 #include "wire.h"
 #include "vstor/abi_cache.h"
 
 const struct vst_option vst_cache_options[] = {
-	{ 'd', "duration", "DURATION", "what happens in so long a time; without it, all since the cache is watched" },
+	{ 'd', "delay", "DURATION", "what happens in so long a time; without it, all since the cache is watched" },
 	{ 0 },
 };
 
@@ -17,6 +18,7 @@ struct sample {
 	json_t **devices, **rows;
 	size_t n_devices, cap_devices, n_rows, cap_rows;
 	double time, lost;
+	bool replay; /* a recording does not have what keepers do */
 };
 
 static const char *const counters[] = {
@@ -47,6 +49,8 @@ static double number(const json_t *line, const char *field)
 
 static int take(void *arg, json_t *line)
 {
+	static const char *const keepers[] = { "keeper", "keeper_reads", "keeper_reads_bytes", "keeper_errors",
+					       "keeper_passes" };
 	const char *type = vst_wire_text(line, "type");
 	struct sample *s = arg;
 
@@ -55,6 +59,8 @@ static int take(void *arg, json_t *line)
 		s->lost = number(line, "lost");
 	}
 	if (!strcmp(type, "cached_device")) {
+		for (size_t i = 0; s->replay && i < sizeof(keepers) / sizeof(keepers[0]); i++)
+			json_object_del(line, keepers[i]);
 		s->devices = vst_grow(s->devices, s->n_devices, &s->cap_devices, sizeof(*s->devices));
 		s->devices[s->n_devices++] = json_incref(line);
 	} else if (!strcmp(type, "cache")) {
@@ -129,9 +135,9 @@ static void print_json(const struct sample *s, double interval)
 {
 	for (size_t i = 0; i < s->n_devices; i++) {
 		json_object_del(s->devices[i], "type");
-		json_object_set_new(s->devices[i], "device", json_true());
-		json_object_set(s->devices[i], "type", json_object_get(s->devices[i], "cache_type"));
-		json_object_del(s->devices[i], "cache_type");
+		json_object_set_new(s->devices[i], "is_device", json_true());
+		json_object_set_new(s->devices[i], "time", json_real(s->time));
+		json_object_set_new(s->devices[i], "interval", vst_json_rounded(interval));
 		vst_json_line(json_incref(s->devices[i]));
 	}
 	for (size_t i = 0; i < s->n_rows; i++) {
@@ -142,14 +148,13 @@ static void print_json(const struct sample *s, double interval)
 			json_decref(o);
 			continue;
 		}
-		json_object_set(o, "type", json_object_get(o, "cache_type"));
-		json_object_del(o, "cache_type");
+		json_object_del(o, "type");
 		json_object_set_new(o, "time", json_real(s->time));
 		json_object_set_new(o, "interval", vst_json_rounded(interval));
 		if (resident(o) >= 0)
 			json_object_set_new(o, "resident_estimate", vst_json_rounded(resident(o)));
-		json_object_set_new(o, "keeper_reads_bytes",
-				    json_integer(json_integer_value(json_object_get(device, "keeper_reads_bytes"))));
+		if (json_object_get(device, "keeper_reads_bytes"))
+			json_object_set(o, "keeper_reads_bytes", json_object_get(device, "keeper_reads_bytes"));
 		vst_json_line(o);
 	}
 }
@@ -181,7 +186,9 @@ static void print_device(const json_t *d)
 	printf("  worth keeping %s", kept);
 	if (worth > 0)
 		printf(", of which the cache has at least %.0f %%", 100 * of_classes(d, "resident_bytes") / worth);
-	printf("; %s taken in; keeper %s", admitted, vst_wire_text(d, "keeper"));
+	printf("; %s taken in", admitted);
+	if (*vst_wire_text(d, "keeper"))
+		printf("; keeper %s", vst_wire_text(d, "keeper"));
 	if (number(d, "keeper_reads_bytes") > 0)
 		printf(", %s read", reads);
 	putchar('\n');
@@ -262,16 +269,18 @@ static void pause_for(const struct vst_ctl *ctl, double seconds)
 	struct vst_client *c = vst_client_new(ctl);
 
 	vst_signals_catch(false);
-	vst_client_wait(c, -1, vst_now() + seconds);
+	vst_client_wait(c, -1, vst_client_now(c) + seconds);
 	vst_client_free(c);
 }
 
 int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
 {
-	struct sample before = { 0 }, now = { 0 };
+	struct sample before = { .replay = ctl->replay }, now = before;
 	double seconds = 0, interval = 0;
 	int rc = vst_opt_seconds(ctl, "cache", 'd', &seconds);
 
+	if (!rc && seconds > 0 && ctl->replay)
+		rc = vst_replay_begin(ctl->replay, seconds);
 	if (!rc && seconds > 0) {
 		rc = vst_get(ctl, "/v1/cache?max_age=0.1", take, &before);
 		if (!rc)

@@ -14,6 +14,8 @@
 #include "ctl.h"
 #include "calibrate_load.h"
 #include "format.h"
+#include "lib/cgmounts.h"
+#include "lib/duration.h"
 #include "lib/iocost.h"
 
 #define PHASES 4
@@ -29,7 +31,7 @@
 enum { OPT_SECONDS = 16, OPT_SHARE, OPT_WRITE_FILE, OPT_WRITE_RAW, OPT_HWDB };
 
 const struct vst_option vst_calibrate_options[] = {
-	{ OPT_SECONDS, "seconds", "N", "how long each of 4 loads runs, 0.5 to 60 [3]; at most 4 GiB are read" },
+	{ OPT_SECONDS, "seconds", "TIME", "how long each of 4 loads runs, 0.5 to 60 [3]; at most 4 GiB are read" },
 	{ OPT_SHARE, "share", "PERCENT", "of the measured speed that the model claims, 10 to 100 [75]" },
 	{ OPT_WRITE_FILE, "write-file", "DIR", "measure writes, too, in a file of 256 MiB in DIR, removed afterwards" },
 	{ OPT_WRITE_RAW, "write-raw", NULL, "measure writes on the disk itself: DESTROYS what is on it" },
@@ -378,9 +380,34 @@ static void print_json(const struct run *r, const struct result *res)
 	vst_json_line(obj);
 }
 
+/* Where iocost is set: the root of cgroup v2, if that has the io controller. False: nowhere, and why. */
+static bool find_iocost(char root[256], char why[256])
+{
+	struct vst_cgmount m[VST_HIER__N];
+	char path[300];
+
+	*why = 0;
+	if (vst_cgmounts_read("", m) || !m[VST_HIER_UNIFIED].mounted) {
+		strcpy(why, "cgroup v2 is not mounted, and iocost is a part of its io controller");
+		return false;
+	}
+	snprintf(root, 256, "%s", m[VST_HIER_UNIFIED].where);
+	snprintf(path, sizeof(path), "%s/io.cost.model", root);
+	if (!access(path, F_OK))
+		return true;
+	if (m[VST_HIER_BLKIO].exists)
+		strcpy(why, "its blkio controller is on cgroup v1, where iocost does not exist: boot with "
+			    "systemd.unified_cgroup_hierarchy=1");
+	else
+		snprintf(why, 256, "%.128s does not exist: the kernel was built without CONFIG_BLK_CGROUP_IOCOST",
+			 path);
+	return false;
+}
+
 static void print_text(const struct run *r, const struct result *res)
 {
 	const struct disk *d = r->disk;
+	char root[256], why[256];
 	char *model = vst_escape(d->model);
 
 	printf("%s%s%s, %u:%u\n\n", d->name, *model ? ": " : "", model, d->major, d->minor);
@@ -391,16 +418,19 @@ static void print_text(const struct run *r, const struct result *res)
 		print_speed("writes", &res->write);
 	else
 		printf("writes  not measured: the figures of the reads are taken. --write-file DIR measures them.\n");
-	printf("\nFor iocost, at %.0f %% of that, because weights take effect only below the disk's real speed:\n"
-	       "  echo '%u:%u %s' >/sys/fs/cgroup/io.cost.model\n"
-	       "  echo '%u:%u %s' >/sys/fs/cgroup/io.cost.qos\n",
-	       r->share * 100, d->major, d->minor, res->model, d->major, d->minor, res->qos);
-	printf("\nOr in a policy of vstor, which vstord --act applies and undoes:\n"
+	printf("\nFor iocost, at %.0f %% of that, because weights take effect only below the disk's real speed:\n",
+	       r->share * 100);
+	if (find_iocost(root, why))
+		printf("  echo '%u:%u %s' >%s/io.cost.model\n  echo '%u:%u %s' >%s/io.cost.qos\n", d->major, d->minor,
+		       res->model, root, d->major, d->minor, res->qos, root);
+	else
+		printf("  not on this host, because %s. On one where it can be:\n", why);
+	printf("%s in a policy of vstor, which vstord --act applies and undoes:\n"
 	       "iocost:\n"
 	       "  - device: %s\n"
 	       "    model: \"%s\"\n"
 	       "    qos: \"%s\"\n",
-	       d->name, res->model, res->qos);
+	       *why ? "  write this" : "\nOr", d->name, res->model, res->qos);
 }
 
 /* Written beside the file and renamed: a reader sees all of it or nothing. */
@@ -486,6 +516,19 @@ static int take_number(const struct vst_ctl *ctl, int id, const char *name, doub
 	return 0;
 }
 
+static int take_seconds(const struct vst_ctl *ctl, double *ret)
+{
+	const char *text = ctl->opt[OPT_SECONDS];
+	double v;
+
+	if (!text)
+		return 0;
+	if (vst_duration_parse(text, 0.5, 60, &v))
+		return vst_usage("calibrate", "--seconds '%s' is not a time from 500ms to 60s", text);
+	*ret = v;
+	return 0;
+}
+
 /* Reads first; but what is written to is opened, or refused, before anybody waits for that. */
 static int run(struct run *r, struct result *res)
 {
@@ -520,7 +563,7 @@ int vst_cmd_calibrate(const struct vst_ctl *ctl, int argc, char **argv)
 
 	if (argc < 2)
 		return vst_usage("calibrate", "no disk was given: calibrate DEVICE");
-	rc = take_number(ctl, OPT_SECONDS, "seconds", 0.5, 60, &r.seconds);
+	rc = take_seconds(ctl, &r.seconds);
 	rc = rc ? rc : take_number(ctl, OPT_SHARE, "share", 10, 100, &percent);
 	if (!rc && ctl->opt[OPT_WRITE_FILE] && ctl->opt[OPT_WRITE_RAW])
 		rc = vst_usage("calibrate", "--write-file and --write-raw exclude each other");

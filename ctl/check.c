@@ -130,6 +130,16 @@ static void add_row(struct check *c, const json_t *line, json_t *lost, const cha
 	vst_table_add_name(c->table, causes);
 }
 
+/* As in the other commands: an object, and none if nothing is in flight. */
+static void in_flight_object(json_t *line)
+{
+	json_int_t n = json_integer_value(json_object_get(line, "in_flight"));
+
+	json_object_del(line, "in_flight");
+	if (n > 0)
+		json_object_set_new(line, "in_flight", json_pack("{sI}", "ios", n));
+}
+
 static int take(void *arg, json_t *line)
 {
 	struct check *c = arg;
@@ -152,6 +162,7 @@ static int take(void *arg, json_t *line)
 	if (c->json) {
 		json_object_del(line, "type");
 		json_object_set(line, "lost", lost);
+		in_flight_object(line);
 		vst_json_line(json_incref(line));
 	} else {
 		add_row(c, line, lost, !counted ? "not counted by the kernel" : holds ? "holds" : "DOES NOT HOLD");

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <unistd.h>
+#include "client.h"
 #include "format.h"
 #include "phrase.h"
 #include "reasons.h"
@@ -15,9 +16,12 @@
 #define ROWS_SHOWN 8
 #define WORTH_SHOWING 0.005 /* of all of the wait */
 
+static const char *const knob_fields[] = { "target", "attribute", "key", "new", "rule", "why" };
+
 struct explain {
 	const char *typed;
 	struct vst_whom whom;
+	json_t *knobs; /* that vstor has set for this container; as in /v1/policy */
 };
 
 const struct vst_option vst_explain_options[] = { VST_SAMPLING_OPTIONS("5"), { 0 } };
@@ -48,7 +52,7 @@ static void print_sentence(char *text)
 
 static const struct vst_table_column columns[] = {
 	{ "RESOURCE", VST_COL_NAME, 0 },   { "OBJECT", VST_COL_NAME | VST_COL_SPARSE, 2 },
-	{ "MS/S", VST_COL_RIGHT, 0 },	   { "SHARE", VST_COL_RIGHT, 3 },
+	{ "WAIT/s", VST_COL_RIGHT, 0 },	   { "SHARE", VST_COL_RIGHT, 3 },
 	{ "BECAUSE OF", VST_COL_NAME, 0 }, { "EVIDENCE", 0, 1 },
 };
 
@@ -68,8 +72,7 @@ static void print_causes(const struct vst_reasons *r)
 		object = vst_phrase_object(w->object);
 		vst_table_add_name(t, resource);
 		vst_table_add_name(t, object);
-		snprintf(buf, sizeof(buf), "%.1f", vst_reasons_rate(r, w));
-		vst_table_add(t, buf);
+		vst_table_add_us(t, vst_reasons_rate(r, w) * 1e3);
 		snprintf(buf, sizeof(buf), "%.0f %%", vst_delta_rate(w->us * 100, r->us));
 		vst_table_add(t, buf);
 		vst_table_add_name(t, vst_reasons_holder(r, w));
@@ -108,31 +111,50 @@ static void print_io(const struct vst_reasons *r, const struct vst_frame *f)
 }
 
 /* Calls put() with each sentence that stands before the table, in order. */
-static void for_each_sentence(const struct vst_reasons *r, void (*put)(void *arg, char *sentence), void *arg)
+static void for_each_sentence(const struct vst_reasons *r, const struct explain *e,
+			      void (*put)(void *arg, char *sentence), void *arg)
 {
 	char *text;
 
+	if (e->whom.ended)
+		put(arg, vst_reasons_ended(r));
 	for (size_t i = 0; (text = vst_reasons_pending(r, i)); i++)
 		put(arg, text);
+	put(arg, vst_reasons_total(r));
 	put(arg, vst_reasons_waits(r));
 	put(arg, vst_reasons_holders(r));
 	for (size_t i = 0; (text = vst_reasons_containing(r, i)); i++)
 		put(arg, text);
 	put(arg, vst_reasons_caused(r));
+	put(arg, vst_reasons_advice(r));
+}
+
+/* What vstor itself has set is told with its rule, and not once more as a limit that somebody set. */
+static bool is_of_vstor(const json_t *limit, const json_t *knobs)
+{
+	const json_t *k;
+	size_t n;
+
+	json_array_foreach(
+		knobs, n, k) if (!strcmp(vst_wire_text(limit, "cgroup"), vst_wire_text(k, "target")) &&
+				 !strcmp(vst_wire_text(limit, "attribute"), vst_wire_text(k, "attribute"))) return true;
+	return false;
 }
 
 /* The same for what has to be known to trust it. */
-static void for_each_remark(const struct vst_reasons *r, const json_t *limits, void (*put)(void *arg, char *sentence),
-			    void *arg)
+static void for_each_remark(const struct vst_reasons *r, const struct explain *e,
+			    void (*put)(void *arg, char *sentence), void *arg)
 {
 	const char *meaning = vst_who_is_own(&r->who) ? vst_who_own_meaning(r->who.name) : NULL;
-	const json_t *limit;
+	const json_t *limit, *knob;
 	char *text;
 	size_t n;
 
 	if (meaning)
 		put(arg, vst_dup(meaning));
-	json_array_foreach(limits, n, limit) put(arg, vst_reasons_limit(r, limit));
+	json_array_foreach(e->knobs, n, knob) put(arg, vst_reasons_knob(knob));
+	json_array_foreach(e->whom.limits, n, limit) if (!is_of_vstor(limit, e->knobs))
+		put(arg, vst_reasons_limit(r, limit));
 	for (unsigned int i = 0; (text = vst_reasons_remark(r, i)); i++)
 		put(arg, text);
 }
@@ -142,14 +164,14 @@ static void put_line(void *unused, char *sentence)
 	print_sentence(sentence);
 }
 
-static void print_text(const struct vst_reasons *r, const struct vst_whom *whom, const struct vst_frame *f)
+static void print_text(const struct vst_reasons *r, const struct explain *e, const struct vst_frame *f)
 {
 	vst_sampling_head(r->from.blame->time, r->interval, NULL);
-	for_each_sentence(r, put_line, NULL);
+	for_each_sentence(r, e, put_line, NULL);
 	if (r->causes->n)
 		print_causes(r);
 	print_io(r, f);
-	for_each_remark(r, whom->limits, put_line, NULL);
+	for_each_remark(r, e, put_line, NULL);
 }
 
 /* --- for programs --- */
@@ -256,7 +278,7 @@ static json_t *io_json(const struct vst_who *who, const struct vst_frame *f)
 	return list;
 }
 
-static void print_json(const struct vst_reasons *r, const struct vst_whom *whom, const struct vst_frame *f)
+static void print_json(const struct vst_reasons *r, const struct explain *e, const struct vst_frame *f)
 {
 	json_t *o = vst_json_sample(r->from.blame->time, r->interval), *sentences = json_array(),
 	       *remarks = json_array();
@@ -264,17 +286,21 @@ static void print_json(const struct vst_reasons *r, const struct vst_whom *whom,
 	json_object_set_new(o, "container", json_string(r->who.name));
 	vst_json_optional(o, "cgroup", r->who.cgroup);
 	vst_who_json(o, "own", &r->who);
+	json_object_set_new(o, "state", json_string(e->whom.ended ? "exited" : "running"));
 	json_object_set_new(o, "locks_watched", json_boolean(r->watched));
 	json_object_set_new(o, "under_way", under_way_json(r));
 	json_object_set_new(o, "wait_us", vst_json_rounded(r->us));
+	json_object_set_new(o, "total", vst_reasons_total_json(r));
 	json_object_set_new(o, "causes", causes_json(r));
 	json_object_set_new(o, "caused", caused_json(r));
 	json_object_set_new(o, "containing", containing_json(r));
 	json_object_set_new(o, "io", io_json(&r->who, f));
-	if (whom->limits)
-		json_object_set(o, "limits", whom->limits);
-	for_each_sentence(r, add_sentence, sentences);
-	for_each_remark(r, whom->limits, add_sentence, remarks);
+	if (e->whom.limits)
+		json_object_set(o, "limits", e->whom.limits);
+	if (json_array_size(e->knobs))
+		json_object_set(o, "knobs", e->knobs);
+	for_each_sentence(r, e, add_sentence, sentences);
+	for_each_remark(r, e, add_sentence, remarks);
 	json_object_set_new(o, "sentences", sentences);
 	json_object_set_new(o, "remarks", remarks);
 	vst_json_line(o);
@@ -290,12 +316,42 @@ static void add_labels(struct vst_who_labels *labels, const struct vst_waits *w)
 	}
 }
 
+/* A knob that is set now, of the container's cgroup or one above it. */
+static int take_knob(void *arg, json_t *line)
+{
+	const char *target = vst_wire_text(line, "target"), *type = vst_wire_text(line, "type");
+	struct explain *e = arg;
+	size_t len = strlen(target);
+
+	if (strcmp(type, "knob") != 0 || strcmp(vst_wire_text(line, "state"), "applied") != 0 || len < 2 ||
+	    strncmp(e->whom.cgroup, target, len) != 0 || (e->whom.cgroup[len] && e->whom.cgroup[len] != '/'))
+		return 0;
+	for (size_t i = 0; i < sizeof(knob_fields) / sizeof(knob_fields[0]); i++)
+		if (!json_object_get(line, knob_fields[i]))
+			return 0;
+	json_array_append(e->knobs, line);
+	return 0;
+}
+
+/*
+ * The newest snapshot will do: one more would have a time of its own in a recording. An older agent, or a recording without a policy, has none. */
+static void ask_knobs(const struct vst_ctl *ctl, struct explain *e)
+{
+	struct vst_client *c = vst_client_new(ctl);
+
+	json_decref(e->knobs);
+	e->knobs = json_array();
+	vst_client_get(c, "/v1/policy?max_age=60", take_knob, e);
+	vst_client_free(c);
+}
+
 static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 {
 	struct vst_waits *blame = vst_feeds_waits(&s->feeds, VST_FEED_BLAME);
 	struct vst_waits *waits = vst_feeds_waits(&s->feeds, VST_FEED_WAITS);
 	struct vst_underway *underway = vst_underway_new(s->feeds.rows, waits, blame);
-	const struct vst_whom *whom = &((struct explain *)arg)->whom;
+	struct explain *e = arg;
+	const struct vst_whom *whom = &e->whom;
 	const struct vst_who who = { whom->name, whom->cgroup };
 	const struct vst_reasons_from from = { blame, waits, underway, vst_who_labels_new() };
 	const struct vst_sample sample = { .rows = s->feeds.rows };
@@ -310,10 +366,11 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 	add_labels(from.labels, waits);
 	r = vst_reasons_new(&from, &who);
 	r->did_io = did_io(&who, f);
+	ask_knobs(ctl, e);
 	if (ctl->json)
-		print_json(r, whom, f);
+		print_json(r, e, f);
 	else
-		print_text(r, whom, f);
+		print_text(r, e, f);
 	vst_reasons_free(r);
 	vst_frame_free(f);
 	vst_underway_free(underway);
@@ -355,6 +412,7 @@ int vst_cmd_explain(const struct vst_ctl *ctl, int argc, char **argv)
 	if (argc < 2 || !*argv[1])
 		return vst_usage("explain", "which container? Give a name as 'vstorctl ps' has it");
 	rc = vst_sampling_run(ctl, &what);
+	json_decref(e.knobs);
 	vst_whom_clear(&e.whom);
 	return rc;
 }

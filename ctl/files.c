@@ -90,12 +90,51 @@ static void print_json(const struct listing *l)
 	}
 }
 
+static struct vst_who who_of(const json_t *line)
+{
+	return (struct vst_who){ vst_files_text(line, "container"), vst_files_text(line, "cgroup") };
+}
+
+/* Gives each container of a line a "label": two of one name are told apart. */
+static void add_label(json_t *line, struct vst_who_labels *labels)
+{
+	const struct vst_who who = who_of(line);
+
+	json_object_set_new(line, "label", json_string(vst_who_labels_find(labels, &who)));
+}
+
+static void add_labels(const struct listing *l)
+{
+	struct vst_who_labels *labels = vst_who_labels_new();
+	struct vst_who who;
+	json_t *line, *m;
+	size_t i, k;
+
+	json_array_foreach(l->lines, i, line)
+	{
+		who = who_of(line);
+		vst_who_labels_add(labels, &who);
+		json_array_foreach(json_object_get(line, "meanwhile"), k, m)
+		{
+			who = who_of(m);
+			vst_who_labels_add(labels, &who);
+		}
+	}
+	json_array_foreach(l->lines, i, line)
+	{
+		add_label(line, labels);
+		json_array_foreach(json_object_get(line, "meanwhile"), k, m) add_label(m, labels);
+	}
+	vst_who_labels_free(labels);
+}
+
 static void print_table(const struct listing *l)
 {
 	struct vst_table *t = vst_table_new(l->list->columns, l->list->ncolumns);
 	json_t *line;
 	size_t i;
 
+	add_labels(l);
 	json_array_foreach(l->lines, i, line) l->list->add_row(t, line);
 	if (json_array_size(l->lines))
 		vst_table_print(t);

@@ -9,11 +9,11 @@ struct vst_files_list {
 	const char *command, *path, *type; /* of the lines that are shown */
 	const struct vst_table_column *columns;
 	size_t ncolumns;
-	void (*add_row)(struct vst_table *t, const json_t *line);
-	const char *const *fields; /* of --json, in order; the last is NULL */
-	double seconds;		   /* without -d */
-	const char *nothing;	   /* what no row means */
-	const char *unobserved;	   /* ... if the agent does not look; NULL: it always does */
+	void (*add_row)(struct vst_table *t, const json_t *line); /* .label: what the container is shown as */
+	const char *const *fields;				  /* of --json, in order; the last is NULL */
+	double seconds;						  /* without -d */
+	const char *nothing;					  /* what no row means */
+	const char *unobserved; /* ... if the agent does not look; NULL: it always does */
 };
 
 /* typed: of which container, as vst_whom_ask() takes it; NULL: of all. Returns an exit code. */

@@ -2,15 +2,16 @@
 /* vstorctl io: a line per row that did something. */
 #include <math.h>
 #include "format.h"
+#include "io.h"
 #include "sampler.h"
 #include "table.h"
 
 const struct vst_option vst_io_options[] = { VST_SAMPLING_OPTIONS("1"), { 0 } };
 
-static const char *const times_names[] = {
-#define X(e, f) #f "_us",
-	VST_TIMES(X)
-#undef X
+static const char *const times_prefixes[VST_TIME__N] = {
+	[VST_TIME_LATENCY] = "",
+	[VST_TIME_QUEUE] = "queue_",
+	[VST_TIME_DEVICE] = "device_",
 };
 
 /* What is shown of a histogram, in microseconds. */
@@ -28,16 +29,18 @@ static double stat_us(const struct vst_times *t, const struct stat *s)
 	return s->quantile > 0 ? vst_times_quantile(t, s->quantile) : (double)t->max_ns / 1e3;
 }
 
-static json_t *times_json(const struct vst_times *t)
+/* "p99_us" of the latency, "queue_p99_us" and "device_p99_us" of its parts. */
+static void add_times(json_t *o, const char *prefix, const struct vst_times *t)
 {
-	json_t *obj = json_object();
+	char field[64];
 
-	for (size_t i = 0; i < STATS; i++)
-		json_object_set_new(obj, stats[i].name, vst_json_rounded(fmax(stat_us(t, &stats[i]), 0)));
-	return obj;
+	for (size_t i = 0; i < STATS; i++) {
+		snprintf(field, sizeof(field), "%s%s_us", prefix, stats[i].name);
+		json_object_set_new(o, field, vst_json_rounded(fmax(stat_us(t, &stats[i]), 0)));
+	}
 }
 
-static void print_json(const struct vst_rows *rows, const struct vst_io_delta *d)
+json_t *vst_io_json(const struct vst_rows *rows, const struct vst_io_delta *d)
 {
 	json_t *o = vst_json_sample(vst_rows_head(rows)->time, vst_rows_interval(rows));
 	const struct vst_wire_row *row = d->row;
@@ -58,9 +61,9 @@ static void print_json(const struct vst_rows *rows, const struct vst_io_delta *d
 	VST_COUNTERS(X)
 #undef X
 	for (int t = 0; t < VST_TIME__N; t++)
-		json_object_set_new(o, times_names[t], times_json(&d->counts.time[t]));
+		add_times(o, times_prefixes[t], &d->counts.time[t]);
 	vst_json_open(o, "in_flight", "ios", &d->in_flight);
-	vst_json_line(o);
+	return o;
 }
 
 /*
@@ -187,7 +190,7 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 	qsort(sorted, n, sizeof(*sorted), by_bytes);
 	if (ctl->json)
 		for (size_t i = 0; i < n; i++)
-			print_json(rows, sorted[i]);
+			vst_json_line(vst_io_json(rows, sorted[i]));
 	else
 		print_table(rows, sorted, n);
 	free(sorted);

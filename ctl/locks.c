@@ -9,21 +9,19 @@ const struct vst_option vst_locks_options[] = { VST_SAMPLING_OPTIONS("1"), { 0 }
 static void add_json(json_t *o, const struct vst_wait *w)
 {
 	const struct vst_who waiter = vst_wait_waiter(w);
-	json_t *wait = json_object();
 
 	json_object_set_new(o, "container", json_string(w->waiter));
 	json_object_set_new(o, "cgroup", json_string(w->waiter_cgroup));
 	vst_who_json(o, "own", &waiter);
 	json_object_set_new(o, "lock", json_string(w->name));
 	vst_json_optional(o, "object", w->object);
-	json_object_set_new(o, "type", json_string(w->type));
+	json_object_set_new(o, "lock_type", json_string(w->type));
 	json_object_set_new(o, "named_by", json_string(w->named_by));
 	json_object_set_new(o, "waits", json_integer((json_int_t)w->waits));
-	json_object_set_new(wait, "total", vst_json_rounded(w->us));
-	json_object_set_new(wait, "p50", vst_json_rounded(fmax(vst_wait_quantile(w, 0.5), 0)));
-	json_object_set_new(wait, "p99", vst_json_rounded(fmax(vst_wait_quantile(w, 0.99), 0)));
-	json_object_set_new(wait, "max", vst_json_rounded(fmax(vst_wait_max(w), 0)));
-	json_object_set_new(o, "wait_us", wait);
+	json_object_set_new(o, "wait_us", vst_json_rounded(w->us));
+	json_object_set_new(o, "p50_us", vst_json_rounded(fmax(vst_wait_quantile(w, 0.5), 0)));
+	json_object_set_new(o, "p99_us", vst_json_rounded(fmax(vst_wait_quantile(w, 0.99), 0)));
+	json_object_set_new(o, "max_us", vst_json_rounded(fmax(vst_wait_max(w), 0)));
 	vst_json_open(o, "waiting", "tasks", &w->open);
 }
 
@@ -34,7 +32,7 @@ static const struct vst_table_column columns[] = {
 	{ "TYPE", 0, 4 },
 	{ "NAMED BY", 0, 5 },
 	{ "WAITS", VST_COL_RIGHT, 0 },
-	{ "TOTAL", VST_COL_RIGHT, 0 },
+	{ "WAIT", VST_COL_RIGHT, 0 },
 	{ "P99", VST_COL_RIGHT, 1 },
 	{ "MAX", VST_COL_RIGHT, 3 },
 	{ "WAITING", VST_COL_RIGHT | VST_COL_SPARSE, 0 },

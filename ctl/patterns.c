@@ -24,7 +24,7 @@ static void add_row(struct vst_table *t, const json_t *line)
 	char buf[VST_CELL];
 
 	vst_table_add_name(t, vst_files_text(line, "pattern"));
-	vst_table_add_name(t, vst_files_text(line, "container"));
+	vst_table_add_name(t, vst_files_text(line, "label"));
 	vst_table_add_name(t, vst_files_text(line, "device"));
 	vst_table_add_name(t, vst_files_text(line, "file"));
 	vst_table_add_name(t, vst_files_text(line, "source"));

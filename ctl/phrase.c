@@ -31,6 +31,17 @@ char *vst_phrase_object(const char *object)
 	return text;
 }
 
+/* Does the object say no more than the resource's name? "the frozen file system of loop0" needs no "of file system on loop0". */
+static bool is_named_by(const char *object, const struct vst_wait *w)
+{
+	static const char *const prefixes[] = { "file system on ", "disk " };
+
+	for (size_t i = 0; !w->resource->member && i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (!strncmp(object, prefixes[i], strlen(prefixes[i])))
+			return !strcmp(object + strlen(prefixes[i]), w->name);
+	return false;
+}
+
 void vst_phrase_resource(FILE *out, const struct vst_wait *w, const char *phrase)
 {
 	const char *name = strstr(phrase, "%s");
@@ -39,11 +50,19 @@ void vst_phrase_resource(FILE *out, const struct vst_wait *w, const char *phrase
 	fprintf(out, "%.*s", (int)(name - phrase), phrase);
 	vst_phrase_name(out, short_name(w));
 	fputs(name + strlen("%s"), out);
-	if (*object) {
+	if (*object && !is_named_by(object, w)) {
 		fputs(" of ", out);
 		vst_phrase_name(out, object);
 	}
 	free(object);
+}
+
+void vst_phrase_ms(FILE *out, double ms)
+{
+	if (ms < 0.05)
+		fputs("<0.1", out);
+	else
+		fprintf(out, ms < 9.95 ? "%.1f" : "%.0f", ms);
 }
 
 void vst_phrase_age(FILE *out, double us)

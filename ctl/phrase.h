@@ -13,6 +13,8 @@ void vst_phrase_resource(FILE *out, const struct vst_wait *w, const char *phrase
 /* "/dir/x (inode 12 on vda1)" without what is in brackets. The caller frees. */
 char *vst_phrase_object(const char *object);
 
+/* Milliseconds: "706", "2.4", "<0.1" */
+void vst_phrase_ms(FILE *out, double ms);
 /* How long something has been going on: "0.4 s", "11 s", "3m20s". */
 void vst_phrase_age(FILE *out, double us);
 

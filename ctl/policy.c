@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "format.h"
@@ -17,9 +18,10 @@
 struct policy_view {
 	const struct vst_ctl *ctl;
 	struct vst_table *knobs, *protected, *rules, *blamed, *log;
-	size_t n_knobs, n_protected, n_rules, n_blamed, n_log;
+	size_t n_planned, n_knobs, n_protected, n_rules, n_blamed, n_log;
 	json_t *reasons; /* texts of refusals and conflicts, once each */
 	bool any, failed;
+	bool plan; /* the knobs are told as sentences: what would be written where */
 };
 
 static const char *text(const json_t *line, const char *field)
@@ -75,7 +77,7 @@ static const struct vst_table_column blamed_columns[] = {
 	{ "WAITS BECAUSE OF IT", VST_COL_NAME, 0 },
 	{ "FOR", 0, 0 },
 	{ "DEVICE", VST_COL_SPARSE, 0 },
-	{ "MS/S", VST_COL_RIGHT, 0 },
+	{ "WAIT/s", VST_COL_RIGHT, 0 },
 };
 
 static const struct vst_table_column log_columns[] = {
@@ -109,10 +111,47 @@ static void add_knob_name(struct vst_table *t, const json_t *line)
 	free(name);
 }
 
+static void print_field(const char *before, const json_t *line, const char *field, const char *after)
+{
+	char *escaped = vst_escape(text(line, field));
+
+	if (*escaped)
+		printf("%s%s%s", before, escaped, after);
+	free(escaped);
+}
+
+/*
+ * write 20971520 into blkio.throttle.write_bps_device 254:0 of /bulk.slice, where 0 is now
+ *     because of rule slow: ...
+ */
+static void print_planned(const json_t *line)
+{
+	bool refused = !strcmp(text(line, "state"), "refused");
+	bool is_set = !strcmp(text(line, "state"), "applied");
+
+	print_field(refused ? "cannot write " : is_set ? "keep " : "write ", line, "new", "");
+	print_field(is_set ? " in " : " into ", line, "attribute", "");
+	print_field(" ", line, "key", "");
+	print_field(" of ", line, "target", "");
+	if (strcmp(text(line, "target"), text(line, "container")) != 0)
+		print_field(" (", line, "container", ")");
+	print_field(is_set ? ", which was " : ", where ", line, "old", is_set ? "" : " is now");
+	print_field("\n    because of rule ", line, "rule", "");
+	print_field(": ", line, "why", "");
+	if (refused)
+		print_field("\n    but ", line, "text", "");
+	putchar('\n');
+}
+
 static void take_knob(struct policy_view *v, const json_t *line)
 {
 	char since[VST_CELL];
 
+	if (v->plan) {
+		print_planned(line);
+		v->n_planned++;
+		return;
+	}
 	clock_text(since, number(line, "since"));
 	vst_table_add_name(v->knobs, *text(line, "container") ? text(line, "container") : text(line, "target"));
 	add_knob_name(v->knobs, line);
@@ -161,13 +200,10 @@ static void take_rule(struct policy_view *v, const json_t *line)
 
 static void take_blamed(struct policy_view *v, const json_t *line)
 {
-	char time[VST_CELL];
-
-	snprintf(time, sizeof(time), "%.1f", number(line, "us_per_s") / 1e3);
 	vst_table_add_name(v->blamed, text(line, "waiter"));
 	vst_table_add_name(v->blamed, text(line, "resource"));
 	vst_table_add_name(v->blamed, text(line, "device"));
-	vst_table_add(v->blamed, time);
+	vst_table_add_us(v->blamed, number(line, "us_per_s"));
 	v->n_blamed++;
 }
 
@@ -349,7 +385,7 @@ static int ask(const struct vst_ctl *ctl, const char *path, const char *nothing)
 /* The text of a file that has been checked; "": it cannot be read, which was told. */
 static char *read_policy(const char *file, size_t *ret_len)
 {
-	_cleanup_fclose_ FILE *f = fopen(file, "re");
+	_cleanup_fclose_ FILE *f = strcmp(file, "-") ? fopen(file, "re") : fdopen(dup(STDIN_FILENO), "r");
 	char *policy = vst_alloc(VST_POLICY_MAX_BYTES + 2);
 
 	if (!f) {
@@ -374,20 +410,24 @@ static int check_quietly(const char *file)
 	return err ? VST_EXIT_FAILED : 0;
 }
 
+#define PLAN_PATH "/v1/policy/plan"
+
 static int send_policy(const struct vst_ctl *ctl, const char *path, const char *file)
 {
 	_cleanup_free_ char *policy = NULL, *query = NULL, *full = realpath(file, NULL);
 	struct policy_view v;
 	size_t len;
-	int rc = check_quietly(file);
+	/* what comes from a pipe can be read once only: then the agent alone checks it */
+	int rc = strcmp(file, "-") ? check_quietly(file) : 0;
 
 	if (rc)
 		return rc;
 	policy = read_policy(file, &len);
 	if (!policy)
 		return VST_EXIT_FAILED;
-	query = vst_query(path, "file", full ? full : file);
+	query = vst_query(path, "file", !strcmp(file, "-") ? "(standard input)" : full ? full : file);
 	view_open(&v, ctl);
+	v.plan = !strcmp(path, PLAN_PATH);
 	rc = vst_post(ctl, query, policy, len, take, &v);
 	return view_close(&v, rc);
 }
@@ -417,11 +457,20 @@ static int run_check(const struct vst_ctl *ctl, const char *operand)
 
 static int run_plan(const struct vst_ctl *ctl, const char *operand)
 {
+	struct policy_view v;
+	int rc;
+
 	if (operand && ctl->replay)
 		return replay_policy(ctl, operand);
 	if (operand)
-		return send_policy(ctl, "/v1/policy/plan", operand);
-	return ask(ctl, "/v1/policy?max_age=0", NULL);
+		return send_policy(ctl, PLAN_PATH, operand);
+	view_open(&v, ctl);
+	v.plan = true;
+	rc = vst_get(ctl, "/v1/policy?max_age=0", take, &v);
+	if (!rc && !ctl->json && !v.failed && v.any && !v.n_planned)
+		puts("nothing is to be written now: no rule asks for a weight, a limit or a priority of a container "
+		     "that runs");
+	return view_close(&v, rc);
 }
 
 static int run_apply(const struct vst_ctl *ctl, const char *operand)
@@ -509,7 +558,7 @@ static const struct {
 	int (*run)(const struct vst_ctl *ctl, const char *operand);
 	const char *help;
 } subcommands[] = {
-	{ "check", "FILE", OPERAND_NEEDED, run_check, "is the file a policy? Needs no agent" },
+	{ "check", "FILE", OPERAND_NEEDED, run_check, "is the file (-: standard input) a policy? Needs no agent" },
 	{ "plan", "[FILE]", OPERAND_OPTIONAL, run_plan,
 	  "what would be done now, by the file's rules; nothing is changed" },
 	{ "apply", "FILE", OPERAND_NEEDED, run_apply, "use it, until the agent's own file changes or the agent ends" },

@@ -56,6 +56,16 @@ static json_t *rule_json(const struct vst_policy *policy, const struct vst_rule 
 	return o;
 }
 
+static json_t *bcache_json(const struct vst_bcache *b)
+{
+	json_t *o = json_pack("{s:i}", "line", (int)b->line);
+
+	for (int a = 0; a < VST_BCACHE_ATTR__N; a++)
+		if (b->value[a])
+			json_object_set_new(o, vst_bcache_attrs[a].name, json_string(b->value[a]));
+	return o;
+}
+
 static void print_json(const char *path, const struct vst_policy *policy, const struct vst_policy_errors *errors)
 {
 	json_t *o = json_object(), *list = json_array();
@@ -71,6 +81,10 @@ static void print_json(const char *path, const struct vst_policy *policy, const 
 		json_array_append_new(list, json_pack("{s:i,s:s,s:s}", "line", (int)policy->iocost[i].line, "model",
 						      policy->iocost[i].model, "qos", policy->iocost[i].qos));
 	json_object_set_new(o, "iocost", list);
+	list = json_array();
+	for (size_t i = 0; policy && i < policy->n_bcache; i++)
+		json_array_append_new(list, bcache_json(&policy->bcache[i]));
+	json_object_set_new(o, "bcache", list);
 	list = json_array();
 	for (size_t i = 0; i < errors->n; i++) {
 		json_t *e = json_object();
@@ -133,6 +147,21 @@ static void print_iocost(const struct vst_policy *policy)
 	}
 }
 
+static void print_bcache(const struct vst_policy *policy)
+{
+	for (size_t i = 0; i < policy->n_bcache; i++) {
+		const struct vst_bcache *b = &policy->bcache[i];
+
+		printf("  bcache on");
+		for (size_t k = 0; k < b->device.n; k++)
+			printf(" %s%s", b->device.glob[k].exclude ? "!" : "", b->device.glob[k].text);
+		printf("\n");
+		for (int a = 0; a < VST_BCACHE_ATTR__N; a++)
+			if (b->value[a])
+				printf("      %s  %s\n", vst_bcache_attrs[a].name, b->value[a]);
+	}
+}
+
 /* "policy.yaml: 3 rules: 2 weight, 1 protect" and the rules. */
 static void print_policy(const struct vst_policy *policy)
 {
@@ -153,6 +182,7 @@ static void print_policy(const struct vst_policy *policy)
 		printf("; %zu blockio class%s", policy->n_blockio, policy->n_blockio == 1 ? "" : "es");
 	print_scope(policy);
 	print_iocost(policy);
+	print_bcache(policy);
 	for (size_t i = 0; i < policy->n_rules; i++)
 		print_rule(policy, &policy->rule[i]);
 }

@@ -11,7 +11,7 @@
 #define ALL 0.95	  /* a holder with this share stands for the whole part */
 #define WORTH_SAYING 0.05 /* the smallest share that a remark is made about */
 #define WORTH_LOST 0.01	  /* the smallest share of lost waits that is told */
-#define HARDLY 1.0	  /* milliseconds in a second: nobody is slow because of that */
+#define HARDLY VST_HARDLY_MS
 
 #define PENDING_TOLD 5
 
@@ -57,6 +57,20 @@ static void take_pending(struct vst_reasons *r)
 	}
 }
 
+/* The order stays otherwise: waits for the scheduler's locks tell nothing about I/O, so they never lead. */
+static void scheduler_last(struct vst_waits *w)
+{
+	struct vst_wait *sorted = vst_alloc((w->n + 1) * sizeof(*sorted));
+	size_t n = 0;
+
+	for (int last = 0; last <= 1; last++)
+		for (size_t i = 0; i < w->n; i++)
+			if (vst_reasons_is_scheduler(&w->list[i]) == (bool)last)
+				sorted[n++] = w->list[i];
+	memcpy(w->list, sorted, w->n * sizeof(*sorted));
+	free(sorted);
+}
+
 struct vst_reasons *vst_reasons_new(const struct vst_reasons_from *from, const struct vst_who *who)
 {
 	struct vst_waits *all = vst_waits_complete(from->blame, from->waits);
@@ -77,6 +91,8 @@ struct vst_reasons *vst_reasons_new(const struct vst_reasons_from *from, const s
 	r->caused = sorted(all, VST_BY_WAITER, is_caused, who);
 	r->containing = sorted(from->waits ? from->waits : from->blame, VST_BY_RESOURCE, is_containing, who);
 	r->us = vst_waits_sum(r->parts);
+	scheduler_last(r->parts);
+	scheduler_last(r->causes);
 	take_pending(r);
 	vst_waits_free(all);
 	return r;
@@ -107,14 +123,6 @@ double vst_reasons_rate(const struct vst_reasons *r, const struct vst_wait *w)
 }
 
 /* --- words --- */
-
-static void put_ms(FILE *out, double ms)
-{
-	if (ms < 0.05)
-		fputs("<0.1", out);
-	else
-		fprintf(out, ms < 9.95 ? "%.1f" : "%.0f", ms);
-}
 
 static const char *label(const struct vst_reasons *r, const struct vst_who *who)
 {
@@ -192,7 +200,7 @@ char *vst_reasons_containing(const struct vst_reasons *r, size_t i)
 	fputs("It was ", t.out);
 	vst_phrase_resource(t.out, w, w->resource->phrase);
 	fputs(" for ", t.out);
-	put_ms(t.out, rate(r, w->us));
+	vst_phrase_ms(t.out, rate(r, w->us));
 	fputs(" ms/s", t.out);
 	if (w->hist) {
 		vst_format_us(p99, vst_wait_quantile(w, 0.99), VST_UNITS_HUMAN);
@@ -217,7 +225,7 @@ char *vst_reasons_waits(const struct vst_reasons *r)
 		return vst_text_close(&t);
 	}
 	fputs(all < HARDLY ? " hardly waited, " : " waited ", t.out);
-	put_ms(t.out, all);
+	vst_phrase_ms(t.out, all);
 	fputs(" ms/s: ", t.out);
 	for (i = 0; i < r->parts->n && i < PARTS_TOLD; i++) {
 		const struct vst_wait *part = &r->parts->list[i];
@@ -225,7 +233,7 @@ char *vst_reasons_waits(const struct vst_reasons *r)
 		if (i && part->us < WORTH * r->us)
 			break;
 		fputs(i ? ", " : "", t.out);
-		put_ms(t.out, rate(r, part->us));
+		vst_phrase_ms(t.out, rate(r, part->us));
 		fputc(' ', t.out);
 		vst_phrase_resource(t.out, part, part->resource->phrase);
 		put_causes(t.out, r, part);
@@ -233,7 +241,7 @@ char *vst_reasons_waits(const struct vst_reasons *r)
 	}
 	if (rest > WORTH * r->us) {
 		fputs(", ", t.out);
-		put_ms(t.out, rate(r, rest));
+		vst_phrase_ms(t.out, rate(r, rest));
 		fprintf(t.out, " on %zu other%s", r->parts->n - i, r->parts->n - i > 1 ? "s" : "");
 	}
 	fputc('.', t.out);
@@ -271,7 +279,7 @@ char *vst_reasons_caused(const struct vst_reasons *r)
 		return NULL;
 	vst_text_open(&t);
 	fputs("It made others wait ", t.out);
-	put_ms(t.out, rate(r, all));
+	vst_phrase_ms(t.out, rate(r, all));
 	fputs(" ms/s: ", t.out);
 	for (size_t i = 0; i < r->caused->n && i < NAMES_TOLD; i++) {
 		const struct vst_wait *w = &r->caused->list[i];
@@ -282,7 +290,7 @@ char *vst_reasons_caused(const struct vst_reasons *r)
 		fputs(i ? ", " : "", t.out);
 		put_label(t.out, r, &waiter);
 		fputc(' ', t.out);
-		put_ms(t.out, rate(r, w->us));
+		vst_phrase_ms(t.out, rate(r, w->us));
 		told += w->us;
 	}
 	fputs(all - told > WORTH_SAYING * all ? ", and others." : ".", t.out);
@@ -340,6 +348,41 @@ char *vst_reasons_limit(const struct vst_reasons *r, const json_t *limit)
 	fputs(". vstor does not measure how long it holds ", t.out);
 	put_label(t.out, r, &r->who);
 	fputs(" back.", t.out);
+	return vst_text_close(&t);
+}
+
+char *vst_reasons_knob(const json_t *knob)
+{
+	const char *key = vst_wire_text(knob, "key");
+	struct vst_text t;
+
+	vst_text_open(&t);
+	fputs("vstor itself has set ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "attribute"));
+	fputs(*key ? " " : "", t.out);
+	vst_phrase_name(t.out, key);
+	fputs(" to ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "new"));
+	fputs(" on ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "target"));
+	fputs(", by rule ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "rule"));
+	fputs(": ", t.out);
+	vst_phrase_name(t.out, vst_wire_text(knob, "why"));
+	fputc('.', t.out);
+	return vst_text_close(&t);
+}
+
+char *vst_reasons_ended(const struct vst_reasons *r)
+{
+	struct vst_text t;
+
+	vst_text_open(&t);
+	put_label(t.out, r, &r->who);
+	fputs(" has ended, so it waits no more. --total tells of all its time that the agent remembers; if the agent "
+	      "records, "
+	      "--at tells of any time before.",
+	      t.out);
 	return vst_text_close(&t);
 }
 

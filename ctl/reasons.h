@@ -7,6 +7,9 @@
 #include "underway.h"
 #include "waits.h"
 
+/* Milliseconds in a second: nobody is slow because of less. */
+#define VST_HARDLY_MS 1.0
+
 /* What a sample says of everybody; it has to outlive the reasons. */
 struct vst_reasons_from {
 	const struct vst_waits *blame;
@@ -50,6 +53,18 @@ char *vst_reasons_containing(const struct vst_reasons *r, size_t i);
 char *vst_reasons_remark(const struct vst_reasons *r, unsigned int i);
 /* A limit that is set on a cgroup of the container: an object of "limits" in /v1/ps. The caller frees. */
 char *vst_reasons_limit(const struct vst_reasons *r, const json_t *limit);
+
+/* What vstor itself has set for it, by which rule: an object of type "knob" in /v1/policy. The caller frees. */
+char *vst_reasons_knob(const json_t *knob);
+/* The container runs no more. The caller frees. */
+char *vst_reasons_ended(const struct vst_reasons *r);
+
+/* reasons_total.c: all of its waiting, by what it waited for; and what can be done about most of it. NULL where there is nothing. */
+char *vst_reasons_total(const struct vst_reasons *r);
+json_t *vst_reasons_total_json(const struct vst_reasons *r);
+char *vst_reasons_advice(const struct vst_reasons *r);
+/* Is this a wait for one of the scheduler's own locks? */
+bool vst_reasons_is_scheduler(const struct vst_wait *w);
 
 /* What people read for the holder of w: "[self]", or the label. Not escaped. */
 const char *vst_reasons_holder(const struct vst_reasons *r, const struct vst_wait *w);

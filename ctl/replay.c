@@ -39,16 +39,6 @@ const char *vst_replay_error(const struct vst_replayer *r)
 	return r->error;
 }
 
-static const char *clock_of(double unix_time, char text[32])
-{
-	time_t at = (time_t)unix_time;
-	struct tm tm;
-
-	if (!localtime_r(&at, &tm) || !strftime(text, 32, "%Y-%m-%d %H:%M:%S", &tm))
-		strcpy(text, "?");
-	return text;
-}
-
 /* --- opening --- */
 
 static int take_dir(void *arg, json_t *line)
@@ -99,7 +89,7 @@ int vst_replay_jump(struct vst_replayer *r, const char *text, const char **ret_e
 		return fail_recording(r, err);
 	if (at.time > until + VST_RECORD_PRINTED_S)
 		return fail(r, VST_EXIT_FAILED, "the recording begins at %s: '%s' is before that",
-			    clock_of(at.time, first), text);
+			    vst_record_clock(at.time, first), text);
 	before = r->now;
 	r->now = until;
 	if (until < r->latest && !vst_replay_snapshot(r)) { /* in a gap: the last one before it is not meant */
@@ -197,10 +187,10 @@ int vst_replay_begin(struct vst_replayer *r, double interval)
 		from = at;
 		if (vst_recording_step(r->recording, -1, &from))
 			vst_error("the recording begins at %s: there is no interval of %g s before that",
-				  clock_of(at.time, clock), interval);
+				  vst_record_clock(at.time, clock), interval);
 		else
 			vst_error("the snapshot before is of %s: give an interval of %.2f s or more with -d",
-				  clock_of(from.time, clock), at.time - from.time);
+				  vst_record_clock(from.time, clock), at.time - from.time);
 		return VST_EXIT_FAILED;
 	}
 	r->now = r->at - interval;
@@ -225,8 +215,8 @@ const struct vst_snapshot *vst_replay_snapshot(struct vst_replayer *r)
 	}
 	if (fabs(at.time - r->now) <= MISSED_TICKS * fmax(s->interval, 1))
 		return s;
-	clock_of(at.time, found);
-	clock_of(r->now, wanted);
+	vst_record_clock(at.time, found);
+	vst_record_clock(r->now, wanted);
 	if (at.time < r->now && vst_recording_step(r->recording, 1, &at))
 		fail(r, VST_EXIT_FAILED, "the recording ends at %s", found);
 	else
@@ -256,9 +246,9 @@ static const struct {
 	const char *path;
 	vst_render *render;
 } routes[] = {
-	{ "/v1/io", vst_render_io },	   { "/v1/check", vst_render_check }, { "/v1/ps", vst_render_ps },
-	{ "/v1/locks", vst_render_locks }, { "/v1/blame", vst_render_blame }, { "/v1/waits", vst_render_waits },
-	{ "/v1/slow", vst_render_slow }, { "/v1/patterns", vst_render_patterns }, { "/v1/cache", render_cache },
+	{ "/v1/io", vst_render_io },	   { "/v1/check", vst_render_check },	    { "/v1/ps", vst_render_ps },
+	{ "/v1/locks", vst_render_locks }, { "/v1/blame", vst_render_blame },	    { "/v1/waits", vst_render_waits },
+	{ "/v1/slow", vst_render_slow },   { "/v1/patterns", vst_render_patterns }, { "/v1/cache", render_cache },
 };
 
 static int answer_policy(struct vst_replayer *r, const struct vst_snapshot *s, struct vst_out *o)
@@ -298,7 +288,8 @@ int vst_replay_answer(struct vst_replayer *r, const char *path, struct vst_out *
 	}
 	if (len == strlen("/v1/policy") && !memcmp(path, "/v1/policy", len))
 		return answer_policy(r, s, o);
-	return fail(r, VST_EXIT_UNSUPPORTED, "this is not in a recording: ask the agent that runs, without --at and --replay");
+	return fail(r, VST_EXIT_UNSUPPORTED,
+		    "this is not in a recording: ask the agent that runs, without --at and --replay");
 }
 
 const struct vst_record_about *vst_replay_about(const struct vst_replayer *r)

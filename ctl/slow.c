@@ -29,7 +29,7 @@ static void add_meanwhile(struct vst_table *t, const json_t *line)
 
 	json_array_foreach(json_object_get(line, "meanwhile"), i, m) if (len < sizeof(text)) len +=
 		(size_t)snprintf(text + len, sizeof(text) - len, "%s%.0f of %s", i ? ", " : "",
-				 vst_files_number(m, "ios"), vst_files_text(m, "container"));
+				 vst_files_number(m, "ios"), vst_files_text(m, "label"));
 	vst_table_add_name(t, text);
 }
 
@@ -40,7 +40,7 @@ static void add_row(struct vst_table *t, const json_t *line)
 	vst_table_add_us(t, vst_files_number(line, "latency_us"));
 	vst_table_add_us(t, vst_files_number(line, "queue_us"));
 	vst_table_add_us(t, vst_files_number(line, "device_us"));
-	vst_table_add_name(t, vst_files_text(line, "container"));
+	vst_table_add_name(t, vst_files_text(line, "label"));
 	vst_table_add_name(t, vst_files_text(line, "device"));
 	vst_table_add_name(t, vst_files_text(line, "op"));
 	vst_table_add_name(t, vst_files_text(line, "kind"));

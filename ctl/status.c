@@ -168,10 +168,11 @@ static void print_self(json_t *self, json_t *probes)
 	vst_format_us(tick, number(self, "tick_us"), VST_UNITS_HUMAN);
 	vst_format_us(tick_max, number(self, "tick_max_us"), VST_UNITS_HUMAN);
 	printf("  cost      %.2f %% of a core, %sB memory, ", number(self, "cpu_percent"), rss);
-	if (number(self, "event_ns") <= 0)
+	if (number(self, "event_ns") <= 0 || runs < 1) /* without runs the figure is of an earlier time */
 		puts("cost per I/O not yet known");
 	else if (runs < VST_COST_RUNS)
-		printf("%.0f ns per I/O (%.0f runs: too few to go by)\n", number(self, "event_ns"), runs);
+		printf("%.0f ns per I/O (%.0f run%s: too few to go by)\n", number(self, "event_ns"), runs,
+		       runs < 2 ? "" : "s");
 	else
 		printf("%.0f ns per I/O\n", number(self, "event_ns"));
 	print_budget(self);

@@ -2,6 +2,7 @@
 /* vstorctl top: the live view. Here is what it knows; top_screen.c draws it. */
 #include <math.h>
 #include <unistd.h>
+#include "io.h"
 #include "sampler.h"
 #include "table.h"
 #include "top.h"
@@ -102,15 +103,64 @@ static void print_text(const struct vst_look *look, const struct vst_frame *f, d
 	free(lines);
 }
 
-static void print_json(const struct vst_look *look, const struct vst_frame *f)
+static int by_line(const void *a, const void *b)
 {
-	const struct vst_line **lines;
-	size_t n;
+	const struct vst_wire_row *x = (*(const struct vst_io_delta *const *)a)->row;
+	const struct vst_wire_row *y = (*(const struct vst_io_delta *const *)b)->row;
+	int d = strcmp(x->cgroup, y->cgroup);
 
+	d = d ? d : strcmp(x->container, y->container);
+	return d ? d : strcmp(x->device, y->device);
+}
+
+/* The rows of a line, as `io --json` has them, with what the line knows of its container. */
+static void print_rows(const struct vst_rows *rows, const struct vst_io_delta **sorted, size_t n,
+		       const struct vst_line *line, const json_t *whole)
+{
+	static const char *const more[] = { "view",	  "lock_wait_us",      "top_lock",
+					    "blocked_by", "blocked_by_cgroup", "blocked_by_own" };
+	const struct vst_wire_row row = { .cgroup = (char *)line->cgroup,
+					  .container = (char *)line->container,
+					  .device = (char *)line->device };
+	const struct vst_io_delta key = { .row = &row }, *wanted = &key;
+	const struct vst_io_delta **at = n ? bsearch(&wanted, sorted, n, sizeof(*sorted), by_line) : NULL;
+
+	while (at && at > sorted && !by_line(at - 1, &wanted))
+		at--;
+	for (; at && at < sorted + n && !by_line(at, &wanted); at++) {
+		json_t *o = vst_io_json(rows, *at);
+
+		for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+			if (json_object_get(whole, more[i]))
+				json_object_set(o, more[i], json_object_get(whole, more[i]));
+		vst_json_line(o);
+	}
+}
+
+/* What reads `io --json` reads this as well: the view of I/O has the same lines, one for each row. */
+static void print_json(const struct vst_look *look, const struct vst_frame *f, const struct vst_rows *rows)
+{
+	const struct vst_io_delta **sorted, *deltas;
+	const struct vst_line **lines;
+	size_t n, n_deltas;
+
+	deltas = vst_rows_deltas(rows, &n_deltas);
+	sorted = vst_alloc(n_deltas * sizeof(*sorted));
+	for (size_t i = 0; i < n_deltas; i++)
+		sorted[i] = &deltas[i];
+	qsort(sorted, n_deltas, sizeof(*sorted), by_line);
 	lines = vst_view_lines(look, f, &n);
-	for (size_t i = 0; i < n; i++)
-		vst_json_line(vst_view_json(look, f, lines[i]));
+	for (size_t i = 0; i < n; i++) {
+		json_t *o = vst_view_json(look, f, lines[i]);
+
+		if (look->view != &vst_view_io)
+			vst_json_line(json_incref(o));
+		else if (!lines[i]->kind && lines[i]->device)
+			print_rows(rows, sorted, n_deltas, lines[i], o);
+		json_decref(o);
+	}
 	free(lines);
+	free(sorted);
 }
 
 /* A frame of the last interval, without figures that are not reliable yet. The caller frees. */
@@ -142,7 +192,7 @@ static int show(const struct vst_ctl *ctl, struct vst_sampler *s, void *arg)
 		return VST_EXIT_INTERRUPTED;
 	f = new_frame(b->look.view, &s->feeds, &b->cost);
 	if (ctl->json)
-		print_json(&b->look, f);
+		print_json(&b->look, f, s->feeds.rows);
 	else
 		print_text(&b->look, f, s->delay);
 	vst_frame_free(f);
@@ -192,6 +242,7 @@ void vst_top_view(struct vst_top *top, int view)
 	top->look.sort = top->kept[view].sort;
 	top->look.reverse = top->kept[view].reverse;
 	top->scroll = 0;
+	top->selecting = false;
 	if (top->replay)
 		return; /* all feeds are there */
 	top->to_ask |= top->look.view->feeds & ~top->feeds.sampled;
@@ -414,6 +465,9 @@ static int run_screen(const struct vst_ctl *ctl, const struct vst_look *look, do
 	}
 	for (int i = 0; i < VST_VIEW__N; i++)
 		vst_frame_free(top.frames[i]);
+	free(top.chosen_name);
+	free(top.chosen_cgroup);
+	free(top.chosen_device);
 	vst_feeds_close(&top.feeds);
 	vst_client_free(top.client);
 	return rc;

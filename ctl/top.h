@@ -8,7 +8,7 @@
 #include "replay.h"
 #include "view.h"
 
-enum vst_top_mode { VST_TOP_TABLE, VST_TOP_HELP, VST_TOP_FILTER, VST_TOP_DELAY, VST_TOP_AT };
+enum vst_top_mode { VST_TOP_TABLE, VST_TOP_HELP, VST_TOP_FILTER, VST_TOP_DELAY, VST_TOP_AT, VST_TOP_EXPLAIN };
 
 struct vst_top {
 	const char *socket;
@@ -36,6 +36,9 @@ struct vst_top {
 	const char *hint;				    /* about the last key; NULL: nothing */
 	size_t scroll;					    /* lines above the first that is shown */
 	size_t page;					    /* lines that are shown */
+	bool selecting, moved;				    /* a line is selected; the user has just moved that */
+	size_t selected;				    /* that line */
+	char *chosen_name, *chosen_cgroup, *chosen_device;  /* whom it is about; the first line if none is selected */
 	bool quit;
 };
 
@@ -46,6 +49,8 @@ void vst_top_view(struct vst_top *top, int view);
 void vst_top_step(struct vst_top *top, int frames);
 void vst_top_jump(struct vst_top *top, const char *at);
 
+/* top_explain.c: the i-th sentence about the chosen container in the last interval; NULL: no more. The caller frees all of them. */
+char **vst_top_explain(const struct vst_top *top, size_t *ret_n);
 /* Take over the terminal. 0, or an exit code having said why. */
 int vst_screen_open(void);
 /* Give it back as it was. */

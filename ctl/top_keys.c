@@ -132,34 +132,79 @@ static void key_help(struct vst_top *top)
 	top->scroll = 0;
 }
 
+/* In the table the keys move the selected line, which drawing keeps in sight; elsewhere they scroll. Drawing limits both. */
+static size_t *position(struct vst_top *top)
+{
+	bool table = top->mode == VST_TOP_TABLE;
+
+	top->moved |= table;
+	return table ? &top->selected : &top->scroll;
+}
+
+/* The first key selects the first line that is shown. */
+static bool begins_selecting(struct vst_top *top)
+{
+	bool begins = top->mode == VST_TOP_TABLE && !top->selecting;
+
+	if (begins) {
+		top->selecting = top->moved = true;
+		top->selected = top->scroll;
+	}
+	return begins;
+}
+
 static void key_up(struct vst_top *top)
 {
-	top->scroll -= top->scroll > 0;
+	size_t *at = position(top);
+
+	if (!begins_selecting(top))
+		*at -= *at > 0;
 }
 
 static void key_down(struct vst_top *top)
 {
-	top->scroll++; /* drawing limits it */
+	size_t *at = position(top);
+
+	if (!begins_selecting(top))
+		(*at)++;
 }
 
 static void key_page_up(struct vst_top *top)
 {
-	top->scroll -= top->scroll < top->page ? top->scroll : top->page;
+	size_t *at = position(top);
+
+	begins_selecting(top);
+	*at -= *at < top->page ? *at : top->page;
 }
 
 static void key_page_down(struct vst_top *top)
 {
-	top->scroll += top->page;
+	size_t *at = position(top);
+
+	begins_selecting(top);
+	*at += top->page;
 }
 
 static void key_home(struct vst_top *top)
 {
-	top->scroll = 0;
+	begins_selecting(top);
+	*position(top) = 0;
 }
 
 static void key_end(struct vst_top *top)
 {
-	top->scroll = SIZE_MAX / 2;
+	begins_selecting(top);
+	*position(top) = SIZE_MAX / 2;
+}
+
+static void key_open(struct vst_top *top)
+{
+	if (!top->chosen_name) {
+		top->hint = "there is no line to open";
+		return;
+	}
+	top->mode = VST_TOP_EXPLAIN;
+	top->scroll = 0;
 }
 
 static const struct key {
@@ -183,16 +228,17 @@ static const struct key {
 	{ { 'r', 'R' }, key_reverse, "r              reverse the order", false },
 	{ { '/' }, key_filter, "/              show only names with a text in them; Esc: all again", false },
 	{ { ESCAPE }, key_clear, NULL, false },
-	{ { 't', '\n', '\r', KEY_ENTER },
-	  key_kinds,
-	  "t, Enter       with or without lines per kind and size of file",
+	{ { '\n', '\r', KEY_ENTER },
+	  key_open,
+	  "Enter          explain the selected container; any other key goes back",
 	  false },
+	{ { 't' }, key_kinds, "t              with or without lines per kind and size of file", false },
 	{ { 'd' }, key_delay, "d, +, -        seconds from frame to frame: type, more, less", false },
 	{ { '+', '=' }, key_slower, NULL, false },
 	{ { '-', '_' }, key_faster, NULL, false },
 	{ { 'u' }, key_units, "u              units: human, raw, KiB", false },
 	{ { 'h', '?', KEY_F(1) }, key_help, "h, ?           this help", false },
-	{ { KEY_UP, 'k' }, key_up, "arrows, PgUp, PgDn, Home, End   scroll", true },
+	{ { KEY_UP, 'k' }, key_up, "arrows, PgUp, PgDn, Home, End   select a line, or scroll", true },
 	{ { KEY_DOWN, 'j' }, key_down, NULL, true },
 	{ { KEY_PPAGE }, key_page_up, NULL, true },
 	{ { KEY_NPAGE }, key_page_down, NULL, true },
@@ -275,7 +321,7 @@ static void press(struct vst_top *top, int code)
 		type(top, code);
 		return;
 	}
-	if (top->mode == VST_TOP_HELP && (!key || !key->scrolls)) {
+	if ((top->mode == VST_TOP_HELP || top->mode == VST_TOP_EXPLAIN) && (!key || !key->scrolls)) {
 		top->mode = VST_TOP_TABLE;
 		top->scroll = 0;
 		return;

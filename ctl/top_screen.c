@@ -86,11 +86,12 @@ static void draw_titles(const struct vst_top *top, const struct vst_layout *layo
 	attrset(A_NORMAL);
 }
 
-static void draw_row(const struct vst_top *top, const struct vst_layout *layout, int y, const struct vst_line *line)
+static void draw_row(const struct vst_top *top, const struct vst_layout *layout, int y, const struct vst_line *line,
+		     bool selected)
 {
 	char *cell;
 
-	attrset(line->kind ? A_DIM : A_NORMAL);
+	attrset(selected ? A_REVERSE : line->kind ? A_DIM : A_NORMAL);
 	move(y, 0);
 	for (int i = 0; i < layout->n; i++) {
 		cell = vst_view_cell(&top->look, layout, i, line);
@@ -100,6 +101,50 @@ static void draw_row(const struct vst_top *top, const struct vst_layout *layout,
 		free(cell);
 	}
 	attrset(A_NORMAL);
+}
+
+static const char *text(const char *s)
+{
+	return s ? s : "";
+}
+
+static bool is_chosen(const struct vst_top *top, const struct vst_line *line)
+{
+	return top->chosen_name && !strcmp(top->chosen_name, text(line->container)) &&
+	       !strcmp(top->chosen_cgroup, text(line->cgroup)) && !strcmp(top->chosen_device, text(line->device));
+}
+
+static void set_chosen(struct vst_top *top, const struct vst_line *line)
+{
+	free(top->chosen_name);
+	free(top->chosen_cgroup);
+	free(top->chosen_device);
+	top->chosen_name = line ? vst_dup(text(line->container)) : NULL;
+	top->chosen_cgroup = line ? vst_dup(text(line->cgroup)) : NULL;
+	top->chosen_device = line ? vst_dup(text(line->device)) : NULL;
+}
+
+/* Follows the selected line to where it is sorted now, unless the user moves on; and scrolls there. */
+static void select_line(struct vst_top *top, const struct vst_line **lines, size_t n)
+{
+	if (!n) {
+		set_chosen(top, NULL);
+		return;
+	}
+	for (size_t i = 0; top->selecting && !top->moved && i < n; i++) {
+		if (!is_chosen(top, lines[i]))
+			continue;
+		top->selected = i;
+		break;
+	}
+	top->moved = false;
+	if (top->selected >= n)
+		top->selected = n - 1;
+	if (top->selecting && top->selected < top->scroll)
+		top->scroll = top->selected;
+	if (top->selecting && top->selected >= top->scroll + top->page)
+		top->scroll = top->selected - top->page + 1;
+	set_chosen(top, lines[top->selecting ? top->selected : top->scroll]);
 }
 
 static void draw_table(struct vst_top *top, int y)
@@ -115,11 +160,13 @@ static void draw_table(struct vst_top *top, int y)
 		lines = vst_view_lines(&top->look, frame, &n);
 	if (top->scroll + top->page > n)
 		top->scroll = n > top->page ? n - top->page : 0;
+	select_line(top, lines, n);
 	vst_view_layout(&layout, &top->look, COLS, lines, n);
 	if (y < LINES - 1)
 		draw_titles(top, &layout, y);
 	for (int i = 0; i < rows && top->scroll + (size_t)i < n; i++)
-		draw_row(top, &layout, y + 1 + i, lines[top->scroll + (size_t)i]);
+		draw_row(top, &layout, y + 1 + i, lines[top->scroll + (size_t)i],
+			 top->selecting && top->scroll + (size_t)i == top->selected);
 	if (frame && !n && rows > 0)
 		put_line(y + 1, vst_view_nothing(&top->look, frame), A_DIM);
 	free(lines);
@@ -168,6 +215,39 @@ static void draw_help(struct vst_top *top)
 	}
 }
 
+/* Prints a text over as many lines as it takes, from the one that is scrolled to. Returns how many lines there are. */
+static size_t put_paragraph(const struct vst_top *top, size_t at, const char *text)
+{
+	do {
+		size_t n = vst_wrap(text, COLS);
+		char *line = vst_dup(text);
+
+		line[n] = '\0';
+		if (at >= top->scroll && at - top->scroll < top->page)
+			put_line(1 + (int)(at - top->scroll), line, A_NORMAL);
+		free(line);
+		text += n + (text[n] == ' ');
+		at++;
+	} while (*text);
+	return at;
+}
+
+static void draw_explain(struct vst_top *top)
+{
+	size_t n, lines = 0;
+	char **sentence = vst_top_explain(top, &n);
+
+	top->page = LINES > 2 ? (size_t)LINES - 2 : 1;
+	put_line(0, "explained: the last interval (arrows scroll, any other key goes back)", A_BOLD);
+	for (size_t i = 0; i < n; i++) {
+		lines = put_paragraph(top, lines, sentence[i]) + 1;
+		free(sentence[i]);
+	}
+	free(sentence);
+	if (top->scroll >= lines)
+		top->scroll = lines ? lines - 1 : 0;
+}
+
 /* The last line: what is being typed, what is wrong, or what can be done. */
 static void draw_bottom(const struct vst_top *top)
 {
@@ -191,8 +271,8 @@ static void draw_bottom(const struct vst_top *top)
 	} else if (top->mode == VST_TOP_TABLE) {
 		put_line(LINES - 1,
 			 top->look.view->details
-				 ? "q quit  Tab view  / filter  < > sort  r reverse  t kinds  p pause  h help"
-				 : "q quit  Tab view  / filter  < > sort  r reverse  u units  p pause  h help",
+				 ? "q quit  Tab view  Enter explain  / filter  < > sort  t kinds  p pause  h help"
+				 : "q quit  Tab view  Enter explain  / filter  < > sort  u units  p pause  h help",
 			 A_DIM);
 	}
 }
@@ -238,6 +318,8 @@ void vst_screen_draw(struct vst_top *top)
 	werase(stdscr);
 	if (top->mode == VST_TOP_HELP)
 		draw_help(top);
+	else if (top->mode == VST_TOP_EXPLAIN)
+		draw_explain(top);
 	else
 		draw_table(top, draw_trouble(top, draw_header(top)));
 	draw_bottom(top);

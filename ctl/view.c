@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <time.h>
 #include "view.h"
+#include "wire.h"
 
 #define NAME_MIN 20 /* of the first column */
 
@@ -317,9 +318,52 @@ static void who_json(json_t *o, const char *prefix, const struct vst_who *who)
 	if (!who->name || !*who->name || !who->cgroup)
 		return;
 	snprintf(field, sizeof(field), "%s_cgroup", prefix);
-	vst_json_optional(o, field, who->cgroup);
+	json_object_set_new(o, field, json_string(who->cgroup)); /* "" too, as in the other commands */
 	snprintf(field, sizeof(field), "%s_own", prefix);
 	vst_who_json(o, field, who);
+}
+
+/* Whom the line is about: "cgroup" of a "container", but "waiter_cgroup" of a "waiter". */
+static void about_json(json_t *o, const struct vst_view *view, const struct vst_line *line)
+{
+	const char *field = view->columns[0].json;
+	const struct vst_who who = { line->container, line->cgroup };
+
+	if (!strcmp(field, "container")) {
+		json_object_set_new(o, "cgroup", json_string(line->cgroup));
+		if (line->container && line->cgroup)
+			vst_who_json(o, "own", &who);
+		return;
+	}
+	who_json(o, field, &who);
+}
+
+static bool is_rate(const struct vst_column *c)
+{
+	size_t len = strlen(c->title);
+
+	return c->offset == offsetof(struct vst_line, wait) || (len > 2 && !strcmp(c->title + len - 2, "/s"));
+}
+
+/* Times have fractions, what is counted has none. */
+static json_t *amount_json(const struct vst_column *c, double amount)
+{
+	return c->type == VST_COLUMN_US ? vst_json_rounded(fmax(amount, 0)) : json_integer(llround(fmax(amount, 0)));
+}
+
+/* These two columns are one object for programs, as in the other commands. */
+static bool is_under_way(const struct vst_column *c)
+{
+	return c->offset == offsetof(struct vst_line, open) || c->offset == offsetof(struct vst_line, oldest);
+}
+
+static void open_json(json_t *o, const struct vst_view *view, const struct vst_line *line)
+{
+	const struct vst_open open = { .n = line->open, .oldest_us = fmax(line->oldest, 0) };
+
+	for (int i = 0; i < view->ncolumns; i++)
+		if (view->columns[i].offset == offsetof(struct vst_line, open))
+			vst_json_open(o, view->columns[i].json, view == &vst_view_io ? "ios" : "tasks", &open);
 }
 
 json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, const struct vst_line *line)
@@ -327,23 +371,28 @@ json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, co
 	json_t *o = vst_json_sample(f->time, f->interval);
 
 	json_object_set_new(o, "view", json_string(look->view->name));
-	json_object_set_new(o, "cgroup", json_string(line->cgroup));
-	if (line->container && line->cgroup)
-		vst_who_json(o, "own", &(struct vst_who){ line->container, line->cgroup });
+	about_json(o, look->view, line);
 	for (int i = 0; i < look->view->ncolumns; i++) {
 		const struct vst_column *c = &look->view->columns[i];
 		json_t *v;
 
+		if (is_under_way(c) || (c->offset == offsetof(struct vst_line, object) && !*string(c, line)))
+			continue;
 		if (is_text(c))
 			v = json_string(string(c, line));
 		else if (c->type == VST_COLUMN_NUMBER)
 			v = json_integer((json_int_t)number(c, line));
+		else if (c->type == VST_COLUMN_PERCENT)
+			v = vst_json_rounded(number(c, line) / 100);
+		else if (is_rate(c)) /* programs get what happened in the interval, as in the other commands */
+			v = amount_json(c, number(c, line) * f->interval);
 		else
 			v = vst_json_rounded(fmax(number(c, line), 0));
 		json_object_set_new(o, c->json, v);
 		if (c->offset == offsetof(struct vst_line, holder))
 			who_json(o, c->json, &(struct vst_who){ line->holder, line->holder_cgroup });
 	}
+	open_json(o, look->view, line);
 	if (line->kind) {
 		json_object_set_new(o, "kind", json_string(line->kind));
 		json_object_set_new(o, "size", json_string(line->size));

@@ -240,9 +240,10 @@ static int say_none(const char *typed)
 {
 	char *escaped = vst_escape(typed);
 
-	vst_error("no container, unit or cgroup is called '%s', or has that in its name or path: 'vstorctl ps --all' "
-		  "lists them",
-		  escaped);
+	vst_error(
+		"no container, unit or cgroup is called '%s', or has that in its name or path: 'vstorctl ps --all' "
+		"lists them, and those that ended a short time ago. If the agent records, --at shows one that is gone",
+		escaped);
 	free(escaped);
 	return VST_EXIT_FAILED;
 }
@@ -252,6 +253,7 @@ static void take_over(struct candidates *k, size_t i, struct vst_whom *ret)
 	ret->name = vst_dup(k->list[i].name);
 	ret->cgroup = vst_dup(k->list[i].cgroup);
 	ret->limits = json_incref(k->list[i].limits);
+	ret->ended = !k->list[i].running;
 	ret->alike = vst_alloc(k->n * sizeof(*ret->alike));
 	for (size_t other = 0; other < k->n; other++)
 		if (other != i && !strcmp(k->list[other].name, ret->name))
@@ -293,7 +295,9 @@ static char *tidy(const char *typed)
 /* All who are in other replies than that of ps. An older agent may not have them all. */
 static void ask_others(const struct vst_ctl *ctl, struct candidates *k)
 {
-	static const char *const paths[] = { "/v1/io", "/v1/locks", "/v1/blame", "/v1/waits" };
+	static const char *const paths[] = {
+		"/v1/io", "/v1/locks", "/v1/blame", "/v1/waits", "/v1/slow", "/v1/patterns"
+	};
 	struct vst_client *c = vst_client_new(ctl);
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)

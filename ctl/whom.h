@@ -8,7 +8,8 @@
 struct vst_whom {
 	char *name, *cgroup;
 	json_t *limits; /* as in /v1/ps; NULL: none that is known */
-	char **alike;	/* cgroups of others with the same name */
+	bool ended;
+	char **alike; /* cgroups of others with the same name */
 	size_t n_alike;
 };
 

@@ -411,7 +411,8 @@ enum vst_feature_state vst_look_tracepoint(const struct vst_features_ctx *ctx, c
 		return VST_FEATURE_MISSING;
 	}
 	if (row->args == VST_FUNCTION && !functions_can_be_hooked(ctx)) {
-		vst_feature_say(res, "functions cannot be hooked here: see fentry");
+		vst_feature_say(res, "its return cannot be hooked here: see fentry; system calls are watched instead");
+		res->harmless = true;
 		return VST_FEATURE_MISSING;
 	}
 	if (row->args > 0 && args != row->args) {
@@ -419,7 +420,8 @@ enum vst_feature_state vst_look_tracepoint(const struct vst_features_ctx *ctx, c
 		vst_feature_say(res, "it has %d arguments here, the probe knows %d", args, row->args);
 		return VST_FEATURE_MISSING;
 	}
-	vst_feature_say(res, "watches %s%s", watched(row->group),
+	vst_feature_say(res, "watches %s%s%s", watched(row->group),
+			row->args == VST_FUNCTION ? ", where the function returns" : "",
 			row->feature.required ? "; vstord does not start without it" : "");
 	return VST_FEATURE_FOUND;
 }

@@ -22,6 +22,8 @@ int vst_duration_parse(const char *text, double least, double most, double *ret)
 		if (*text < '0' || *text > '9')
 			return -EINVAL;
 		v = strtod(text, &rest);
+		if (rest != text + strspn(text, "0123456789.")) /* 0x10 and 1e3 are numbers to strtod() */
+			return -EINVAL;
 		for (i = 0; i < n && strncmp(rest, units[i].name, strlen(units[i].name)) != 0; i++)
 			;
 		if (i == n && *rest)

@@ -17,8 +17,9 @@
 
 struct file {
 	char *path;
-	double first; /* Unix time of its first frame */
-	bool told;    /* what is wrong with it */
+	double first;  /* Unix time of its first frame */
+	bool told;     /* what is wrong with it */
+	bool left_out; /* none of it can be read, which was told */
 };
 
 struct vst_recording {
@@ -72,7 +73,7 @@ static void __attribute__((format(printf, 2, 3))) tell(struct vst_recording *r, 
 		r->tell(r->arg, text);
 }
 
-static const char *clock_of(double unix_time, char text[32])
+const char *vst_record_clock(double unix_time, char text[32])
 {
 	time_t at = (time_t)unix_time;
 	struct tm tm;
@@ -260,9 +261,9 @@ static void tell_damage(struct vst_recording *r, unsigned int file)
 	if (r->file[file].told || (!f->torn && !f->broken))
 		return;
 	r->file[file].told = true;
-	clock_of(f->n_frames ? (double)f->frame[f->n_frames - 1].time_us / 1e6 : r->file[file].first, from);
+	vst_record_clock(f->n_frames ? (double)f->frame[f->n_frames - 1].time_us / 1e6 : r->file[file].first, from);
 	if (file + 1 < r->n_files)
-		clock_of(r->file[file + 1].first, to);
+		vst_record_clock(r->file[file + 1].first, to);
 	if (f->torn)
 		tell(r,
 		     "%s ends in an incomplete snapshot, as after a crash: it is dropped, and the one before it, of "
@@ -272,6 +273,14 @@ static void tell_damage(struct vst_recording *r, unsigned int file)
 	else
 		tell(r, "%s is damaged at byte %zu: what was recorded after %s is lost, until %s", r->file[file].path,
 		     f->end, from, to);
+}
+
+/* All of the file, for the reason that load() found; once. */
+static void tell_left_out(struct vst_recording *r, unsigned int file)
+{
+	if (!r->file[file].left_out)
+		tell(r, "%s; this file is left out", r->error);
+	r->file[file].left_out = true;
 }
 
 static int load(struct vst_recording *r, unsigned int file)
@@ -291,13 +300,42 @@ static int load(struct vst_recording *r, unsigned int file)
 		return fail(r, err, "the head of %s is damaged: what this file has cannot be read", path);
 	if (err)
 		return no_memory(r);
-	r->loaded = (int)file;
 	tell_damage(r, file);
 	if (!r->parsed.n_frames)
 		return fail(r, -EBADMSG,
 			    "%s is damaged at byte %zu, before its first snapshot: nothing in it can be read", path,
 			    r->parsed.end);
+	r->loaded = (int)file;
 	return 0;
+}
+
+/*
+ * The file, or the next one in a direction that can be read: what is damaged, or was removed meanwhile to make room, is told
+ * and left out. 0; -ENOENT: there is none, and *file is unchanged; or -ENOMEM.
+ */
+static int load_next(struct vst_recording *r, unsigned int *file, int direction)
+{
+	unsigned int i = *file;
+	int err;
+
+	while ((err = load(r, i))) {
+		if (err == -ENOMEM)
+			return err;
+		tell_left_out(r, i);
+		if (direction > 0 ? i + 1 == r->n_files : !i)
+			return -ENOENT;
+		i += direction;
+	}
+	*file = i;
+	return 0;
+}
+
+/* The same at an end of the recording, where none means that nothing can be read. */
+static int load_end(struct vst_recording *r, unsigned int *file, int direction)
+{
+	int err = load_next(r, file, direction);
+
+	return err == -ENOENT ? -EBADMSG : err;
 }
 
 /* --- moments --- */
@@ -309,22 +347,19 @@ static void set_at(struct vst_recording *r, unsigned int file, size_t frame, str
 
 int vst_recording_first(struct vst_recording *r, struct vst_record_at *ret)
 {
-	int err = load(r, 0);
+	unsigned int file = 0;
+	int err = load_end(r, &file, 1);
 
 	if (!err)
-		set_at(r, 0, 0, ret);
+		set_at(r, file, 0, ret);
 	return err;
 }
 
 int vst_recording_last(struct vst_recording *r, struct vst_record_at *ret)
 {
-	unsigned int file = r->n_files;
-	int err;
+	unsigned int file = r->n_files - 1;
+	int err = load_end(r, &file, -1);
 
-	/* the newest file may have been begun only */
-	do
-		err = load(r, --file);
-	while (err == -EBADMSG && file);
 	if (!err)
 		set_at(r, file, r->parsed.n_frames - 1, ret);
 	return err;
@@ -339,7 +374,9 @@ int vst_recording_until(struct vst_recording *r, double time, struct vst_record_
 	time += VST_RECORD_PRINTED_S;
 	while (file + 1 < r->n_files && r->file[file + 1].first <= time)
 		file++;
-	err = load(r, file);
+	err = load_next(r, &file, -1);
+	if (err == -ENOENT)
+		err = load_end(r, &file, 1);
 	if (err)
 		return err;
 	/* times in a file ascend unless somebody set the clock; then any of several answers is right */
@@ -357,27 +394,21 @@ int vst_recording_until(struct vst_recording *r, double time, struct vst_record_
 
 int vst_recording_step(struct vst_recording *r, int step, struct vst_record_at *at)
 {
-	int err = load(r, at->file);
+	unsigned int file = at->file;
+	int err = load(r, file);
 
 	if (err)
 		return err;
-	if (step > 0 && at->frame + 1 < r->parsed.n_frames) {
-		set_at(r, at->file, at->frame + 1, at);
-	} else if (step > 0) {
-		if (at->file + 1 == r->n_files)
-			return -ENOENT;
-		err = load(r, at->file + 1);
-		if (!err)
-			set_at(r, at->file + 1, 0, at);
-	} else if (at->frame) {
-		set_at(r, at->file, at->frame - 1, at);
-	} else {
-		if (!at->file)
-			return -ENOENT;
-		err = load(r, at->file - 1);
-		if (!err)
-			set_at(r, at->file - 1, r->parsed.n_frames - 1, at);
+	if (step > 0 ? at->frame + 1 < r->parsed.n_frames : at->frame > 0) {
+		set_at(r, file, at->frame + (unsigned int)step, at);
+		return 0;
 	}
+	if (step > 0 ? file + 1 == r->n_files : !file)
+		return -ENOENT;
+	file += (unsigned int)step;
+	err = load_next(r, &file, step);
+	if (!err)
+		set_at(r, file, step > 0 ? 0 : r->parsed.n_frames - 1, at);
 	return err;
 }
 

@@ -27,7 +27,10 @@ int vst_recording_open(const char *dir, vst_recording_tell *tell, void *arg, str
 void vst_recording_close(struct vst_recording *r);
 const char *vst_recording_error(const struct vst_recording *r);
 
-/* The first and the last snapshot. 0 or -errno. */
+/*
+ * The first and the last snapshot. 0 or -errno. Here and below, a file of which nothing can be read is told once and left
+ * out.
+ */
 int vst_recording_first(struct vst_recording *r, struct vst_record_at *ret);
 int vst_recording_last(struct vst_recording *r, struct vst_record_at *ret);
 /* The last snapshot until a moment; the first of all if there is none. 0 or -errno. */
@@ -43,6 +46,9 @@ int vst_recording_step(struct vst_recording *r, int step, struct vst_record_at *
  */
 int vst_recording_read(struct vst_recording *r, const struct vst_record_at *at, const struct vst_snapshot **ret,
 		       const char **ret_policy);
+
+/* "2026-11-30 02:47:11", in local time, as a recording's sentences have it. Returns text. */
+const char *vst_record_clock(double unix_time, char text[32]);
 
 /* Who made the file that was read last; valid until another one is read. */
 const struct vst_record_about *vst_recording_about(const struct vst_recording *r);

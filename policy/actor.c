@@ -151,7 +151,9 @@ static bool revert(struct vst_act *act, struct vst_entry *e, bool keep_conflict,
 			close_entry(act, e);
 		return true;
 	case HOLDS_OLD:
+		break;
 	case HOLDS_GONE:
+		vst_explain(ret->text, "what it was set for is gone");
 		break;
 	}
 	outcome_of(e, VST_KNOB_REVERTED, 0, ret);
@@ -429,6 +431,7 @@ void vst_act_list(struct vst_act *act, vst_outcome_fn f, void *ctx)
 			outcome_of(e, VST_KNOB_APPLIED, err, &o);
 			break;
 		case HOLDS_GONE:
+			vst_explain(o.text, "what it was set for is gone");
 			outcome_of(e, VST_KNOB_REVERTED, 0, &o);
 			close_entry(act, e);
 			i--;

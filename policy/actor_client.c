@@ -21,6 +21,7 @@
 #define BACKOFF_MIN (100 * MS)
 #define BACKOFF_MAX (1 * S)	    /* of an actor that came to life: undoing must not wait long */
 #define BACKOFF_MAX_SILENT (30 * S) /* of one that does not */
+#define RETRY_NO_PROGRAM (30 * S)   /* nothing can be undone without it, so nobody waits */
 #define LIVED_LONG (10 * S)
 #define HELLO_WAIT (15 * S) /* it waits 5 s for the journal's lock */
 
@@ -74,6 +75,20 @@ static void set_down(struct vst_actor *a, bool was_alive, int64_t now)
 	a->status.knobs = 0;
 }
 
+/* The program is missing, or cannot be executed. */
+static void fail_start(struct vst_actor *a, int error, int64_t now)
+{
+	char before[VST_TEXT_MAX];
+
+	memcpy(before, a->status.text, sizeof(before));
+	vst_explain(a->status.text, "cannot run %s: %s", a->place.program, strerror(error));
+	a->status.fails_again = a->status.not_started && !strcmp(before, a->status.text);
+	a->status.not_started = true;
+	a->fd = -1;
+	set_down(a, false, now);
+	a->due_us = now + RETRY_NO_PROGRAM;
+}
+
 static void launch(struct vst_actor *a, int64_t now)
 {
 	struct vst_actor_msg hello = { .type = VST_MSG_HELLO };
@@ -83,9 +98,7 @@ static void launch(struct vst_actor *a, int64_t now)
 	if (a->fd < 0)
 		a->fd = vst_actor_spawn(&a->place, &a->status.pid);
 	if (a->fd < 0) {
-		vst_explain(a->status.text, "cannot start %s: %s", a->place.program, strerror(-a->fd));
-		a->fd = -1;
-		set_down(a, false, now);
+		fail_start(a, -a->fd, now);
 		if (a->events.lost)
 			a->events.lost(a->ctx, &a->status);
 		return;
@@ -93,6 +106,7 @@ static void launch(struct vst_actor *a, int64_t now)
 	a->started_us = now;
 	a->due_us = now + HELLO_WAIT;
 	a->status.starts++;
+	a->status.not_started = false;
 	a->status.state = VST_ACTOR_STARTING;
 	a->status.adopted = false;
 	a->status.writes = a->status.reverts = a->status.conflicts = 0;

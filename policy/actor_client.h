@@ -48,6 +48,8 @@ struct vst_actor_status {
 	int adopted_pid;     /* of an actor that a predecessor started */
 	bool adopted;	     /* took over the knobs of a predecessor: read them from the knob events */
 	bool refuses_again;  /* for the same reason as the one before, which it replaces */
+	bool not_started;    /* there is none: its program cannot be run, .text says why */
+	bool fails_again;    /* ... for the same reason as the last time */
 	unsigned int knobs;  /* held now */
 	unsigned int starts; /* how often it was started */
 	unsigned int deaths; /* how often it ended without being asked */

@@ -121,7 +121,7 @@ void vst_reads_all_off(void)
 
 /* --- a batch --- */
 
-/* Only for reading: through this descriptor nothing can write to the disk. */
+/* For reading only: read and io_submit cannot write through this descriptor. The actor's filter allows no ioctl, which might. */
 static int open_disk(const char *name, uint64_t dev)
 {
 	char path[VST_DISK_NAME_MAX + 8];

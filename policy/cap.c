@@ -150,10 +150,22 @@ static bool is_in_vain(const struct vst_cap *c, const struct vst_cap_sample *s)
 	return false;
 }
 
+/*
+ * The first step of all, to a value that held the last time. What is missed now is the backlog of the time without a cap:
+ * measured in a guest, writers with a cap of 10.3 MB/s still did 13.6 after 3 s, and a cut to 40 % of what had held took half a
+ * minute to make good.
+ */
+static bool is_remembered(const struct vst_cap *c)
+{
+	return !c->before && c->last && c->value >= c->last;
+}
+
 static enum vst_cap_result lower(struct vst_cap *c, const struct vst_cap_sample *s)
 {
 	double ratio = mean(c, s), factor = ratio > 4 ? 0.4 : ratio > 2 ? 0.6 : ratio > 1.3 ? 0.8 : 0.9;
 
+	if (is_remembered(c))
+		factor = fmax(factor, 0.8);
 	if (!c->bad || c->value < c->bad) {
 		c->bad = c->value;
 		c->bad_at = s->now;
@@ -170,6 +182,16 @@ static enum vst_cap_result lower(struct vst_cap *c, const struct vst_cap_sample 
 	return VST_CAP_LOWER;
 }
 
+/*
+ * A step takes 4 to 5 s until it is judged. With 30 % below half of the objective, 12 % below 0.7 and else 5 %, a cap that
+ * had fallen to 8 of 50 MB/s took half a minute to get to 17; measured in a guest: 11.7 MB/s after 25 s, with p99 at two thirds
+ * of the objective.
+ */
+static double growth(double ratio)
+{
+	return ratio < 0.5 ? 1.5 : ratio < 0.7 ? 1.3 : 1.1;
+}
+
 static enum vst_cap_result raise(struct vst_cap *c, const struct vst_cap_sample *s)
 {
 	double next, ratio = mean(c, s);
@@ -180,7 +202,7 @@ static enum vst_cap_result raise(struct vst_cap *c, const struct vst_cap_sample 
 		c->bad *= 1.1;
 		c->bad_at = s->now;
 	}
-	next = c->value * (ratio < 0.5 ? 1.3 : ratio < 0.7 ? 1.12 : 1.05);
+	next = c->value * growth(ratio);
 	if (c->bad)
 		next = fmin(next, c->value + (c->bad - c->value) / 2);
 	if (next < c->value * 1.03)

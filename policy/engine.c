@@ -157,7 +157,7 @@ static bool is_named(const struct vst_engine *e, const struct vst_snap_device *d
 	struct vst_subject disk;
 
 	vst_engine_subject(NULL, d, &disk);
-	if (vst_policy_iocost(e->policy, &disk))
+	if (vst_policy_iocost(e->policy, &disk) || vst_engine_bcache_names(e->policy, &disk))
 		return true;
 	for (size_t i = 0; e->device_rules && i < e->policy->n_rules; i++) {
 		const struct vst_globs *globs = &e->policy->rule[i].match[VST_MATCH_DEVICE];
@@ -405,6 +405,7 @@ static int run(struct vst_engine *e)
 	for (struct econtainer *c = e->containers; c; c = c->hh.next)
 		err = tell_wants(e, c) ?: err;
 	err = vst_engine_iocost(e) ?: err;
+	err = vst_engine_bcache(e) ?: err;
 	err = vst_engine_keep(e) ?: err;
 	err = vst_engine_protect(e) ?: err;
 	vst_plan_end(e->plan);

@@ -145,6 +145,10 @@ void vst_engine_holds(struct vst_engine *e, const struct econtainer *c, __u32 de
 /* engine_iocost.c: 0 or -ENOMEM */
 int vst_engine_iocost(struct vst_engine *e);
 
+/* engine_bcache.c: 0 or -ENOMEM */
+int vst_engine_bcache(struct vst_engine *e);
+bool vst_engine_bcache_names(const struct vst_policy *policy, const struct vst_subject *disk);
+
 /* engine_keep.c: 0 or -ENOMEM */
 int vst_engine_keep(struct vst_engine *e);
 /*

@@ -10,17 +10,17 @@
 
 #include "policy/engine_protect.h"
 
-static void drop_loop(struct vst_engine *e, struct protection *loop)
+static void drop_loop(struct vst_engine *e, struct protection *loop, const char *why)
 {
 	vst_protect_drop_weights(e, loop);
-	vst_protect_drop_caps(e, loop);
+	vst_protect_drop_caps(e, loop, why);
 	free(loop->knob);
 }
 
 void vst_engine_drop_loops(struct vst_engine *e)
 {
 	for (size_t i = 0; i < e->n_loops; i++)
-		drop_loop(e, &e->loop[i]);
+		drop_loop(e, &e->loop[i], NULL);
 	free(e->loop);
 	e->loop = NULL;
 	e->n_loops = 0;
@@ -59,7 +59,7 @@ static void drop_gone(struct vst_engine *e)
 			i++;
 			continue;
 		}
-		drop_loop(e, &e->loop[i]);
+		drop_loop(e, &e->loop[i], "the disk is gone");
 		e->loop[i] = e->loop[--e->n_loops];
 	}
 }
@@ -156,7 +156,7 @@ static int act(struct vst_engine *e, struct scene *s)
 		if (s->loop->cap.on)
 			err = vst_protect_apply_caps(e, s);
 		else
-			vst_protect_drop_caps(e, s->loop);
+			vst_protect_drop_caps(e, s->loop, vst_cap_result_text(s->result));
 		if (s->result == VST_CAP_ALONE)
 			err = tell_culprit(e, s) ?: err;
 	}
@@ -176,7 +176,7 @@ static int protect_disk(struct vst_engine *e, const struct edisk *disk)
 			err = act(e, &s);
 		} else {
 			s.loop->cap = (struct vst_cap){ 0 };
-			vst_protect_drop_caps(e, s.loop);
+			vst_protect_drop_caps(e, s.loop, vst_cap_result_text(VST_CAP_IDLE));
 		}
 	}
 	vst_scene_clear(&s);

@@ -58,7 +58,8 @@ bool vst_protect_follow_weights(struct vst_engine *e, struct scene *s);
 int vst_protect_apply_weights(struct vst_engine *e, struct scene *s);
 
 /* engine_protect_caps.c */
-void vst_protect_drop_caps(struct vst_engine *e, struct protection *loop);
+/* why: NULL if the policy is exchanged, so that the rules tell */
+void vst_protect_drop_caps(struct vst_engine *e, struct protection *loop, const char *why);
 /* The caps of a predecessor's engine, which the actor kept, are where the search goes on. */
 void vst_protect_adopt_caps(struct vst_engine *e, struct scene *s);
 /* Shares loop->cap out. */

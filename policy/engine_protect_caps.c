@@ -23,17 +23,19 @@
 
 /* --- state --- */
 
-static void capped_clear(struct vst_engine *e, struct capped *c)
+static void capped_clear(struct vst_engine *e, struct capped *c, const char *why)
 {
-	for (int d = 0; d < VST_DIRECTION__N; d++)
+	for (int d = 0; d < VST_DIRECTION__N; d++) {
+		vst_plan_say_end(c->knob[d], why);
 		vst_plan_put(e->plan, c->knob[d]);
+	}
 	free(c->cgroup);
 }
 
-void vst_protect_drop_caps(struct vst_engine *e, struct protection *l)
+void vst_protect_drop_caps(struct vst_engine *e, struct protection *l, const char *why)
 {
 	for (size_t i = 0; i < l->n_capped; i++)
-		capped_clear(e, &l->capped[i]);
+		capped_clear(e, &l->capped[i], why);
 	free(l->capped);
 	l->capped = NULL;
 	l->n_capped = 0;
@@ -67,7 +69,7 @@ static int follow_bulk(struct vst_engine *e, struct scene *s)
 	}
 	for (size_t i = 0; i < l->n_capped; i++)
 		if (!l->capped[i].seen)
-			capped_clear(e, &l->capped[i]);
+			capped_clear(e, &l->capped[i], "it does not use this disk any more, or may not be limited");
 	free(l->capped);
 	l->capped = list;
 	l->n_capped = s->n_bulk;
@@ -246,8 +248,10 @@ static int want_cap(struct vst_engine *e, const struct scene *s, struct bulk *b,
 	char why[VST_WHY_MAX], text[32];
 	struct vst_want want = { text, b->rule->name, why, NULL, RANK_CAP, true };
 
-	if (b->capped->value[d] <= 0)
+	if (b->capped->value[d] <= 0) {
+		vst_plan_say_end(*knob, "it does little in this direction now, so it is not limited");
 		return 0;
+	}
 	if (!*knob)
 		*knob = knob_of(e, s, b, d);
 	if (!*knob)

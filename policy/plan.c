@@ -25,6 +25,7 @@ static void knob_free(struct vst_plan_knob *k)
 	free(k->old);
 	free(k->written);
 	free(k->text);
+	free(k->end_why);
 	free(k);
 }
 
@@ -153,6 +154,12 @@ void vst_plan_put(struct vst_plan *plan, struct vst_plan_knob *knob)
 		knob->refs--;
 }
 
+void vst_plan_say_end(struct vst_plan_knob *knob, const char *why)
+{
+	if (knob && (knob->wanted || knob->state == VST_KNOB_APPLIED))
+		set_text(&knob->end_why, why);
+}
+
 /* --- wants --- */
 
 void vst_plan_begin(struct vst_plan *plan)
@@ -176,6 +183,7 @@ int vst_plan_want(struct vst_plan *plan, struct vst_plan_knob *k, const struct v
 	if (value < 0 || rule < 0 || why < 0 || refusal < 0)
 		return -ENOMEM;
 	k->measured = want->measured;
+	set_text(&k->end_why, NULL);
 	if (!k->wanted || value > 0) {
 		k->wanted_since = now;
 		if (k->state == VST_KNOB_REFUSED)
@@ -256,7 +264,7 @@ static void make_step(const struct vst_plan_knob *k, uint64_t id, struct vst_ste
 	if (k->wanted && !k->refusal)
 		snprintf(ret->why, sizeof(ret->why), "%s", k->why);
 	else
-		snprintf(ret->why, sizeof(ret->why), "no rule asks for it any more");
+		snprintf(ret->why, sizeof(ret->why), "%s", k->end_why ? k->end_why : "no rule asks for it any more");
 }
 
 struct vst_plan_knob *vst_plan_next_step(struct vst_plan *plan, struct vst_plan_knob *from, double now,

@@ -37,6 +37,7 @@ struct vst_plan_knob {
 	char *value;   /* "" if .refusal */
 	char *rule, *why;
 	char *refusal; /* why it cannot be done; NULL: it can */
+	char *end_why; /* why it is not wanted any more, if whoever wanted it said so; NULL */
 	double wanted_since;
 
 	/* what is applied, as far as the actor told */
@@ -71,6 +72,8 @@ void vst_plan_clear(struct vst_plan *plan);
 /* The knob, made if it is missing, with one more reference. NULL: out of memory or too many, or a part is too long. */
 struct vst_plan_knob *vst_plan_get(struct vst_plan *plan, enum vst_actuator_id actuator, const char *target,
 				   uint64_t target_id, const char *attr, const char *key);
+/* Says why the knob, which may be NULL, will not be wanted in this pass. Without memory the reason is missing. */
+void vst_plan_say_end(struct vst_plan_knob *knob, const char *why);
 void vst_plan_put(struct vst_plan *plan, struct vst_plan_knob *knob);
 
 struct vst_want {

@@ -16,6 +16,7 @@
 
 #include "include/vstor/classes.h"
 #include "lib/label.h"
+#include "policy/bcache_file.h"
 #include "policy/ioprio.h"
 
 /* --- limits of a policy file: whoever may write it cannot exhaust the agent --- */
@@ -27,6 +28,7 @@
 #define VST_POLICY_MAX_CONDITIONS 16 /* of a rule */
 #define VST_POLICY_MAX_TEXT 1024     /* bytes of one scalar */
 #define VST_POLICY_MAX_IOCOST 64     /* entries */
+#define VST_POLICY_MAX_BCACHE 64     /* entries */
 #define VST_POLICY_MAX_NAME 128	     /* bytes of a rule's name */
 #define VST_POLICY_MAX_ERRORS 50     /* that are kept; the rest is counted */
 
@@ -37,6 +39,7 @@
 	X(CLASSES, "classes", "changes of the class table")                                                            \
 	X(IMPORT, "import", "files that other tools use too")                                                          \
 	X(IOCOST, "iocost", "disks on which weights are to have an effect by iocost")                                  \
+	X(BCACHE, "bcache", "settings of bcache devices")                                                              \
 	X(RULES, "rules", "the list of rules")
 
 enum vst_file_key {
@@ -318,6 +321,13 @@ struct vst_iocost {
 	unsigned int line;
 };
 
+/* Settings of cached devices. Of the entries that match a device and have a setting, the last one counts. */
+struct vst_bcache {
+	struct vst_globs device;
+	const char *value[VST_BCACHE_ATTR__N]; /* as the files take them; NULL: left alone */
+	unsigned int line;
+};
+
 struct vst_policy {
 	const char *file;
 	/* A container is in scope if it is in one of the namespaces or in one of the cgroups; both empty: all are. */
@@ -328,6 +338,8 @@ struct vst_policy {
 	size_t n_rules;
 	const struct vst_iocost *iocost;
 	size_t n_iocost;
+	const struct vst_bcache *bcache;
+	size_t n_bcache;
 	const char *const *blockio; /* names of the imported blockio classes */
 	size_t n_blockio;
 	struct vst_arena *arena; /* owns everything above */
@@ -400,6 +412,10 @@ bool vst_rule_matches(const struct vst_rule *rule, const struct vst_subject *sub
 bool vst_globs_match_device(const struct vst_globs *globs, const struct vst_subject *disk);
 /* The iocost entry of a disk; NULL: none. */
 const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, const struct vst_subject *disk);
+
+/* The entry that has a setting of a cached device; NULL: none. */
+const struct vst_bcache *vst_policy_bcache(const struct vst_policy *policy, const struct vst_subject *disk,
+					   enum vst_bcache_attr_id attr);
 bool vst_policy_in_scope(const struct vst_policy *policy, const struct vst_subject *subject);
 
 /* Why a rule does or does not decide about an attribute of a subject. X(ENUM, "text") */

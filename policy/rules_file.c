@@ -69,16 +69,29 @@ static int read_file(void *arg, const char *path, char **ret_text, size_t *ret_l
 	return 0;
 }
 
+static int read_stdin(char **ret_text, size_t *ret_len)
+{
+	char *buf __attribute__((cleanup(freep))) = malloc(VST_POLICY_MAX_BYTES + 1);
+	int r = buf ? read_all(STDIN_FILENO, buf, ret_len) : -ENOMEM;
+
+	if (r)
+		return r;
+	*ret_text = buf;
+	buf = NULL;
+	return 0;
+}
+
 int vst_policy_load(const char *path, struct vst_policy **ret, struct vst_policy_errors *errors)
 {
 	struct vst_parse p = { .file = path, .errors = errors };
 	char *text __attribute__((cleanup(freep))) = NULL;
 	size_t len;
-	int r = read_file(NULL, path, &text, &len);
+	int r = strcmp(path, "-") ? read_file(NULL, path, &text, &len) : read_stdin(&text, &len);
 
 	memset(errors, 0, sizeof(*errors));
 	if (!r)
-		return vst_policy_parse(text, len, path, read_file, NULL, ret, errors);
+		return vst_policy_parse(text, len, strcmp(path, "-") ? path : "(standard input)", read_file, NULL, ret,
+					errors);
 	if (r == -ENOMEM)
 		return r;
 	if (r == -EFBIG)

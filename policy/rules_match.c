@@ -161,6 +161,15 @@ const struct vst_iocost *vst_policy_iocost(const struct vst_policy *policy, cons
 	return NULL;
 }
 
+const struct vst_bcache *vst_policy_bcache(const struct vst_policy *policy, const struct vst_subject *disk,
+					   enum vst_bcache_attr_id attr)
+{
+	for (size_t i = policy->n_bcache; i--;)
+		if (policy->bcache[i].value[attr] && vst_globs_match_device(&policy->bcache[i].device, disk))
+			return &policy->bcache[i];
+	return NULL;
+}
+
 bool vst_globs_match_cgroup(const struct vst_globs *globs, const char *path)
 {
 	struct vst_subject s = { .field[VST_MATCH_CGROUP] = path };

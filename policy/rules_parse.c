@@ -166,6 +166,8 @@ static void parse_file(struct vst_parse *p, struct vst_yaml *root, struct vst_po
 	parse_classes(p, value[VST_FILE_KEY_CLASSES], policy);
 	if (value[VST_FILE_KEY_IOCOST])
 		vst_parse_iocost(p, value[VST_FILE_KEY_IOCOST], policy);
+	if (value[VST_FILE_KEY_BCACHE])
+		vst_parse_bcache(p, value[VST_FILE_KEY_BCACHE], policy);
 	/* Imported rules are the earlier ones wherever the key stands: the policy's own come after, and win. */
 	parse_import(p, value[VST_FILE_KEY_IMPORT], policy);
 	parse_rules(p, root, value[VST_FILE_KEY_RULES], policy);

@@ -124,6 +124,8 @@ void vst_parse_rule(struct vst_parse *p, struct vst_yaml *node, struct vst_polic
 struct vst_rule *vst_parse_add_rules(struct vst_parse *p, struct vst_yaml *node, struct vst_policy *policy, size_t n);
 /* The disks on which iocost is to be enabled. */
 void vst_parse_iocost(struct vst_parse *p, struct vst_yaml *node, struct vst_policy *policy);
+/* Settings of bcache devices. */
+void vst_parse_bcache(struct vst_parse *p, struct vst_yaml *node, struct vst_policy *policy);
 /* Adds the rules of the file of blockio classes that the node names, and the names of the classes. */
 void vst_parse_blockio(struct vst_parse *p, struct vst_yaml *node, struct vst_policy *policy);
 

@@ -20,6 +20,7 @@
  *	                                                         "8:0"           number, "0" (no limit; cgroup v1)
  *	ioprio      "1234" (thread)    ioprio                    ""              "none", "idle", "best-effort 0".."7"
  *	cache       "bcache0" (disk)   keeper                    ""              classes, "4 5"; "off"
+ *	                               sequential_cutoff, ...    ""              bytes, number or word, see bcache_file.h
  *
  * Each part of io.max is a knob of its own: the kernel keeps the parts that a write does not name, so a limit on
  * writes that we set and a limit on reads that the administrator set do not get into each other's way.

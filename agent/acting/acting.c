@@ -54,6 +54,17 @@ static bool is_starting(const struct vst_acting *a)
 	return status.state == VST_ACTOR_STARTING && status.starts <= 1;
 }
 
+/* It was asked to act and cannot, for a reason that does not pass by itself. */
+static bool is_unable(const struct vst_acting *a)
+{
+	struct vst_actor_status status;
+
+	if (!a->actor)
+		return false;
+	vst_actor_get_status(a->actor, &status);
+	return status.state == VST_ACTOR_REFUSING || status.not_started;
+}
+
 static void send_steps(struct vst_acting *a, double now)
 {
 	struct vst_plan_knob *k = NULL;
@@ -131,6 +142,17 @@ static void on_ready(void *ctx, const struct vst_actor_status *status)
 	vst_acting_pass(a);
 }
 
+/* Once for each reason: it is tried again every half minute. */
+static void tell_not_started(struct vst_acting *a, const struct vst_actor_status *status)
+{
+	if (status->fails_again)
+		return;
+	vst_err("%s: vstord can change nothing without vstor-actor, so it only observes%s. Install vstor-actor beside "
+		"vstord; it is tried again every 30 s",
+		status->text, status->starts ? ", and what was set before stays until then" : "");
+	vst_acting_log_text(a, "actor", "%s", status->text);
+}
+
 static void on_lost(void *ctx, const struct vst_actor_status *status)
 {
 	struct vst_acting *a = ctx;
@@ -139,6 +161,10 @@ static void on_lost(void *ctx, const struct vst_actor_status *status)
 	vst_acting_keeper_lost(a);
 	a->listing = false;
 	a->changed = true;
+	if (status->not_started) {
+		tell_not_started(a, status);
+		return;
+	}
 	if (status->state == VST_ACTOR_REFUSING) /* it is replaced; the next one tells whether it refuses too */
 		return;
 	vst_warn("vstor-actor ended%s%s; it is started again, and first reverts what it had changed",
@@ -159,7 +185,7 @@ static void on_outcome(void *ctx, const struct vst_outcome *o)
 		vst_host_facts_expire(&a->facts); /* weights may have an effect now, or have none any more */
 	again = k && o->state == VST_KNOB_REFUSED && k->backoff > VST_PLAN_RETRY_S;
 	if (!again && o->result != -ENOENT && o->result != -ESRCH)
-		vst_acting_log_knob(a, o, before);
+		vst_acting_log_knob(a, o, before, k);
 }
 
 static void on_knob(void *ctx, const struct vst_outcome *row)
@@ -169,7 +195,7 @@ static void on_knob(void *ctx, const struct vst_outcome *row)
 	const struct vst_plan_knob *k = vst_plan_adopt(&a->plan, row, a->snapshot ? a->snapshot->time : 0);
 
 	if (k && a->plan.changes != before && row->state == VST_KNOB_CONFLICT)
-		vst_acting_log_knob(a, row, row->written);
+		vst_acting_log_knob(a, row, row->written, k);
 }
 
 static void on_list_end(void *ctx)
@@ -365,7 +391,25 @@ void vst_acting_reload(struct vst_acting *a)
 
 enum vst_acting_mode vst_acting_get_mode(const struct vst_acting *a)
 {
-	return !a->policy ? VST_MODE_OBSERVE : a->opts.act ? VST_MODE_ACT : VST_MODE_PLAN;
+	if (!a->policy)
+		return VST_MODE_OBSERVE;
+	return a->opts.act && !is_unable(a) ? VST_MODE_ACT : VST_MODE_PLAN;
+}
+
+void vst_acting_ready_text(const struct vst_acting *a, char *ret, size_t size)
+{
+	struct vst_actor_status status;
+
+	snprintf(ret, size, "%s", vst_acting_mode_name(vst_acting_get_mode(a)));
+	if (!a->opts.act)
+		return;
+	vst_actor_get_status(a->actor, &status);
+	if (is_unable(a))
+		snprintf(ret, size, "only observing, in spite of --act, because vstor-actor cannot change anything: %s",
+			 status.text);
+	else if (status.state == VST_ACTOR_STARTING && a->policy)
+		snprintf(ret, size, "%s, as soon as vstor-actor has looked at its state directory",
+			 vst_acting_mode_name(VST_MODE_ACT));
 }
 
 static void fill_actor(const struct vst_acting *a, struct vst_acting_status *s)
@@ -517,6 +561,7 @@ void vst_acting_free(struct vst_acting *a)
 
 	if (!a)
 		return;
+	a->stopping = true;
 	if (a->actor && vst_actor_stop(a->actor, a->opts.handover_s > 0, 5000))
 		vst_warn("vstor-actor did not confirm that it reverted everything; it does so on its own");
 	a->actor = NULL;

@@ -41,6 +41,8 @@ int vst_acting_new(const struct vst_acting_opts *opts, struct vst_acting **ret);
 void vst_acting_free(struct vst_acting *a);
 
 enum vst_acting_mode vst_acting_get_mode(const struct vst_acting *a);
+/* What the agent does now, and why it is less than it was asked to do. */
+void vst_acting_ready_text(const struct vst_acting *a, char *ret, size_t size);
 /* Has the policy a rule that needs to know how long fsync takes? */
 bool vst_acting_wants_fsync(const struct vst_acting *a);
 

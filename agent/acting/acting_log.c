@@ -42,9 +42,43 @@ static struct event *event_new(struct vst_acting *a, const char *what)
 	return e;
 }
 
-/* Every outcome that changed something, or that failed, is told. A text that found no memory is shown as "". */
-void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o, const char *before)
+static const struct vst_rule *rule_named(const struct vst_acting *a, const char *name)
 {
+	const struct vst_policy *policy = a->policy ? a->policy->policy : NULL;
+
+	for (size_t i = 0; policy && i < policy->n_rules; i++)
+		if (!strcmp(policy->rule[i].name, name))
+			return &policy->rule[i];
+	return NULL;
+}
+
+/* Why a knob got its old value back. */
+static void undo_text(const struct vst_acting *a, const struct vst_outcome *o, const struct vst_plan_knob *k, char *ret,
+		      size_t size)
+{
+	const struct vst_rule *rule = rule_named(a, o->rule);
+
+	if (*o->text) /* the actor found it changed already, or gone */
+		snprintf(ret, size, "%s", o->text);
+	else if (a->stopping)
+		snprintf(ret, size, "vstord stops");
+	else if (a->reverted)
+		snprintf(ret, size, "vstorctl policy revert asked for it");
+	else if (k && k->end_why)
+		snprintf(ret, size, "%s", k->end_why);
+	else if (rule && rule->n_when)
+		snprintf(ret, size, "the condition of rule %s does not hold any more", rule->name);
+	else if (rule)
+		snprintf(ret, size, "rule %s does not ask for it any more", rule->name);
+	else
+		snprintf(ret, size, "no rule asks for it any more");
+}
+
+/* Every outcome that changed something, or that failed, is told. A text that found no memory is shown as "". */
+void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o, const char *before,
+			 const struct vst_plan_knob *k)
+{
+	char undo[VST_TEXT_MAX + 64];
 	char name[VST_TARGET_MAX + VST_ATTR_TEXT_MAX + VST_KEY_MAX + 16];
 	struct event *e = event_new(a, "knob");
 
@@ -55,7 +89,8 @@ void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o, cons
 	e->old = strdup(*before ? before : o->old);
 	e->new = strdup(o->state == VST_KNOB_REVERTED ? o->old : o->state == VST_KNOB_APPLIED ? o->written : o->now);
 	e->rule = strdup(o->rule);
-	e->why = strdup(o->state == VST_KNOB_REVERTED ? "no rule asks for it any more" : o->why);
+	undo_text(a, o, k, undo, sizeof(undo));
+	e->why = strdup(o->state == VST_KNOB_REVERTED ? undo : o->why);
 	e->text = strdup(o->text);
 	e->state = o->state;
 	vst_knob_describe(&o->knob, name, sizeof(name));

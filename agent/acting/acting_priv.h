@@ -47,13 +47,14 @@ struct vst_keeper {
 	char disk[VST_DISK_NAME_MAX];
 	unsigned int classes; /* that it keeps, bit n for class n; 0: it is off */
 	struct vst_keep pace;
-	uint64_t *offset;  /* of the pass under way, [n]; NULL: none is */
-	unsigned int due;  /* classes that it reads because they are due */
+	uint64_t *offset; /* of the pass under way, [n]; NULL: none is */
+	unsigned int due; /* classes that it reads because they are due */
 	size_t n, next;
 	double retry_at;
 	bool told; /* that it does not work, until it does */
 	bool seen; /* in this snapshot */
 	unsigned long long reads, bytes, errors, passes;
+	bool reading; /* the actor reads a batch of it; the last one of a pass has no .offset any more */
 };
 
 struct vst_acting {
@@ -84,6 +85,7 @@ struct vst_acting {
 	size_t n_keepers;
 	bool reading; /* a batch is with the actor */
 	bool listing;
+	bool stopping; /* the agent ends */
 	double listed;
 
 	struct event event[EVENTS_MAX]; /* a ring */
@@ -112,8 +114,9 @@ int vst_acting_parse(const char *text, size_t len, const char *name, struct vst_
 int vst_acting_use(struct vst_acting *a, struct vst_policy *policy, const char *name);
 
 /* acting_log.c */
-/* before: what we had written until then; "": nothing */
-void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o, const char *before);
+/* before: what we had written until then; "": nothing. k: the knob in the plan; NULL: it is not there any more. */
+void vst_acting_log_knob(struct vst_acting *a, const struct vst_outcome *o, const char *before,
+			 const struct vst_plan_knob *k);
 void vst_acting_log_text(struct vst_acting *a, const char *what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int vst_acting_log_fill(const struct vst_acting *a, struct vst_acting_status *s);

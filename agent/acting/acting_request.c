@@ -52,6 +52,33 @@ static void apply(struct vst_acting *a, struct vst_acting_question *r)
 	say(r, 0, text);
 }
 
+/* What a plan comes to; its rows follow. */
+static void plan_text(const struct vst_acting_status *s, const struct vst_policy *policy, char *ret, size_t size)
+{
+	size_t refused = 0, measured = 0, len;
+
+	for (size_t i = 0; i < s->n_rows; i++)
+		refused += s->row[i].state == VST_KNOB_REFUSED;
+	for (size_t i = 0; i < policy->n_rules; i++)
+		measured += policy->rule[i].n_when > 0 || policy->rule[i].wants & 1U << VST_ATTR_PROTECT;
+	if (s->n_rows > refused)
+		snprintf(ret, size, "%zu value%s would be written now", s->n_rows - refused,
+			 s->n_rows - refused > 1 ? "s" : "");
+	else
+		snprintf(ret, size, "nothing would be written now");
+	len = strlen(ret);
+	if (refused)
+		snprintf(ret + len, size - len, "; %zu cannot be, for the reasons that are told", refused);
+	else if (!s->n_rows)
+		snprintf(ret + len, size - len,
+			 ": no rule asks for a weight, a limit or a priority of a container that runs; "
+			 "'vstorctl ps --all' lists those, and 'vstorctl policy check' what the rules match");
+	len = strlen(ret);
+	if (measured)
+		snprintf(ret + len, size - len, "; %zu rule%s with 'when' or 'protect' act%s on what is measured later",
+			 measured, measured > 1 ? "s" : "", measured > 1 ? "" : "s");
+}
+
 /* What a policy would do, with an engine and a plan of its own: of rules with conditions only that they are there. */
 static void plan(struct vst_acting *a, struct vst_acting_question *r)
 {
@@ -59,7 +86,7 @@ static void plan(struct vst_acting *a, struct vst_acting_question *r)
 	struct vst_policy *policy = NULL;
 	struct vst_engine *engine = NULL;
 	struct vst_plan plan;
-	char old[VST_VALUE_MAX];
+	char old[VST_VALUE_MAX], text[512];
 	int err = vst_acting_parse(r->text, r->len, r->name, &policy, &why);
 
 	if (err) {
@@ -78,7 +105,8 @@ static void plan(struct vst_acting *a, struct vst_acting_question *r)
 			if (!vst_host_facts_read(&a->facts, k, old))
 				vst_plan_set_old(&plan, k, old);
 		err = err ?: vst_acting_status_fill(r->reply.status, &plan, engine, a->snapshot);
-		say(r, err, err ? strerror(-err) : "planned");
+		plan_text(r->reply.status, policy, text, sizeof(text));
+		say(r, err, err ? strerror(-err) : text);
 	}
 	vst_engine_free(engine);
 	vst_plan_clear(&plan);

@@ -75,7 +75,7 @@ static void choose(struct vst_acting *a, struct vst_keeper *k, const struct vst_
 	size_t known = 0;
 	int err;
 
-	if (k->offset || now < k->retry_at)
+	if (k->offset || k->reading || now < k->retry_at)
 		return;
 	pass.due = vst_keep_due(&k->pace, admitted, cache->cache_bytes) & k->classes;
 	if (!vst_keep_look(&k->pace, admitted, cache->cache_bytes) && !pass.due)
@@ -114,7 +114,7 @@ static void send_batch(struct vst_acting *a)
 		memcpy(batch.disk, k->disk, sizeof(batch.disk));
 		while (batch.n < VST_READS_MAX && k->next < k->n)
 			batch.offset[batch.n++] = k->offset[k->next++];
-		a->reading = !vst_actor_read(a->actor, &batch);
+		a->reading = k->reading = !vst_actor_read(a->actor, &batch);
 		if (!a->reading)
 			fail_pass(k);
 		else if (k->next == k->n)
@@ -175,6 +175,7 @@ void vst_acting_read_done(struct vst_acting *a, const struct vst_reads_done *don
 
 		if (strcmp(k->disk, done->disk) != 0)
 			continue;
+		k->reading = false;
 		k->reads += done->reads;
 		k->bytes += done->bytes;
 		k->errors += done->errors;
@@ -196,9 +197,11 @@ void vst_acting_read_done(struct vst_acting *a, const struct vst_reads_done *don
 void vst_acting_keeper_lost(struct vst_acting *a)
 {
 	a->reading = false;
-	for (size_t i = 0; i < a->n_keepers; i++)
-		if (a->keeper[i].offset)
+	for (size_t i = 0; i < a->n_keepers; i++) {
+		if (a->keeper[i].offset || a->keeper[i].reading)
 			fail_pass(&a->keeper[i]);
+		a->keeper[i].reading = false;
+	}
 }
 
 void vst_acting_keeper_fill(const struct vst_acting *a, struct vst_acting_status *s)
@@ -209,7 +212,7 @@ void vst_acting_keeper_fill(const struct vst_acting *a, struct vst_acting_status
 		s->keeper[s->n_keepers++] = (struct vst_acting_keeper){
 			.dev = k->dev,
 			.state = !k->classes		   ? "off"
-				 : k->offset || a->reading ? "reads"
+				 : k->offset || k->reading ? "reads"
 							   : "on",
 			.reads = k->reads,
 			.bytes = k->bytes,

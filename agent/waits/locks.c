@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,6 +220,7 @@ static int row_init(struct vst_locks *l, struct vst_wait_row *row, enum vst_wait
 		    struct vst_container *waiter, struct vst_container *holder, const struct vst_lock_maps *m)
 {
 	__u32 id = VST_LOCK_WHAT_CLASS(what), type = VST_LOCK_WHAT_TYPE(what);
+	char object[VST_LOCK_OBJECT_TEXT];
 	struct vst_lock_class class = { 0 };
 	bool freeze;
 
@@ -233,7 +235,8 @@ static int row_init(struct vst_locks *l, struct vst_wait_row *row, enum vst_wait
 	}
 	class.name[sizeof(class.name) - 1] = 0;
 	row->value->dev = (__u32) class.a;
-	vst_wait_row_texts(row, &(struct vst_wait_texts){ .name = class.name });
+	snprintf(object, sizeof(object), "file system on %s", class.name); /* as vst_lock_object_text() calls it */
+	vst_wait_row_texts(row, &(struct vst_wait_texts){ .name = class.name, .object = object });
 	return 0;
 }
 

@@ -8,6 +8,7 @@ C=/sys/fs/cgroup DEV=${VSTOR_DISK_slow0:?} NAME=${VSTOR_DISK_slow0#/dev/}
 D=$(cat "/sys/class/block/$NAME/dev")
 KERNEL=$(uname -r | cut -d. -f1,2)
 agent=
+SETTLE=${SETTLE:-8} SECONDS_EACH=${SECONDS_EACH:-20} SCHEDULERS=${SCHEDULERS:-none bfq}
 trap 'kill $agent 2>/dev/null || true; echo 1 >$C/light.slice/app.service/cgroup.kill; echo 1 >$C/heavy.slice/app.service/cgroup.kill; wait' EXIT
 
 reads() { # SLICE
@@ -25,10 +26,10 @@ load_begin() { # SLICE
 
 phase() { # SCHEDULER NAME
 	local light heavy
-	sleep 8
+	sleep "$SETTLE"
 	light=$(reads light) heavy=$(reads heavy)
-	sleep 20
-	printf 'weights\t%s\t%s\t%s\t%d\t%d\t20\n' "$KERNEL" "$1" "$2" $(($(reads light) - light)) $(($(reads heavy) - heavy))
+	sleep "$SECONDS_EACH"
+	printf 'weights\t%s\t%s\t%s\t%d\t%d\t%d\n' "$KERNEL" "$1" "$2" $(($(reads light) - light)) $(($(reads heavy) - heavy)) "$SECONDS_EACH"
 }
 
 agent_start() { # OPTION...
@@ -50,11 +51,17 @@ agent_stop() {
 
 one_scheduler() { # none|bfq
 	echo "$1" >"/sys/block/$NAME/queue/scheduler"
+	echo "# $1: the disk takes $(sed -n 's/^nr_tags=//p' "/sys/kernel/debug/block/$NAME/hctx0/tags") requests at once, nr_requests $(cat "/sys/block/$NAME/queue/nr_requests")"
 	load_begin light
 	load_begin heavy
 	phase "$1" without
 	agent_start --policy /dev/shm/policy.yaml --act
 	phase "$1" weights
+	if [ "$1" = bfq ]; then
+		# as many as both readers have in flight: who waits for a free request is not ordered by weight
+		echo 256 >"/sys/block/$NAME/queue/nr_requests"
+		phase "$1" weights-nr_requests-256
+	fi
 	echo 1 >$C/heavy.slice/app.service/cgroup.kill
 	phase "$1" heavy-rests
 	"$TREE/build/vstorctl" policy status | sed 's/^/# /'
@@ -63,11 +70,6 @@ one_scheduler() { # none|bfq
 	wait
 }
 
-# As many requests as a SATA disk takes at once. This disk would take all that the two readers have in flight, and a scheduler
-# orders only what it still has.
-rmmod virtio_blk
-modprobe virtio_blk queue_depth=32
-until [ -b "$DEV" ]; do sleep 0.1; done
 modprobe bfq
 echo "+io +memory" >$C/cgroup.subtree_control
 for s in light heavy; do
@@ -75,16 +77,19 @@ for s in light heavy; do
 	echo "+io +memory" >$C/$s.slice/cgroup.subtree_control
 	mkdir -p $C/$s.slice/app.service
 done
-model=$("$TREE/build/vstorctl" calibrate "$DEV" --json)
 cat >/dev/shm/policy.yaml <<YAML
 version: 1
 rules:
   - {name: light, match: {cgroup: "/light.slice"}, weight: 100}
   - {name: heavy, match: {cgroup: "/heavy.slice"}, weight: 800}
 YAML
-echo "# model $(jq -r .model <<<"$model")"
-echo "$D $(jq -r .model <<<"$model")" >$C/io.cost.model
-echo "$D $(jq -r .qos <<<"$model")" >$C/io.cost.qos
-one_scheduler none
-echo "$D enable=0" >$C/io.cost.qos
-one_scheduler bfq
+for scheduler in $SCHEDULERS; do
+	if [ "$scheduler" = none ]; then
+		model=$("$TREE/build/vstorctl" calibrate "$DEV" --json)
+		echo "# model $(jq -r .model <<<"$model")"
+		echo "$D $(jq -r .model <<<"$model")" >$C/io.cost.model
+		echo "$D $(jq -r .qos <<<"$model")" >$C/io.cost.qos
+	fi
+	one_scheduler "$scheduler"
+	[ "$scheduler" != none ] || echo "$D enable=0" >$C/io.cost.qos
+done

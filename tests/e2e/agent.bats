@@ -291,7 +291,7 @@ within_ms() { # LIMIT TIMES
 	before=$(mutexes 'map(.waits) | add // 0')
 	until_true grep -q 'waits for locks are watched again' "$dir/log"
 	until_true grep -q 'waits for locks are not watched for 12 s' "$dir/log"
-	mutexes "(map(.waits) | add > $before) and (map(.wait_us.max) | max < 3e6)"
+	mutexes "(map(.waits) | add > $before) and (map(.max_us) | max < 3e6)"
 }
 
 @test "a budget that is no percentage is a usage error" {

@@ -43,6 +43,8 @@ load play
 		takes_no_value io --json=yes
 		'0'_is_not_a_duration io -d 0
 		'x'_is_not_a_duration io -d x
+		'0x10'_is_not_a_duration io -d 0x10
+		'1sec'_is_not_a_duration io -d 1sec
 		'1ms'_is_not_a_duration io -d 1ms
 		'nan'_is_not_a_duration io -d nan
 		'-1'_is_not_a_duration top -d -1
@@ -189,8 +191,8 @@ load play
 		schema: 1, container: "prod/mysql-0/mysqld", cgroup: "/slice/prod/mysql-0/mysqld", device: "vda", layer: "leaf",
 		op: "write", kind: "data", size: "lt1m", patterns: [], class: 4, witness: "blkcg",
 		ios: 40, bytes: 163840, merges: 2, errors: 0, requeues: 0,
-		latency_us: {p50: 31.744, p99: 69.632, max: 73.728}, queue_us: {p50: 15.872, p99: 15.872, max: 16.384},
-		device_us: {p50: 31.744, p99: 69.632, max: 73.728}}' <<<"$output"
+		p50_us: 31.744, p99_us: 69.632, max_us: 73.728, queue_p50_us: 15.872, queue_p99_us: 15.872, queue_max_us: 16.384,
+		device_p50_us: 31.744, device_p99_us: 69.632, device_max_us: 73.728}' <<<"$output"
 }
 
 @test "io: samples follow each other at the pace asked for, without gap" {
@@ -208,7 +210,7 @@ load play
 	run ctl io --total --json
 	ends 0 '"host"'
 	[ "${#lines[@]}" -eq 6 ]
-	jq -es 'map(.latency_us.max) | all(. == 912.2)' <<<"$output"
+	jq -es 'map(.max_us) | all(. == 912.2)' <<<"$output"
 }
 
 @test "io without I/O says so, and nothing in JSON" {
@@ -374,7 +376,7 @@ load play
 		replies["blame"] = lambda: iter(())
 	END
 	run ctl io --json -d 0.1
-	jq -es 'sort_by(.container) | .[0].queue_us == {p50: 0, p99: 0, max: 0} and .[1].queue_us == {p50: 0.512, p99: 0.512, max: 0.7}' <<<"$output"
+	jq -es 'sort_by(.container) | .[0].queue_max_us == 0 and .[0].queue_p99_us == 0 and (.[1] | [.queue_p50_us, .queue_p99_us, .queue_max_us]) == [0.512, 0.512, 0.7]' <<<"$output"
 	run ctl top -n 1 -d 0.1 --json
 	jq -es 'sort_by(.container) | .[0].queue_p99_us == 0 and .[1].queue_p99_us == 0.512' <<<"$output"
 	run ctl top -n 1 -d 0.1

@@ -34,10 +34,10 @@ until_true() { # COMMAND...
 
 # ... at most so long; to be generous costs nothing. What the command printed last is shown if it never holds.
 within() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1))
+	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
 	shift
 	until "$@" >"$dir/tried" 2>&1; do
-		[ $SECONDS -lt $end ] || { cat "$dir/tried" >&2; echo "never came true: $*" >&2; return 1; }
+		[ "${EPOCHREALTIME/./}" -lt $end ] || { cat "$dir/tried" >&2; echo "never came true: $*" >&2; return 1; }
 		sleep 0.05
 	done
 	rm -f "$dir/tried"

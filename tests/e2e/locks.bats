@@ -32,8 +32,8 @@ both_told() { # FS
 	ctl blame --total --json >"$dir/blame"
 	for g in "$a" "$b"; do
 		jq -se --arg c "$g" --arg lock "$(named "$1")" 'map(select(.container == $c and .lock == $lock))
-			| length == 1 and (.[0] | .type == "rwsem" and .named_by == "field" and .waits > 10
-			and .wait_us.total >= .wait_us.max and .wait_us.max >= .wait_us.p99)' "$dir/locks" >/dev/null || {
+			| length == 1 and (.[0] | .lock_type == "rwsem" and .named_by == "field" and .waits > 10
+			and .wait_us >= .max_us and .max_us >= .p99_us)' "$dir/locks" >/dev/null || {
 			cat "$dir/locks"
 			return 1
 		}
@@ -56,8 +56,8 @@ both_told() { # FS
 	done
 	jq -se 'all(.[]; .schema == 1 and .interval > 0 and .time > 0)' "$dir/locks" "$dir/blame"
 	# whatever they waited for has a name, and that of a lock, hardly ever that of the function which takes it
-	jq -se '(map(.wait_us.total) | add) as $all | (map(select(.named_by != "none") | .wait_us.total) | add) as $named
-		| (map(select(.named_by != "none" and (.lock | endswith("()") | not)) | .wait_us.total) | add) as $known
+	jq -se '(map(.wait_us) | add) as $all | (map(select(.named_by != "none") | .wait_us) | add) as $named
+		| (map(select(.named_by != "none" and (.lock | endswith("()") | not)) | .wait_us) | add) as $known
 		| [$named / $all, $known / $all], ($named >= 0.95 * $all and $known >= 0.9 * $all)' "$dir/locks"
 }
 
@@ -204,7 +204,7 @@ object_told() { # FILE
 	ctl locks --total --json >"$dir/locks"
 	ctl blame --total --json >"$dir/blame"
 	jq -ne --slurpfile locks "$dir/locks" --slurpfile blame "$dir/blame" --arg c "$a" '
-		($locks | map(select(.container == $c and .type == "rwsem") | .wait_us.total) | add) as $waited
+		($locks | map(select(.container == $c and .lock_type == "rwsem") | .wait_us) | add) as $waited
 		| ($blame | map(select(.waiter == $c and (.resource | endswith("i_rwsem"))) | .wait_us) | add) as $blamed
 		| $blamed > 0.99 * $waited and $blamed < 1.01 * $waited'
 	# what is lost is said; it is next to nothing

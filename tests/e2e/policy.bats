@@ -88,7 +88,7 @@ start() { # OPTION...
 	wait $!
 	echo "took $((SECONDS - begin)) s"
 	[ $((SECONDS - begin)) -ge 2 ]
-	ctl policy explain "${cg##*/}/bul" | grep -q 'nobody waits because of it' # a part of the name
+	ctl policy explain "${cg##*/}/bul" | grep -q "^${cg##*/}/bulk, cgroup " # a part of the name
 }
 
 explained() {
@@ -210,7 +210,9 @@ actor_differs() { # PID
 	within 5 state_is planned
 	is bulk ""
 	ctl status --json | jq -e '.mode == "plan"'
-	ctl policy plan | grep -q planned
+	run ctl policy plan
+	[[ $output == *"write 1048576 into blkio.throttle.write_bps_device $dev of /${cg##*/}/bulk"*", where 0 is now"* ]]
+	[[ $output == *"because of rule slow"* ]]
 	[ ! -e "$dir/state" ]
 }
 
@@ -265,6 +267,10 @@ never_counts() {
 	start --act
 	within 5 is bulk 1048576
 	ctl policy plan "$dir/other.yaml" --json | jq -es 'map(select(.type == "knob"))[0] | .new == "4194304" and .old == "1048576"'
+	run ctl policy plan - <"$dir/other.yaml"
+	[[ $output == "1 value would be written now"*"write 4194304 into blkio.throttle.write_bps_device"* ]]
+	printf 'version: 1\nrules:\n- {name: no, match: {container: nobody}, weight: 5}\n' >"$dir/none.yaml"
+	ctl policy plan "$dir/none.yaml" | grep -q '^nothing would be written now: no rule asks'
 	is bulk 1048576
 	ctl policy apply "$dir/other.yaml"
 	within 2 is bulk 4194304
@@ -274,6 +280,7 @@ never_counts() {
 	is bulk 4194304
 	ctl policy revert
 	within 2 is bulk ""
+	within 2 undone_because 'vstorctl policy revert asked for it'
 	ctl status --json | jq -e '.mode == "observe"'
 	sleep 1.5 # the next tick
 	is bulk ""
@@ -283,6 +290,58 @@ never_counts() {
 	[ "$status" = 1 ]
 	run ctl policy frob
 	[ "$status" = 2 ]
+}
+
+undone_because() { # TEXT
+	ctl policy log --json | jq -es --arg t "$1" 'map(select(.state == "reverted"))[-1].why == $t'
+}
+
+@test "why something is undone is told: the rule went, the container went, vstord stops" {
+	limit 1MiB/s >"$policy"
+	populate bulk
+	start --act
+	within 5 is bulk 1048576
+	# explain knows who did some I/O
+	sh -c 'echo $$ >"$1/cgroup.procs"; exec dd if="$2" of=/dev/null bs=64k count=4 iflag=direct status=none' \
+		sh "$cg/bulk" "$loop"
+	within 5 own_limit_told
+	printf 'version: 1\nrules:\n- {name: other, match: {container: nobody}, weight: 5}\n' >"$policy"
+	within 5 undone_because 'no rule asks for it any more'
+	printf 'version: 1\nrules:\n- {name: slow, match: {container: nobody}, weight: 5}\n' >"$policy"
+	limit 1MiB/s >"$policy"
+	within 5 is bulk 1048576
+	agent_stop
+	grep -q '1048576 -> 0: vstord stops' "$dir/log"
+}
+
+own_limit_told() {
+	ctl explain "/${cg##*/}/bulk" --total | tr '\n' ' ' |
+		grep -q "vstor itself has set blkio.throttle.write_bps_device $dev to 1048576 on /${cg##*/}/bulk, by rule slow"
+}
+
+@test "without vstor-actor or a state directory it only observes, and says so once" {
+	limit 1MiB/s >"$policy"
+	populate bulk
+	: >"$dir/file"
+	agent_start --policy "$policy" --state "$dir/file/state" --act
+	within 5 refuses
+	grep -q 'ready: .*act' "$dir/log"
+	ctl status --json | jq -e '.mode == "plan" and .policy.actor_error != ""'
+	ctl status | grep -q 'actor .*state'
+	agent_stop
+	mkdir "$dir/bin"
+	cp "$VSTORD" "$dir/bin/vstord"
+	VSTORD=$dir/bin/vstord start --act
+	grep -q "ready: only observing, in spite of --act, .*cannot run $dir/bin/vstor-actor: No such file" "$dir/log"
+	sleep 3
+	[ "$(grep -c 'cannot run .*vstor-actor' "$dir/log")" = 2 ] # this and the reason; not once a second
+	[ "$(grep -c 'first reverts' "$dir/log")" = 0 ]
+	is bulk ""
+	ctl status --json | jq -e '.mode == "plan"'
+}
+
+refuses() {
+	ctl status --json | jq -e '.policy.actor == "refusing"'
 }
 
 @test "what the administrator writes stays" {

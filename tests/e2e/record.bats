@@ -266,3 +266,29 @@ again() { # NAME COMMAND...
 	measure "hardly busy" 20 0 30 # how little an idle host takes is measured in a guest: here others work
 	measure busy 20 1 30
 }
+
+@test "slow, patterns and cache are shown from a recording, of one container by a part of its name too" {
+	some_io
+	agent_start --interval 0.5 --record "$rec"
+	within 10 slow_has_rows
+	sleep 1
+	agent_stop
+	replay slow --json | jq -es --arg d "${loop#/dev/}" 'map(select(.device == $d and .latency_us > 0)) | length > 0'
+	local name
+	name=$(replay slow --json | jq -rs '.[0].container')
+	replay slow "${name:0:$((${#name} - 1))}" -d 10s --json | jq -es --arg n "$name" 'length > 0 and all(.container == $n)'
+	run replay slow no-such-container
+	[ "$status" = 1 ]
+	[[ $output == *"no container, unit or cgroup is called 'no-such-container'"* ]]
+	run replay patterns --at -500ms
+	[ "$status" = 0 ]
+	run replay patterns no-such-container
+	[ "$status" = 1 ]
+	run replay cache -d 1s
+	[ "$status" = 0 ]
+	[[ $output == *"no device here is cached"* || $output == *" before "* ]]
+}
+
+slow_has_rows() {
+	ctl slow --json | grep -q .
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/actor.c policy/actor_msg.c policy/journal_format.c policy/journal.c policy/step.c policy/actuators.c policy/actuator_cgroup_io.c policy/actuator_ioprio.c policy/actuator_cache.c policy/keep.c policy/actor_reads.c policy/cgroup_file.c policy/disks.c lib/crc32c.c */
+/* LINK: policy/actor.c policy/actor_msg.c policy/journal_format.c policy/journal.c policy/step.c policy/actuators.c policy/actuator_cgroup_io.c policy/actuator_ioprio.c policy/actuator_cache.c policy/bcache_file.c policy/keep.c policy/actor_reads.c policy/cgroup_file.c policy/disks.c lib/crc32c.c */
 /* What the actor does with steps, on knobs in memory. */
 #include <setjmp.h>
 #include <stdarg.h>

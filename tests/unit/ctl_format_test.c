@@ -325,7 +325,7 @@ static void test_view_layout(void **state)
 	}
 	look = (struct vst_look){ .view = &vst_view_io, .sort = vst_view_column(&vst_view_io, vst_view_io.sort) };
 	vst_view_layout(&l, &look, 80, NULL, 0);
-	assert_true(shows(&l, "P99") && shows(&l, "LOCK/s") && shows(&l, "BLOCKED BY") && shows(&l, "RB/s"));
+	assert_true(shows(&l, "P99") && shows(&l, "LWAIT") && shows(&l, "BLOCKED BY") && shows(&l, "RB/s"));
 	assert_false(shows(&l, "MAX"));
 	vst_view_layout(&l, &look, 120, NULL, 0);
 	assert_true(shows(&l, "QP99") && shows(&l, "DP99") && shows(&l, "META%") && shows(&l, "TOP LOCK"));
@@ -444,9 +444,13 @@ static void test_view_json(void **state)
 	assert_int_equal(json_integer_value(json_object_get(o, "schema")), 1);
 	assert_string_equal(json_string_value(json_object_get(o, "kind")), "data");
 	for (int i = 0; i < vst_view_io.ncolumns; i++)
-		assert_non_null(json_object_get(o, vst_view_io.columns[i].json));
-	/* schema, time, interval, view, cgroup, kind, size: no two columns have one name */
-	assert_int_equal(json_object_size(o), 7 + vst_view_io.ncolumns);
+		if (strcmp(vst_view_io.columns[i].title, "INFL") && strcmp(vst_view_io.columns[i].title, "OLDEST"))
+			assert_non_null(json_object_get(o, vst_view_io.columns[i].json));
+	/*
+	 * schema, time, interval, view, cgroup, kind, size: no two columns have one name. Nothing is in flight here, and the
+	 * columns of that are one object.
+	 */
+	assert_int_equal(json_object_size(o), 7 + vst_view_io.ncolumns - 2);
 	json_decref(o);
 	o = vst_view_json(&look, &f,
 			  &(struct vst_line){ .container = "c",
@@ -456,6 +460,23 @@ static void test_view_json(void **state)
 					      .witness = "none",
 					      .p99 = VST_NO_TIME });
 	assert_true(json_real_value(json_object_get(o, "p99_us")) >= 0); /* programs add up */
+	json_decref(o);
+	/* amounts of the interval, not rates; a share, not a percentage */
+	f.interval = 2.5;
+	o = vst_view_json(&look, &f,
+			  &(struct vst_line){ .container = "c",
+					      .ios = 4,
+					      .bytes = 4096,
+					      .wait = 1000.5,
+					      .meta_percent = 25,
+					      .open = 3,
+					      .oldest = 7.5 });
+	assert_int_equal(json_integer_value(json_object_get(o, "ios")), 10);
+	assert_int_equal(json_integer_value(json_object_get(o, "bytes")), 10240);
+	assert_true(json_real_value(json_object_get(o, "lock_wait_us")) == 2501.25);
+	assert_true(json_real_value(json_object_get(o, "metadata_share")) == 0.25);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "in_flight"), "ios")), 3);
+	assert_true(json_real_value(json_object_get(json_object_get(o, "in_flight"), "oldest_us")) == 7.5);
 	json_decref(o);
 }
 

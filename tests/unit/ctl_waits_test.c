@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/waits.c ctl/wire.c ctl/who.c ctl/underway.c ctl/phrase.c ctl/mounts.c ctl/growth.c ctl/reasons.c ctl/whom.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/format.c ctl/rows.c lib/delta.c -ljansson -lm */
+/* LINK: ctl/waits.c ctl/wire.c ctl/who.c ctl/underway.c ctl/phrase.c ctl/mounts.c ctl/growth.c ctl/reasons.c ctl/reasons_total.c ctl/whom.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/format.c ctl/rows.c lib/delta.c -ljansson -lm */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -247,6 +247,58 @@ static void test_sentence(void **state)
 		 "It made others wait 11 ms/s: batch/etl 8.0, web 3.0.");
 	explains(WAITS(in), "web", "web waited 3.0 ms/s: 3.0 on vfs_inode.i_rwsem (prod/mysql).", NULL, NULL);
 	explains(WAITS(in), "idle", "idle waited for nothing that vstor watches.", NULL, NULL);
+}
+
+/* The total by what was waited for, the scheduler apart and last, and what can be done about most of it. */
+static void test_total(void **state)
+{
+	static const struct blame in[] = {
+		{ "db", "batch", RWSEM, 90, "owner", "/data/x (inode 12 on vda1)", NULL },
+		{ "db", "batch", "journal:vda", 28.4, "share", NULL, NULL },
+		{ "db", "backup", "device:vda", 112, "share", NULL, NULL },
+		{ "db", "kernel", "lock:rq.__lock", 200, "none", NULL,
+		  NULL }, /* more than anything else, and no matter of I/O */
+		{ "db", "unattributed", "fsync:vda", 150, "none", NULL, NULL },
+		{ "self", "self", "device:vda", 50, "share", NULL, NULL },
+		{ "lock", "batch", RWSEM, 70, "owner", NULL, NULL },
+		{ "busy", "kernel", "lock:task_struct.pi_lock", 40, "none", NULL, NULL },
+		{ "little", "batch", "device:vda", 4, "share", NULL, NULL },
+		{ "idle", "batch", "device:vda", 0.4, "share", NULL, NULL },
+	};
+	static const struct {
+		const char *who, *total, *advice;
+	} wants[] = {
+		{ "db",
+		  "In all 430 ms/s: I/O 112, journals 28, locks 90, scheduler 200; in fsync 150, which contains some "
+		  "of it.",
+		  "To do: more tasks are ready to run than there are processors: this is no matter of disks." },
+		{ "self", "In all 50 ms/s: I/O 50.",
+		  "To do: its own requests wait for each other: let it issue fewer at a time, or give it a faster "
+		  "disk." },
+		{ "lock", "In all 70 ms/s: locks 70.",
+		  "To do: keep batch away from the file or directory of that lock; 'vstorctl blame -s lock' shows what "
+		  "the "
+		  "holder does with it." },
+		{ "busy", "In all 40 ms/s: scheduler 40.",
+		  "To do: more tasks are ready to run than there are processors: this is no matter of disks." },
+		{ "little", "In all 4 ms/s: I/O 4.0.", NULL },
+		{ "idle", NULL, NULL },
+	};
+	struct vst_waits *w = WAITS(in);
+
+	for (size_t i = 0; i < sizeof(wants) / sizeof(wants[0]); i++) {
+		const struct vst_who who = { wants[i].who, wants[i].who };
+		struct vst_reasons *r = reasons_of(w, &who);
+
+		says(vst_reasons_total(r), wants[i].total);
+		says(vst_reasons_advice(r), wants[i].advice);
+		if (!i) /* the scheduler never leads */
+			says(vst_reasons_waits(r),
+			     "db waited 430 ms/s: 112 in vda's queue behind backup, 90 on vfs_inode.i_rwsem "
+			     "of /data/x (batch), 28 on vda's journal (batch), 200 on 1 other.");
+		reasons_end(r);
+	}
+	vst_waits_free(w);
 }
 
 static void test_sentence_words(void **state)
@@ -581,7 +633,7 @@ static struct vst_waits *underway_waits(void)
 	static const struct blame in[] = {
 		{ "x", "y", RWSEM, 10, "owner", "/data/x (inode 12 on vda1)", NULL },
 		{ "x", "x", RWSEM, 20, "owner", NULL, NULL },
-		{ "x", "unattributed", "freeze:loop4", 25, "none", NULL, NULL },
+		{ "x", "unattributed", "freeze:loop4", 25, "none", "file system on loop4", NULL },
 		{ "x", "unattributed", "fsync:loop4", 40, "none", NULL, NULL },
 		{ "z", "unattributed", "device:vda", 40, "none", NULL, NULL },
 		{ "z", "unattributed", "invented:later", 40, "none", NULL, NULL },
@@ -704,21 +756,14 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_growth),
-		cmocka_unit_test(test_growth_bad),
-		cmocka_unit_test(test_sentence),
-		cmocka_unit_test(test_sentence_words),
-		cmocka_unit_test(test_same_name),
-		cmocka_unit_test(test_remarks),
-		cmocka_unit_test(test_objects_are_where_they_are_mounted),
-		cmocka_unit_test(test_io_sentence),
-		cmocka_unit_test(test_frame_waits),
-		cmocka_unit_test(test_frame_blame),
-		cmocka_unit_test(test_whom),
-		cmocka_unit_test(test_whom_above),
-		cmocka_unit_test(test_labels),
-		cmocka_unit_test(test_underway),
-		cmocka_unit_test(test_complete),
+		cmocka_unit_test(test_growth),	       cmocka_unit_test(test_growth_bad),
+		cmocka_unit_test(test_sentence),       cmocka_unit_test(test_total),
+		cmocka_unit_test(test_sentence_words), cmocka_unit_test(test_same_name),
+		cmocka_unit_test(test_remarks),	       cmocka_unit_test(test_objects_are_where_they_are_mounted),
+		cmocka_unit_test(test_io_sentence),    cmocka_unit_test(test_frame_waits),
+		cmocka_unit_test(test_frame_blame),    cmocka_unit_test(test_whom),
+		cmocka_unit_test(test_whom_above),     cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_underway),       cmocka_unit_test(test_complete),
 		cmocka_unit_test(test_limit),
 	};
 

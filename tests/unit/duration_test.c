@@ -24,9 +24,9 @@ static void test_durations(void **state)
 		const char *text;
 		double seconds;
 	} rows[] = {
-		{ "10m", 600 },	  { "1h30m", 5400 }, { "90", 90 },   { "500ms", 0.5 }, { "1.5h", 5400 },
-		{ "2d", 172800 }, { "1m30", 90 },    { "0", 0 },     { "", BAD },      { "m", BAD },
-		{ "10x", BAD },	  { "-1m", BAD },    { "1 m", BAD }, { "1e9d", BAD },  { "inf", BAD },
+		{ "10m", 600 }, { "1h30m", 5400 }, { "90", 90 },   { "500ms", 0.5 }, { "1.5h", 5400 }, { "2d", 172800 },
+		{ "1m30", 90 }, { "0", 0 },	   { "", BAD },	   { "m", BAD },     { "10x", BAD },   { "-1m", BAD },
+		{ "1 m", BAD }, { "1e9d", BAD },   { "inf", BAD }, { "0x10", BAD },  { "1e3", BAD },   { "1.2.3", BAD },
 	};
 	double v;
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "ctl/moment.h"
+#include "lib/duration.h"
 
 #define BAD (-1.0)
 

@@ -106,6 +106,23 @@ static void finds_the_largest(void **state)
 	assert_true(missed <= 6); /* 5 % */
 }
 
+/* A cap that is far too small (it held in a worse time) grows soon to what was promised to the others: 35 % of the disk. */
+static void grows_soon(void **state)
+{
+	struct disk d = disk_new();
+	double bulk;
+	int missed;
+
+	d.cap.last = 8 * MB;
+	run(&d, 8, &bulk); /* the search, from the first missed second on */
+	assert_true(d.cap.on && d.cap.value < 11 * MB);
+	missed = run(&d, 13, &bulk);
+	assert_true(d.cap.value >= 0.35 * d.capacity);
+	assert_true(missed <= 1);
+	missed = run(&d, 60, &bulk);
+	assert_true(missed <= 3);
+}
+
 static void does_nothing_while_nobody_suffers(void **state)
 {
 	struct disk d = disk_new();
@@ -135,6 +152,25 @@ static void gives_back_when_the_victim_is_idle(void **state)
 	tick(&d);
 	assert_true(d.cap.on);
 	assert_true(d.cap.value <= 26 * MB && d.cap.value >= 15 * MB);
+}
+
+/* The cap of the last time comes back, and the backlog is still felt: that is no reason to drop to a part of what held. */
+static void what_held_is_not_dropped(void **state)
+{
+	struct vst_cap cap = { .last = 10 * MB };
+
+	assert_int_equal(vst_cap_next(&cap, &(struct vst_cap_sample){ 1, 22, 0.8, 50 * MB, 0.5, false }),
+			 VST_CAP_FIRST);
+	assert_true(cap.value == 10 * MB);
+	vst_cap_next(&cap, &(struct vst_cap_sample){ 2, 20, 0.8, 20 * MB, 0.5, false });
+	vst_cap_next(&cap, &(struct vst_cap_sample){ 3, 10, 0.4, 15 * MB, 0.3, false });
+	assert_int_equal(vst_cap_next(&cap, &(struct vst_cap_sample){ 4, 4.2, 0.16, 13 * MB, 0.25, false }),
+			 VST_CAP_LOWER);
+	assert_true(cap.value >= 8 * MB);
+	/* the second step knows no backlog: what is still far off falls as before */
+	for (int i = 5; i < 7; i++)
+		vst_cap_next(&cap, &(struct vst_cap_sample){ i, 4.2, 0.16, 8 * MB, 0.25, false });
+	assert_true(cap.value <= 4 * MB);
 }
 
 static void gives_back_what_limits_nobody(void **state)
@@ -296,8 +332,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holds_quickly),
 		cmocka_unit_test(finds_the_largest),
+		cmocka_unit_test(grows_soon),
 		cmocka_unit_test(does_nothing_while_nobody_suffers),
 		cmocka_unit_test(gives_back_when_the_victim_is_idle),
+		cmocka_unit_test(what_held_is_not_dropped),
 		cmocka_unit_test(gives_back_what_limits_nobody),
 		cmocka_unit_test(reverts_what_does_harm),
 		cmocka_unit_test(an_old_request_is_no_harm),

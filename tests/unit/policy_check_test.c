@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/policy_check.c ctl/json.c policy/arena.c policy/rules*.c -ljansson -lyaml -lm */
+/* LINK: ctl/policy_check.c ctl/json.c policy/arena.c policy/rules*.c policy/bcache_file.c policy/step.c -ljansson -lyaml -lm */
 /* What `vstorctl policy check` prints, and how it ends. */
 #include <setjmp.h>
 #include <stdarg.h>

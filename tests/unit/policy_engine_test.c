@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/engine*.c policy/cap.c policy/keep.c policy/plan.c policy/measure.c policy/step.c policy/arena.c policy/rules*.c agent/snapshot.c lib/delta*.c -lyaml -lm */
+/* LINK: policy/engine*.c policy/cap.c policy/keep.c policy/plan.c policy/measure.c policy/step.c policy/arena.c policy/rules*.c policy/bcache_file.c agent/snapshot.c lib/delta*.c -lyaml -lm */
 #include "tests/unit/policy_world.h"
 
 #define RULES "version: 1\nrules:\n"
@@ -306,6 +306,47 @@ static void what_a_cache_keeps(void **state)
 	world_container(w, "/a", "", "", "a");
 	world_tick(w);
 	assert_string_equal(world_value(w, "dm-0", "keeper", ""), "3 4 5");
+}
+
+#define BCACHE                                                                                                         \
+	"version: 1\n"                                                                                                 \
+	"bcache:\n"                                                                                                    \
+	"  - {device: 'dm-*', sequential_cutoff: 4MiB, congested_read_threshold_us: 0}\n"                              \
+	"  - {device: dm-0, cache_mode: writearound, sequential_cutoff: 0}\n"                                          \
+	"  - {device: sdb, writeback_percent: 10}\n"
+
+/* Of each setting the last entry counts; what no entry has is left alone. They end with the policy. */
+static void settings_of_a_bcache(void **state)
+{
+	struct world *w = *state;
+	const struct vst_plan_knob *k;
+
+	w->is_cached = true;
+	world_policy(w, BCACHE "rules: [{name: x, match: {container: a}, weight: 50}]\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "dm-0", "sequential_cutoff", ""), "0");
+	assert_string_equal(world_value(w, "dm-0", "congested_read_threshold_us", ""), "0");
+	assert_string_equal(world_value(w, "dm-0", "cache_mode", ""), "writearound");
+	assert_null(world_value(w, "dm-0", "writeback_percent", ""));
+	k = world_wanted(w, "dm-0", "cache_mode", "");
+	assert_string_equal(k->rule, "bcache");
+	assert_non_null(strstr(k->why, "(line 4) sets cache_mode of dm-0"));
+	k = world_wanted(w, "sdb", "writeback_percent", "");
+	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
+	assert_non_null(strstr(vst_plan_text(k), "not a bcache"));
+	w->replacement = "fifo"; /* somebody changes it meanwhile */
+	world_tick(w);
+	k = world_wanted(w, "dm-0", "cache_mode", "");
+	assert_int_equal(vst_plan_state(k), VST_KNOB_REFUSED);
+	assert_non_null(strstr(vst_plan_text(k), "write lru there"));
+	assert_null(world_value(w, "dm-0", "cache_mode", ""));
+	w->replacement = NULL;
+	world_tick(w);
+	assert_string_equal(world_value(w, "dm-0", "cache_mode", ""), "writearound");
+	world_policy(w, RULES "- {name: x, match: {container: a}, weight: 50}\n");
+	world_tick(w);
+	assert_null(world_value(w, "dm-0", "sequential_cutoff", ""));
+	assert_null(world_value(w, "dm-0", "cache_mode", ""));
 }
 
 /* No probe raises the alarm, so its rule never counts; vst_rule_note_text() tells. */
@@ -894,6 +935,7 @@ int main(void)
 		TEST(nothing_to_act_on),
 		TEST(wants_of_streams_are_refused),
 		TEST(what_a_cache_keeps),
+		TEST(settings_of_a_bcache),
 		TEST(an_alarm_that_nobody_raises),
 		TEST(priorities_of_threads),
 		TEST(taken_back),

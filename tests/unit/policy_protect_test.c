@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/engine*.c policy/cap.c policy/keep.c policy/plan.c policy/measure.c policy/step.c policy/arena.c policy/rules*.c agent/snapshot.c lib/delta*.c -lyaml -lm */
+/* LINK: policy/engine*.c policy/cap.c policy/keep.c policy/plan.c policy/measure.c policy/step.c policy/arena.c policy/rules*.c policy/bcache_file.c agent/snapshot.c lib/delta*.c -lyaml -lm */
 /*
  * Protection as a whole, on a model of a disk of 50 MB/s: a database that calls fsync beside writers that write as much as the
  * disk takes, or as their io.max allows. The model reads the knobs that the plan wrote, as the kernel would.

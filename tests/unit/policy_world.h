@@ -61,9 +61,10 @@ struct world {
 	__u32 next_id;
 	struct world_knob knob[WORLD_KNOBS]; /* what the kernel has: only what was ever written */
 	int n_knobs;
-	bool is_cached; /* dm-0 is */
-	bool a_is_gone; /* sda was removed */
-	int writes;	/* of the actor */
+	bool is_cached;		 /* dm-0 is */
+	const char *replacement; /* of its cache; NULL: lru */
+	bool a_is_gone;		 /* sda was removed */
+	int writes;		 /* of the actor */
 };
 
 static inline void world_policy(struct world *w, const char *yaml)
@@ -297,11 +298,18 @@ static inline void world_put_device(struct vst_snapshot *s, __u32 i, __u32 dev, 
 	assert_int_equal(vst_snapshot_put(s, VST_SNAP_DEVICES, i, d), 0);
 }
 
-static inline void world_put_cache(struct vst_snapshot *s, __u32 dev)
+static inline void world_put_cache(struct vst_snapshot *s, __u32 dev, const char *replacement)
 {
 	struct vst_snap_cache *c = vst_value_new(VST_SNAP_CACHES);
 
 	c->dev = dev;
+	c->type = strdup("bcache");
+	c->name = strdup("dm-0");
+	c->origin = strdup("sda");
+	c->cache = strdup("nvme0n1");
+	c->set = strdup("a-set");
+	c->mode = strdup("writethrough");
+	c->replacement = strdup(replacement);
 	assert_int_equal(vst_snapshot_put(s, VST_SNAP_CACHES, 0, c), 0);
 }
 
@@ -394,7 +402,7 @@ static inline void world_snapshot(struct world *w, double seconds)
 	world_put_device(s, 1, DISK_B, "sdb", VST_LAYER_LEAF, 0, w->link, true); /* never used */
 	world_put_device(s, 2, STACKED, "dm-0", VST_LAYER_STACKED, 1, NULL, true);
 	if (w->is_cached)
-		world_put_cache(s, STACKED);
+		world_put_cache(s, STACKED, w->replacement ? w->replacement : "lru");
 	vst_snapshot_unref(w->prev);
 	w->prev = w->now;
 	w->now = s;

@@ -276,6 +276,75 @@ static void test_damage(void **state)
 	close(fd);
 }
 
+static void damage_file(const char *name)
+{
+	char path[600];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0 && !fstat(fd, &st));
+	/* the frame's head stays, so that the file is listed; what it says of its data is wrong */
+	for (off_t at = st.st_size / 2; at > 200; at -= 97)
+		assert_int_equal(pwrite(fd, "\xff", 1, at), 1);
+	close(fd);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* The files of the recording, the oldest first; a name has at most 63 bytes. */
+static unsigned int list_files(char names[16][64])
+{
+	DIR *d = opendir(dir);
+	unsigned int n = 0;
+	struct dirent *e;
+
+	assert_non_null(d);
+	while ((e = readdir(d)) && n < 16)
+		if (strstr(e->d_name, ".vrec"))
+			snprintf(names[n++], 64, "%.63s", e->d_name);
+	closedir(d);
+	qsort(names, n, 64, by_name);
+	return n;
+}
+
+/* A file of which nothing can be read is told once and left out, wherever one begins and wherever one goes. */
+static void test_damaged_files(void **state)
+{
+	struct vst_record_ring *ring = open_ring(64 << 20);
+	struct vst_record_at at;
+	struct vst_recording *r;
+	char names[16][64];
+
+	write_all(ring, 0, 4 * 900, 0); /* in files of 900 s each */
+	vst_record_ring_free(ring);
+	assert_true(list_files(names) >= 4);
+	damage_file(names[0]);
+	damage_file(names[2]);
+	r = open_recording(0);
+	assert_int_equal(vst_recording_first(r, &at), 0);
+	assert_true(counter_at(r, &at) >= 900 && counter_at(r, &at) < 903);
+	assert_non_null(strstr(told, "left out"));
+	assert_int_equal(vst_recording_step(r, -1, &at), -ENOENT);
+	assert_int_equal(vst_recording_until(r, BEGIN + 100, &at), 0); /* in the first: the first that there is */
+	assert_true(counter_at(r, &at) >= 900 && counter_at(r, &at) < 903);
+	told[0] = '\0';
+	assert_int_equal(vst_recording_until(r, BEGIN + 2200, &at), 0); /* in the third: the last of the second */
+	assert_true(counter_at(r, &at) > 1790 && counter_at(r, &at) < 1810);
+	assert_non_null(strstr(told, names[2]));
+	told[0] = '\0';
+	assert_int_equal(vst_recording_step(r, 1, &at), 0);
+	assert_true(counter_at(r, &at) > 2690 && counter_at(r, &at) < 2710);
+	assert_int_equal(vst_recording_step(r, -1, &at), 0);
+	assert_true(counter_at(r, &at) > 1790 && counter_at(r, &at) < 1810);
+	assert_string_equal(told, ""); /* told before */
+	vst_recording_close(r);
+}
+
 static void test_nothing_there(void **state)
 {
 	struct vst_recording *r = open_recording(-ENOENT);
@@ -308,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup(test_one_writer, empty_dir),
 		cmocka_unit_test_setup(test_torn_end, empty_dir),
 		cmocka_unit_test_setup(test_damage, empty_dir),
+		cmocka_unit_test_setup(test_damaged_files, empty_dir),
 		cmocka_unit_test_setup(test_nothing_there, empty_dir),
 		cmocka_unit_test(test_sizes),
 	};

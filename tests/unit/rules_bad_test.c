@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/arena.c policy/rules*.c -lyaml */
+/* LINK: policy/arena.c policy/rules*.c policy/bcache_file.c policy/step.c -lyaml */
 /*
  * Policies that are wrong. Each file in tests/fixtures/policies/bad begins with a comment for each error that it has,
  * and has no others: "# LINE:COLUMN part of the message". The lines of these comments count.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/arena.c policy/rules*.c -lyaml */
+/* LINK: policy/arena.c policy/rules*.c policy/bcache_file.c policy/step.c -lyaml */
 /* Blockio classes as rules, and the annotations that name one. */
 #include <setjmp.h>
 #include <stdarg.h>

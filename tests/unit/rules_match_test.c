@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/arena.c policy/rules*.c -lyaml */
+/* LINK: policy/arena.c policy/rules*.c policy/bcache_file.c policy/step.c -lyaml */
 /* Which rules match, and which of them decides. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/arena.c policy/rules*.c -lyaml -Wl,--wrap=calloc,--wrap=strdup,--wrap=vasprintf */
+/* LINK: policy/arena.c policy/rules*.c policy/bcache_file.c policy/step.c -lyaml -Wl,--wrap=calloc,--wrap=strdup,--wrap=vasprintf */
 /* Out of memory at every place where the parser asks for some: -ENOMEM, and nothing leaks. */
 #include <setjmp.h>
 #include <stdarg.h>

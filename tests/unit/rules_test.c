@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: policy/arena.c policy/rules*.c -lyaml */
+/* LINK: policy/arena.c policy/rules*.c policy/bcache_file.c policy/step.c -lyaml */
 /* Policies that are right: every form of every key, the limits, and that the man page knows all of it. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,6 +118,29 @@ static const struct vst_iocost *iocost_of(const struct vst_policy *p, const char
 				 .n_device_links = link ? 1 : 0 };
 
 	return vst_policy_iocost(p, &s);
+}
+
+static void bcache_entries(void **state)
+{
+	struct vst_policy *p = parse("version: 1\n"
+				     "bcache:\n"
+				     "- {device: 'bcache*', sequential_cutoff: 4MiB, cache_mode: writeback}\n"
+				     "- {device: bcache1, readahead_cache_policy: meta-only, writeback_percent: 20}\n"
+				     "rules: [{name: a, match: all, weight: 1}]\n");
+	struct vst_subject one = { .field[VST_MATCH_DEVICE] = "bcache1" }, other = { .field[VST_MATCH_DEVICE] = "sda" };
+	const struct vst_bcache *b;
+
+	assert_int_equal(p->n_bcache, 2);
+	b = vst_policy_bcache(p, &one, VST_BCACHE_ATTR_SEQUENTIAL_CUTOFF);
+	assert_ptr_equal(b, &p->bcache[0]);
+	assert_string_equal(b->value[VST_BCACHE_ATTR_SEQUENTIAL_CUTOFF], "4194304");
+	assert_string_equal(b->value[VST_BCACHE_ATTR_MODE], "writeback");
+	b = vst_policy_bcache(p, &one, VST_BCACHE_ATTR_READAHEAD);
+	assert_ptr_equal(b, &p->bcache[1]);
+	assert_int_equal(b->line, 4);
+	assert_null(vst_policy_bcache(p, &one, VST_BCACHE_ATTR_CONGESTED_READ));
+	assert_null(vst_policy_bcache(p, &other, VST_BCACHE_ATTR_MODE));
+	vst_policy_free(p);
 }
 
 static void iocost_entries(void **state)
@@ -710,6 +733,7 @@ int main(void)
 		cmocka_unit_test(smallest),
 		cmocka_unit_test(scopes),
 		cmocka_unit_test(iocost_entries),
+		cmocka_unit_test(bcache_entries),
 		cmocka_unit_test(notes),
 		cmocka_unit_test(class_tables),
 		cmocka_unit_test(class_names_are_unique),

@@ -6,7 +6,7 @@ tests_all() {
 	find "$VM/t" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
 }
 
-# Lines "# needs: WHAT VALUE" at a test's head. WHAT: fast-disk SIZE, slow-disk IOPS[,MB-PER-SECOND]:SIZE, memory MB, time SECONDS,
+# Lines "# needs: WHAT VALUE" at a test's head. WHAT: fast-disk SIZE, slow-disk IOPS[,MB-PER-SECOND[,DEPTH]]:SIZE, memory MB, time SECONDS,
 # package NAME...
 test_needs() { # TEST WHAT
 	sed -n "s/^# needs: $2 //p" "$VM/t/$1.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# desc: bcache under ext4: the keeper keeps small files and metadata while six times the cache is streamed past; without it they are gone
+# desc: bcache under ext4: the keeper keeps small files and metadata while six times the cache is streamed past; without it they are gone; settings by policy
 # needs: fast-disk 1G
 # needs: fast-disk 72M
 # needs: time 900
@@ -19,7 +19,7 @@ sectors_read() { # DISK
 
 # What the agent says of the cached device.
 device() { # FIELD
-	ctl cache --json | jq -r "select(.device) | .$1"
+	ctl cache --json | jq -r "select(.is_device) | .$1"
 }
 
 attached() {
@@ -79,6 +79,22 @@ stream() { # [PART-MB]: wait after each part until the agent has seen it
 	echo "stream: $((all / 2048)) MiB read of bcache0, $((below / 2048)) MiB of the slow disk"
 }
 
+# The settings of bcache, as a policy names them.
+settings() {
+	local f
+	for f in sequential_cutoff readahead_cache_policy cache_mode writeback_percent cache/congested_read_threshold_us; do
+		echo "$f $(cat $BC/$f)"
+	done
+}
+
+settings_are() { # TEXT
+	[ "$(settings)" = "$1" ]
+}
+
+settings_refused() {
+	ctl policy status --json | jq -es 'any(.[]; .attribute == "cache_mode" and .state == "refused" and (tostring | contains("lru")))' >/dev/null
+}
+
 bcache_make --bucket 128k # of at least 513 buckets: bcache refuses fewer
 echo 0 >$BC/sequential_cutoff # all of the stream goes into the cache
 echo 0 >$BC/cache/congested_read_threshold_us
@@ -106,7 +122,7 @@ read_files
 read_files
 measure "before the stream"
 at_least "per mille resident before the stream" $resident 990
-stream $((cache_mb / 8)) # at once it would be over in a few ticks; a cache of a real size takes minutes
+stream $((cache_mb / 4)) # at once it would be over in a few ticks; a cache of a real size takes minutes
 reads=$(device keeper_reads_bytes)
 note "keeper: $((reads / 1024)) KiB in $(device keeper_passes) passes, $((reads * 1000 / (stream_mb << 20))) per mille of the stream; the slow disk read $((extra / 2)) KiB more than the stream"
 ctl cache
@@ -123,4 +139,28 @@ at_least "per mille resident with the keeper" $kept 950
 [ $((reads * 100)) -le $((stream_mb << 20)) ] || fail "the keeper read $reads bytes, more than 1 % of the stream"
 [ $((extra * 100)) -le $((stream_mb * 2048)) ] || fail "the slow disk read $extra sectors more than the stream, more than 1 %"
 [ $resident -lt 500 ] || fail "without the keeper $resident per mille are resident: the stream does not push anything out, so the test shows nothing"
+
+# Settings by policy: applied, taken back when they would have no effect, applied again, undone when the agent stops.
+before=$(settings)
+cat >$POLICY <<-P
+	version: 1
+	bcache:
+	  - {device: "bcache*", sequential_cutoff: 1MiB, readahead_cache_policy: meta-only, cache_mode: writearound}
+	  - {device: bcache0, writeback_percent: 20, congested_read_threshold_us: 5000}
+	rules:
+	  - {name: keep small files, match: {device: "bcache*"}, cache: keep}
+P
+wanted="sequential_cutoff 1.0M
+readahead_cache_policy all [meta-only]
+cache_mode writethrough writeback [writearound] none
+writeback_percent 20
+cache/congested_read_threshold_us 5000"
+wait_for 60 "the settings of the policy" settings_are "$wanted"
+echo fifo >$BC/cache/cache0/cache_replacement_policy
+wait_for 60 "the settings to be taken back, because fifo pays no attention to reads" settings_are "$before"
+wait_for 60 "the reason" settings_refused
+ctl policy status
+echo lru >$BC/cache/cache0/cache_replacement_policy
+wait_for 60 "the settings of the policy once more" settings_are "$wanted"
 agent_stop
+same "settings after the agent ended" "$(settings)" "$before"

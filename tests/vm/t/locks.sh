@@ -22,8 +22,8 @@ locks_sum() { # FIELD FILTER
 
 # ... and how many per mille of the time on this kernel have a name.
 named() {
-	ctl locks --total --json | jq -s '(map(.wait_us.total) | add) as $all
-		| (map(select(.named_by != "none") | .wait_us.total) | add) * 1000 / $all | floor'
+	ctl locks --total --json | jq -s '(map(.wait_us) | add) as $all
+		| (map(select(.named_by != "none") | .wait_us) | add) * 1000 / $all | floor'
 }
 
 churn_in_both() { # DIRECTORY
@@ -98,7 +98,7 @@ for fs in ext4 xfs btrfs; do
 	done
 	unmount /mnt
 done
-ctl locks --total --json | jq -r '[.lock, .type, .named_by, .waits, .wait_us.total, .cgroup] | @tsv' | sort -t $'\t' -k5 -n -r | head -60
+ctl locks --total --json | jq -r '[.lock, .lock_type, .named_by, .waits, .wait_us, .cgroup] | @tsv' | sort -t $'\t' -k5 -n -r | head -60
 at_least "per mille of the wait with a name" "$(named)" 900
 
 agent_stop
