@@ -61,7 +61,15 @@ static void take_events(struct vst_agent *a)
 
 static double insight_share(const struct vst_agent *a)
 {
+	if (a->budget.part[VST_BUDGET_INSIGHT].given_up)
+		return 0;
 	return a->insight == VST_INSIGHT_FULL ? 1 : a->insight == VST_INSIGHT_SAMPLED ? VST_WINDOW / a->interval : 0;
+}
+
+static void take_alarms(struct vst_agent *a, double now)
+{
+	for (struct vst_container *c = vst_owners_first(a->owners); c; c = c->hh.next)
+		c->encrypting = vst_patterns_encrypting(a->patterns, c, now);
 }
 
 static int read_rooms(struct vst_agent *a, double now)
@@ -91,6 +99,7 @@ static int read_rooms(struct vst_agent *a, double now)
 		vst_slows_collect(a->slows, a->table, a->probes, now);
 	if (!err)
 		vst_patterns_collect(a->patterns, a->table, a->probes, insight_share(a), now);
+	take_alarms(a, now);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	return err ?: vst_devices_read(&a->devices);
 }
@@ -129,7 +138,8 @@ static struct known *known_at(struct vst_collect *c, __u32 place)
 static bool same_numbers(const struct vst_snap_container *v, const struct vst_container *from)
 {
 	return v->ios == from->ios && v->bytes == from->bytes && v->since >= from->since && v->since <= from->since &&
-	       v->ended >= from->ended && v->ended <= from->ended && v->restarts == from->restarts;
+	       v->ended >= from->ended && v->ended <= from->ended && v->restarts == from->restarts &&
+	       v->encrypting == from->encrypting;
 }
 
 static void set_numbers(struct vst_snap_container *v, const struct vst_container *from)
@@ -139,6 +149,7 @@ static void set_numbers(struct vst_snap_container *v, const struct vst_container
 	v->since = from->since;
 	v->ended = from->ended;
 	v->restarts = from->restarts;
+	v->encrypting = from->encrypting;
 }
 
 static struct vst_snap_container *value_of(struct vst_collect *c, const struct known *k,
@@ -469,6 +480,7 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->insight = insight_share(a);
 	if (vst_probes_maps(a->probes)->insight)
 		self->files_lost = vst_probes_maps(a->probes)->insight->lost;
+	self->encryption_alarms = vst_patterns_alarms(a->patterns);
 	self->cache_lost = a->heating.lost;
 	vst_recorder_status(a->recorder, &self->recording);
 	put_lost(s, a);

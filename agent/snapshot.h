@@ -68,6 +68,7 @@ struct vst_snap_container {
 	double since; /* made (anew), or first seen */
 	double ended; /* 0: it lives */
 	unsigned int restarts;
+	__u32 encrypting; /* files that it encrypted in the last minute, if they are many; 0: they are not */
 	__u64 ios, bytes; /* of all its rows, also of those that are forgotten */
 };
 
@@ -279,8 +280,9 @@ struct vst_snap_self {
 	__u64 lost[VST_LOSS__N];
 	__u64 lock_lost[VST_LOCK_LOSS__N];
 	__u64 journal_lost, pause_lost;
-	__u64 hints_refused;	/* classes out of range that applications gave */
-	__u64 overflow_cgroups; /* that found no place of their own */
+	__u64 hints_refused;	 /* classes out of range that applications gave */
+	__u64 encryption_alarms; /* since the agent started */
+	__u64 overflow_cgroups;	 /* that found no place of their own */
 	struct vst_snap_recording recording;
 };
 

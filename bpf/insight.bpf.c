@@ -2,8 +2,8 @@
 /*
  * What is written to files: does it look random (encrypted or compressed), and is it what the task has read (a copy)?
  *
- * vst_sample looks at one of so many requests when it is issued, whoever wrote it: the agent sets how many, so that the cost
- * is bounded whatever the load is. vst_copy_folio runs where a task makes a page dirty, and compares 64 bytes of it with
+ * vst_sample looks at one of so many requests when it is issued, whoever wrote it, and at the first bytes of files. The agent
+ * sets how many requests, and says how many samples may be taken until it comes again. vst_copy_folio runs where a task makes a page dirty, and compares 64 bytes of it with
  * the file that the task reads. Even a program that returns at once costs a small write some percent there, so the
  * agent attaches it for moments ("windows"), unless it is told to do more.
  */
@@ -13,7 +13,11 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-struct vst_insight vst_insight SEC(".data.insight") = { .every = 1 };
+struct vst_insight vst_insight SEC(".data.insight") = {
+	.every = 1,
+	.chunks_left = VST_CHUNKS_PER_SECOND,
+	.heads_left = VST_HEADS_PER_SECOND,
+};
 struct vst_file vst_files[VST_FILES] SEC(".data.files");
 const struct vst_file vst_file_none = {};
 
@@ -147,61 +151,114 @@ __noinline int vst_chunk_add(__u32 at, __u64 address)
 	return 0;
 }
 
+/* Takes one of what the agent allows. CPUs may overwrite each other's number, so a few more are taken. */
+static __always_inline bool vst_take(__u32 *left)
+{
+	__u32 n = *(volatile __u32 *)left;
+
+	if (!n)
+		return false;
+	*(volatile __u32 *)left = n - 1;
+	return true;
+}
+
+/* How many of the bytes at the begin of a page belong to its file: the rest of the file's last page is zeros. */
+static __always_inline __u32 vst_page_bytes(__u64 page, __u64 inode)
+{
+	__u64 folio = vst_page_folio(page), size = vst_read(inode, struct inode, i_size), at;
+
+	if (vst_ptr(vst_ptr(folio, struct folio, mapping), struct address_space, host) != inode)
+		return ~0U; /* direct I/O, or a page that the filesystem made: its place in the file is not known */
+	at = (vst_ptr(folio, struct folio, index) << 12) + (page - folio) / bpf_core_type_size(struct page) * 4096;
+	if (size <= at)
+		return 0;
+	return size - at > ~0U ? ~0U : size - at;
+}
+
 /* A chunk of a bio, anywhere in it. */
-__noinline int vst_chunk_of_bio(__u32 at, __u64 bio)
+__noinline int vst_chunk_of_bio(__u32 at, __u64 bio, __u64 inode)
 {
 	__u32 idx = vst_read(bio, struct bio, bi_iter.bi_idx), n = vst_read(bio, struct bio, bi_vcnt);
-	__u32 random = bpf_get_prandom_u32(), len;
+	__u32 random = bpf_get_prandom_u32(), len, offset, valid;
 	__u64 vec = vst_ptr(bio, struct bio, bi_io_vec), page;
 
 	n = n > idx ? n - idx : 1;
 	vec += (idx + random % n) * sizeof(struct bio_vec);
 	len = vst_read(vec, struct bio_vec, bv_len);
 	page = vst_ptr(vec, struct bio_vec, bv_page);
-	if (len < VST_CHUNK || !page)
+	offset = vst_read(vec, struct bio_vec, bv_offset);
+	if (!page)
 		return 0;
-	len = (random >> 12) % (len / VST_CHUNK) * VST_CHUNK + vst_read(vec, struct bio_vec, bv_offset);
-	return vst_chunk_add(at, vst_virtual(page) + len);
+	valid = vst_page_bytes(page, inode);
+	valid = valid > offset ? valid - offset : 0;
+	if (len > valid)
+		len = valid;
+	if (len < VST_CHUNK || !vst_take(&vst_insight.chunks_left))
+		return 0;
+	return vst_chunk_add(at, vst_virtual(page) + (random >> 12) % (len / VST_CHUNK) * VST_CHUNK + offset);
 }
 
-#define CHUNKS_MAX 4
+#define CHUNKS_MAX 8
 #define CHUNK_EVERY 65536 /* bytes of a request for each chunk */
 
-/* addr: the request's identity, by which its row is found. */
-__noinline int vst_sample_request(__u64 addr, __u64 rq, __u32 bytes, __u32 every, bool begins)
+/* The first bytes of a file, at which the bio begins. */
+static __always_inline void vst_head_take(struct vst_file *f, __u64 bio)
 {
-	__u64 bio = vst_ptr(rq, struct request, bio), what, inode, page, vec;
-	struct vst_state *s = vst_state_get();
-	__u32 at, place, i;
-	struct vst_file *f;
+	__u64 vec, page;
 
-	if (!s || (!vst_insight.direct && !vst_learn(rq)))
+	if (f->has_head)
+		return;
+	vec = vst_ptr(bio, struct bio, bi_io_vec) + vst_read(bio, struct bio, bi_iter.bi_idx) * sizeof(struct bio_vec);
+	page = vst_ptr(vec, struct bio_vec, bv_page);
+	if (!bpf_probe_read_kernel(f->head, sizeof(f->head),
+				   (const void *)(vst_virtual(page) + vst_read(vec, struct bio_vec, bv_offset))))
+		f->has_head = 1;
+}
+
+/* The row of a request; addr: its identity. 0: not known. */
+static __always_inline __u32 vst_row_of_request(__u64 addr)
+{
+	__u32 place = vst_place_find(vst_home_of(addr), addr), row;
+
+	if (place >= PLACES)
 		return 0;
-	what = vst_what_decide(s, bio, vst_read(rq, struct request, cmd_flags));
+	row = IN_ROW(vst_in(place)->what);
+	return vst_in(place)->what & IN_MORE && !row ? vst_more(place)->row[0] : row;
+}
+
+/* The bios of a request: those of several small files that lie side by side on the disk are merged into one. */
+struct vst_bios {
+	__u64 rq, addr, bio;
+	__u32 every; /* 0: the turn of this request has not come, but the begins of files are looked at */
+	__u32 bytes;
+};
+
+__noinline int vst_sample_bio(struct vst_bios *w, bool begins)
+{
+	__u64 bio, what, inode;
+	struct vst_state *s = vst_state_get();
+	struct vst_file *f;
+	__u32 at, i, bytes;
+
+	if (!s || !w)
+		return 0;
+	bio = w->bio;
+	what = vst_what_decide(s, bio, vst_read(w->rq, struct request, cmd_flags));
 	inode = VST_WHAT_KIND(what >> 56) == VST_KIND_DATA ? vst_inode_of_what(what) : 0;
 	at = inode ? vst_file_claim(inode) : NO_FILE;
 	if (at >= VST_FILES)
 		return 0;
 	f = vst_file_at(at);
-	place = vst_place_find(vst_home_of(addr), addr);
-	if (place < PLACES) {
-		f->row = IN_ROW(vst_in(place)->what);
-		if (vst_in(place)->what & IN_MORE && !f->row)
-			f->row = vst_more(place)->row[0];
-	}
-	f->bytes += (__u64)bytes * every;
-	if (begins && !f->has_head) {
-		vec = vst_ptr(bio, struct bio, bi_io_vec) +
-		      vst_read(bio, struct bio, bi_iter.bi_idx) * sizeof(struct bio_vec);
-		page = vst_ptr(vec, struct bio_vec, bv_page);
-		if (!bpf_probe_read_kernel(
-			    f->head, sizeof(f->head),
-			    (const void *)(vst_virtual(page) + vst_read(vec, struct bio_vec, bv_offset))))
-			f->has_head = 1;
-	}
+	i = vst_row_of_request(w->addr);
+	if (i)
+		f->row = i;
+	bytes = w->bytes;
+	f->bytes += (__u64)bytes * (begins ? 1 : w->every);
+	if (begins)
+		vst_head_take(f, bio);
 	for (i = 0; i < CHUNKS_MAX; i++)
 		if (!i || begins || bytes > i * CHUNK_EVERY)
-			vst_chunk_of_bio(at, bio);
+			vst_chunk_of_bio(at, bio, inode);
 	__sync_fetch_and_add(&vst_insight.sampled, 1);
 	return 0;
 }
@@ -217,28 +274,43 @@ static __always_inline bool vst_bio_begins(__u64 bio)
 	return mapping && !(mapping & MAPPING_FLAGS);
 }
 
+#define BIOS_MAX 64 /* of a request that are looked at */
+
+static long vst_bio_look(__u32 i, struct vst_bios *w)
+{
+	bool begins = vst_insight.heads_left && vst_bio_begins(w->bio) && vst_take(&vst_insight.heads_left);
+
+	if (begins || (!i && w->every)) {
+		if (i)
+			w->bytes = vst_read(w->bio, struct bio, bi_iter.bi_size);
+		vst_sample_bio(w, begins);
+	}
+	w->bio = vst_ptr(w->bio, struct bio, bi_next);
+	return !w->bio;
+}
+
 SEC("tp_btf/block_rq_issue")
 int BPF_PROG(vst_sample, struct request *rq)
 {
 	struct vst_state *s = vst_state_get();
-	__u32 every = vst_insight.every;
-	__u64 bio, turn;
-	bool begins;
+	struct vst_bios w = { .rq = vst_address(rq), .every = vst_insight.every };
+	__u64 turn;
 
 	if (!s)
 		return 0;
 	if (!vst_insight.direct) /* from reads too: a copy may be the first that is written */
 		vst_learn(vst_address(rq));
-	if ((rq->cmd_flags & REQ_OP_MASK) != 1)
+	if ((rq->cmd_flags & REQ_OP_MASK) != 1 || !vst_insight.direct)
 		return 0;
-	bio = vst_ptr(rq, struct request, bio);
-	if (!bio)
-		return 0;
+	w.bio = vst_ptr(rq, struct request, bio);
 	turn = vst_insight.writes++; /* an approximation: CPUs may overwrite each other's */
-	begins = vst_bio_begins(bio);
-	if (!begins && every > 1 && turn % every)
+	if (w.every > 1 && turn % w.every)
+		w.every = 0;
+	if (!w.bio || !vst_insight.chunks_left || (!w.every && !vst_insight.heads_left))
 		return 0;
-	vst_sample_request(vst_identity(rq, s), vst_address(rq), rq->__data_len, begins ? 1 : every, begins);
+	w.addr = vst_identity(rq, s);
+	w.bytes = rq->__data_len;
+	bpf_loop(BIOS_MAX, vst_bio_look, &w, 0);
 	return 0;
 }
 

@@ -60,6 +60,7 @@ static const struct vst_record_field moment[] = {
 	NUMBER(T, self.hints_refused),
 	REAL(T, self.insight),
 	NUMBER(T, self.files_lost),
+	NUMBER(T, self.encryption_alarms),
 	NUMBER(T, self.cache_lost),
 };
 #undef T
@@ -76,7 +77,7 @@ static const struct vst_record_field containers[] = {
 	NUMBER(T, id),	  BOOL(T, own),	       BOOL(T, listed),	    TEXT(T, cgroup),	 NUMBER(T, cgroup_ino),
 	TEXT(T, display), TEXT(T, ns),	       TEXT(T, pod),	    TEXT(T, name),	 TEXT(T, image),
 	TEXT(T, cid),	  TEXT(T, runtime),    TEXTS(T, labels, 2), TEXTS(T, limits, 3), REAL(T, since),
-	REAL(T, ended),	  NUMBER(T, restarts), NUMBER(T, ios),	    NUMBER(T, bytes),
+	REAL(T, ended),	  NUMBER(T, restarts), NUMBER(T, ios),	    NUMBER(T, bytes),	 NUMBER(T, encrypting),
 };
 #undef T
 

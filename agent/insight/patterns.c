@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
+#include "agent/insight/alarm.h"
 #include "agent/insight/file_text.h"
 #include "agent/insight/patterns.h"
 #include "agent/insight/verdict.h"
@@ -16,13 +17,14 @@ struct known_file {
 	__u64 inode, ino, seen_ns;
 	const struct vst_container *owner; /* of a value that is in no snapshot yet */
 	struct vst_snap_pattern *value;
-	bool changed;
+	bool changed, alarmed;
 };
 
 struct vst_patterns {
+	struct vst_alarm alarm;
 	struct known_file known[VST_FILES];
 	double aged, collected;
-	__u64 writes;
+	__u64 writes, alarms;
 };
 
 int vst_patterns_new(struct vst_patterns **ret)
@@ -105,6 +107,32 @@ static void known_clear(struct known_file *k)
 	k->owner = NULL;
 }
 
+/* Once for each file. */
+static void note_encrypted(struct vst_patterns *p, struct known_file *k, const struct vst_file *f,
+			   const struct vst_container *c, double now)
+{
+	if (k->alarmed)
+		return;
+	k->alarmed = true;
+	if (!vst_alarm_note(&p->alarm, c->number, f->count, now))
+		return;
+	p->alarms++;
+	vst_warn(
+		"container '%s' wrote %u files that look encrypted within %d s: if it is not meant to encrypt, stop it "
+		"and look at `vstorctl patterns %s`",
+		c->display, vst_alarm_files(&p->alarm, c->number, now), VST_ALARM_SECONDS, c->display);
+}
+
+__u32 vst_patterns_encrypting(struct vst_patterns *p, const struct vst_container *c, double now)
+{
+	return p->alarms ? vst_alarm_files(&p->alarm, c->number, now) : 0;
+}
+
+__u64 vst_patterns_alarms(const struct vst_patterns *p)
+{
+	return p->alarms;
+}
+
 static void look(struct vst_patterns *p, unsigned int at, const struct vst_maps *m, const struct vst_io_row *row,
 		 double observed, double now)
 {
@@ -116,10 +144,13 @@ static void look(struct vst_patterns *p, unsigned int at, const struct vst_maps 
 		known_clear(k);
 		k->inode = f->inode;
 		k->ino = f->ino;
+		k->alarmed = false;
 	}
 	k->seen_ns = f->last_ns;
 	vst_verdict_decide(f, observed, &v);
 	mark(m->marks, f, v.pattern);
+	if (v.pattern == VST_PATTERN_ENCRYPT)
+		note_encrypted(p, k, f, row->container, now);
 	known_clear(k);
 	if (v.pattern < 0)
 		return;
@@ -128,11 +159,16 @@ static void look(struct vst_patterns *p, unsigned int at, const struct vst_maps 
 	k->changed = true;
 }
 
-/* Sets how many writes are sampled by how many there were. */
+/* Sets how many writes are sampled by how many there were, and how many samples may be taken until the next time. */
 static void set_every(struct vst_patterns *p, struct vst_insight *in, double now)
 {
-	if (p->collected > 0 && now > p->collected)
-		in->every = vst_verdict_every((double)(in->writes - p->writes) / (now - p->collected));
+	double passed = now - p->collected;
+
+	if (p->collected > 0 && passed > 0) {
+		in->every = vst_verdict_every((double)(in->writes - p->writes) / passed);
+		in->chunks_left = vst_verdict_allow(in->chunks_left, VST_CHUNKS_PER_SECOND, passed);
+		in->heads_left = vst_verdict_allow(in->heads_left, VST_HEADS_PER_SECOND, passed);
+	}
 	p->writes = in->writes;
 	p->collected = now;
 }

@@ -28,6 +28,12 @@ void vst_patterns_free(struct vst_patterns *p);
 void vst_patterns_collect(struct vst_patterns *p, const struct vst_io_table *t, const struct vst_probes *probes,
 			  double observed, double now);
 
+/* Files that the container encrypted in the last minute, if they are many; else 0. */
+__u32 vst_patterns_encrypting(struct vst_patterns *p, const struct vst_container *c, double now);
+
+/* Alarms since the agent started. */
+__u64 vst_patterns_alarms(const struct vst_patterns *p);
+
 /* Puts them into a snapshot. 0 or -ENOMEM. */
 int vst_patterns_put(struct vst_patterns *p, struct vst_snapshot *s);
 

@@ -7,7 +7,6 @@
 #include "agent/insight/verdict.h"
 
 #define NOTHING (-1)
-#define RANDOM_WITHIN 6 /* standard deviations: a cipher's bytes are nearer to random ones */
 
 /* How files begin. Order does not matter: no two begin alike. */
 static const struct head {
@@ -70,8 +69,7 @@ static bool is_named_compressed(const struct vst_file *f)
 	return false;
 }
 
-/* How far bytes are from being random, in standard deviations of what random ones have; 0 if there are none. */
-static double distance_of(const __u16 count[256])
+double vst_verdict_distance(const __u32 count[256])
 {
 	double expected, chi = 0, d;
 	__u32 sum = 0;
@@ -91,6 +89,11 @@ static double distance_of(const __u16 count[256])
 __u32 vst_verdict_every(double writes_per_second)
 {
 	return writes_per_second > VST_SAMPLES_PER_SECOND ? (__u32)ceil(writes_per_second / VST_SAMPLES_PER_SECOND) : 1;
+}
+
+__u32 vst_verdict_allow(__u32 left, double per_second, double seconds)
+{
+	return (__u32)fmin(left + per_second * fmax(seconds, 0), per_second * fmax(seconds, 2));
 }
 
 static void set(struct vst_file_verdict *v, int pattern, double confidence)
@@ -120,8 +123,11 @@ static bool is_copy(const struct vst_file *f, double observed, struct vst_file_v
 static void by_bytes(const struct vst_file *f, struct vst_file_verdict *v)
 {
 	double share = (double)f->high / f->chunks, distance;
+	__u32 count[256];
 
-	distance = distance_of(f->count);
+	for (int i = 0; i < 256; i++)
+		count[i] = f->count[i];
+	distance = vst_verdict_distance(count);
 	if (f->chunks < 4 || f->high < 4)
 		return;
 	if (share >= 0.9 && is_named_compressed(f)) {
@@ -130,7 +136,7 @@ static void by_bytes(const struct vst_file *f, struct vst_file_verdict *v)
 			 "%u of %u samples look random, and the name ends like a "
 			 "compressed file's",
 			 f->high, f->chunks);
-	} else if (share >= 0.9 && distance >= RANDOM_WITHIN) {
+	} else if (share >= 0.9 && distance >= VST_RANDOM_WITHIN) {
 		set(v, VST_PATTERN_COMPRESS, f->chunks >= 32 ? 0.9 : 0.6);
 		snprintf(v->evidence, sizeof(v->evidence),
 			 "%u of %u samples look nearly random: the frequencies of the "

@@ -10,6 +10,7 @@
 
 /* What can be given up, in this order; the rest is what vstor is for. X(group of probes, what users call it) */
 #define VST_BUDGET_PARTS(X)                                                                                            \
+	X(INSIGHT, "the contents of files")                                                                            \
 	X(LOCK, "waits for locks")                                                                                     \
 	X(MERGE, "merges")
 

@@ -478,7 +478,7 @@ void vst_probes_window(struct vst_probes *p, bool open)
 {
 	struct vst_probe *probe = &p->probe[VST_PROBE_ID_copy_folio];
 
-	if (!p->object[VST_GROUP_INSIGHT].open)
+	if (!p->object[VST_GROUP_INSIGHT].open || p->object[VST_GROUP_INSIGHT].given_up)
 		return;
 	if (!open) {
 		bpf_link__destroy(probe->link);

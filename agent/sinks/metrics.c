@@ -394,6 +394,24 @@ static void about_text(struct vst_metrics_out *o, struct vst_metrics *m)
 	vst_metrics_u64(o, "", "", "", o->series);
 }
 
+/* Only containers that raise the alarm have a series. */
+static void encrypting(struct vst_metrics_out *o, const struct vst_sums *sums)
+{
+	static const struct vst_family family = { "vstor_encrypting_files", VST_METRIC_GAUGE,
+						  "Files that look encrypted and that a container wrote in the last "
+						  "minute, of containers with many of them." };
+	const struct vst_snap_container *c;
+
+	vst_metrics_family(o, &family);
+	vst_snapshot_for_each(sums->last, VST_SNAP_CONTAINERS, c, i)
+	{
+		const struct vst_sum_name *name = c->encrypting ? vst_sums_container(sums, i) : NULL;
+
+		if (name && vst_metrics_room(o, 1))
+			vst_metrics_u64(o, "", name->labels, "", c->encrypting);
+	}
+}
+
 /* What is left out first comes last: docs/metrics.md states this order. */
 static void families(struct vst_metrics_out *o, struct vst_metrics *m, const struct vst_acting_status *policy)
 {
@@ -402,6 +420,7 @@ static void families(struct vst_metrics_out *o, struct vst_metrics *m, const str
 	vst_metrics_self(o, sums->last);
 	if (policy)
 		vst_metrics_policy(o, policy, labels_of, (void *)sums);
+	encrypting(o, sums);
 	device_counters(o, sums);
 	device_lost(o, sums);
 	device_states(o, sums);

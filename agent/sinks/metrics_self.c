@@ -86,6 +86,9 @@ static void cost(struct vst_metrics_out *o, const struct vst_snap_self *self)
 	one_u64(o, "vstor_agent_slots_limit", VST_METRIC_GAUGE, "Slots for counters that there are.", self->slots_max);
 	one_u64(o, "vstor_agent_containers", VST_METRIC_GAUGE,
 		"Containers, units and other cgroups that the agent knows.", self->containers);
+	one_u64(o, "vstor_encryption_alarms", VST_METRIC_COUNTER,
+		"Times that a container wrote many files that look encrypted within a minute.",
+		self->encryption_alarms);
 	one_u64(o, "vstor_agent_overflow_cgroups", VST_METRIC_COUNTER,
 		"Cgroups that the agent could not tell apart because there were too many.", self->overflow_cgroups);
 }

@@ -115,6 +115,7 @@ void vst_render_self(struct vst_out *o, const struct vst_snap_self *self)
 	vst_out_ku64(o, "containers", self->containers);
 	vst_out_ku64(o, "overflow_cgroups", self->overflow_cgroups);
 	vst_out_ku64(o, "hints_refused", self->hints_refused);
+	vst_out_ku64(o, "encryption_alarms", self->encryption_alarms);
 	lost(o, self->lost, true);
 	vst_out_raw(o, "}");
 }
@@ -353,6 +354,8 @@ static void container(struct vst_out *o, const struct vst_snap_container *c, con
 	vst_out_ku64(o, "restarts", before->restarts + c->restarts);
 	vst_out_ku64(o, "ios", before->ios + c->ios);
 	vst_out_ku64(o, "bytes", before->bytes + c->bytes);
+	if (c->encrypting)
+		vst_out_ku64(o, "encrypting", c->encrypting);
 	limits(o, c);
 	vst_render_end(o);
 }

@@ -57,6 +57,7 @@ struct vst_container {
 	unsigned int restarts; /* in the same cgroup */
 	unsigned int rows;     /* that refer to it */
 	__u64 ios, bytes;
+	__u32 encrypting; /* files in the last minute, if they are many; 0: they are not */
 	/* of owners*.c only */
 	struct vst_block *texts; /* in which some of the texts are: they are a snapshot's, too; NULL: none is */
 	struct vst_owners_account *account;

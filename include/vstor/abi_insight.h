@@ -99,10 +99,16 @@ struct vst_file {
 	struct vst_file_name name, source;
 };
 
+#define VST_CHUNKS_PER_SECOND 16000 /* 300 ns each: 0.5 % of a processor */
+#define VST_HEADS_PER_SECOND 1500
+
 /* What both sides know about the whole. */
 struct vst_insight {
 	__u64 direct; /* virtual address = page * 64 + this; 0: not known yet */
 	__u32 every;  /* one of so many writes is sampled */
+	/* what may be taken until the agent allows more, so that no load makes it expensive: */
+	__u32 chunks_left; /* samples */
+	__u32 heads_left;  /* begins of files; each takes its samples as well */
 	__u32 pad;
 	__u64 writes, sampled; /* requests */
 	__u64 lost;	       /* files that found no place */

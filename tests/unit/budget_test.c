@@ -13,6 +13,11 @@ struct host {
 	double io, part[VST_BUDGET__N];
 };
 
+static struct host host(double io, double locks, double merges)
+{
+	return (struct host){ .io = io, .part = { [VST_BUDGET_LOCK] = locks, [VST_BUDGET_MERGE] = merges } };
+}
+
 static int measure(struct vst_budget *b, struct host h, unsigned long tick)
 {
 	b->cost = h.io;
@@ -29,18 +34,18 @@ static void a_moment_above_the_limit_is_nothing(void **state)
 {
 	struct vst_budget b = { .limit = 10 };
 
-	assert_int_equal(measure(&b, (struct host){ 5, { 6, 1 } }, 1), -1);
+	assert_int_equal(measure(&b, host(5, 6, 1), 1), -1);
 	assert_true(b.soon);
-	assert_int_equal(measure(&b, (struct host){ 5, { 4, 0 } }, 2), -1);
+	assert_int_equal(measure(&b, host(5, 4, 0), 2), -1);
 	assert_false(b.soon);
-	assert_int_equal(measure(&b, (struct host){ 5, { 6, 1 } }, 3), -1);
+	assert_int_equal(measure(&b, host(5, 6, 1), 3), -1);
 	assert_true(b.soon);
 }
 
 static void parts_are_given_up_in_their_order_until_it_fits(void **state)
 {
 	struct vst_budget b = { .limit = 10 };
-	struct host h = { 8, { 6, 5 } };
+	struct host h = host(8, 6, 5);
 
 	assert_int_equal(measure(&b, h, 1), -1);
 	assert_int_equal(measure(&b, h, 2), VST_BUDGET_LOCK);
@@ -55,7 +60,7 @@ static void parts_are_given_up_in_their_order_until_it_fits(void **state)
 static void what_takes_nothing_is_kept(void **state)
 {
 	struct vst_budget b = { .limit = 10 };
-	struct host h = { 12, { 0.1, 3 } };
+	struct host h = host(12, 0.1, 3);
 	unsigned int soon = 0;
 
 	assert_int_equal(measure(&b, h, 1), -1);
@@ -72,7 +77,7 @@ static void what_takes_nothing_is_kept(void **state)
 static void it_is_tried_again_and_later_each_time_that_it_is_in_vain(void **state)
 {
 	struct vst_budget b = { .limit = 10 };
-	struct host busy = { 1, { 20, 0 } }, quiet = { 1, { 1, 0 } };
+	struct host busy = host(1, 20, 0), quiet = host(1, 1, 0);
 	unsigned long tick = 0, given_up = 0, pause[10];
 	int n = 0;
 
@@ -95,12 +100,23 @@ static void it_is_tried_again_and_later_each_time_that_it_is_in_vain(void **stat
 	assert_int_equal(b.part[VST_BUDGET_LOCK].pause, 60);
 }
 
+/* It is the first to go, as the I/O and the waits are explained without it. */
+static void contents_of_files_go_first(void **state)
+{
+	struct vst_budget b = { .limit = 10 };
+	struct host h = host(8, 6, 5);
+
+	h.part[VST_BUDGET_INSIGHT] = 1;
+	assert_int_equal(measure(&b, h, 1), -1);
+	assert_int_equal(measure(&b, h, 2), VST_BUDGET_INSIGHT);
+}
+
 static void without_a_limit_all_is_kept(void **state)
 {
 	struct vst_budget b = { .limit = 0 };
 
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(measure(&b, (struct host){ 50, { 50, 50 } }, i), -1);
+		assert_int_equal(measure(&b, host(50, 50, 50), i), -1);
 }
 
 int main(void)
@@ -110,6 +126,7 @@ int main(void)
 		cmocka_unit_test(parts_are_given_up_in_their_order_until_it_fits),
 		cmocka_unit_test(what_takes_nothing_is_kept),
 		cmocka_unit_test(it_is_tried_again_and_later_each_time_that_it_is_in_vain),
+		cmocka_unit_test(contents_of_files_go_first),
 		cmocka_unit_test(without_a_limit_all_is_kept),
 	};
 

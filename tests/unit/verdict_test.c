@@ -111,6 +111,15 @@ static void test_every(void **state)
 	assert_int_equal(vst_verdict_every(1e6), 250);
 }
 
+static void test_allow(void **state)
+{
+	assert_int_equal(vst_verdict_allow(0, 1000, 1), 1000);
+	assert_int_equal(vst_verdict_allow(500, 1000, 0.1), 600);
+	assert_int_equal(vst_verdict_allow(2000, 1000, 1), 2000); /* what was saved is not for ever */
+	assert_int_equal(vst_verdict_allow(0, 1000, 60), 60000);
+	assert_int_equal(vst_verdict_allow(300, 1000, -1), 300);
+}
+
 static void test_text(void **state)
 {
 	struct vst_file_name f = { 0 };
@@ -139,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes),	    cmocka_unit_test(test_heads), cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_small_files), cmocka_unit_test(test_every), cmocka_unit_test(test_text),
+		cmocka_unit_test(test_allow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
