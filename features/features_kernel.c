@@ -411,8 +411,9 @@ enum vst_feature_state vst_look_tracepoint(const struct vst_features_ctx *ctx, c
 		return VST_FEATURE_MISSING;
 	}
 	if (row->args == VST_FUNCTION && !functions_can_be_hooked(ctx)) {
-		vst_feature_say(res, "its return cannot be hooked here: see fentry; system calls are watched instead");
+		vst_feature_say(res, "its return cannot be hooked here: see fentry");
 		res->harmless = true;
+		res->cost = "Nothing: the returns of system calls are watched instead.";
 		return VST_FEATURE_MISSING;
 	}
 	if (row->args > 0 && args != row->args) {

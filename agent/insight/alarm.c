@@ -34,7 +34,7 @@ static __u32 files_of(const struct vst_alarm_row *r)
 	return files >= VST_ALARM_FILES && vst_verdict_distance(count) < VST_RANDOM_WITHIN ? files : 0;
 }
 
-static struct vst_alarm_row *row_of(struct vst_alarm *a, __u32 number, bool make, double now)
+static struct vst_alarm_row *row_of(struct vst_alarms *a, __u32 number, bool make, double now)
 {
 	struct vst_alarm_row *oldest = &a->row[0], *r;
 
@@ -52,7 +52,7 @@ static struct vst_alarm_row *row_of(struct vst_alarm *a, __u32 number, bool make
 	return oldest;
 }
 
-bool vst_alarm_note(struct vst_alarm *a, __u32 number, const __u16 count[256], double now)
+bool vst_alarm_note(struct vst_alarms *a, __u32 number, const __u16 count[256], double now)
 {
 	struct vst_alarm_row *r = row_of(a, number, true, now);
 
@@ -66,7 +66,7 @@ bool vst_alarm_note(struct vst_alarm *a, __u32 number, const __u16 count[256], d
 	return true;
 }
 
-__u32 vst_alarm_files(struct vst_alarm *a, __u32 number, double now)
+__u32 vst_alarm_files(struct vst_alarms *a, __u32 number, double now)
 {
 	struct vst_alarm_row *r = row_of(a, number, false, now);
 	__u32 files;

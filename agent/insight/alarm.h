@@ -22,7 +22,7 @@ struct vst_alarm_row {
 	} slice[VST_ALARM_SLICES];
 };
 
-struct vst_alarm {
+struct vst_alarms {
 	struct vst_alarm_row row[VST_ALARM_CONTAINERS];
 };
 
@@ -30,9 +30,9 @@ struct vst_alarm {
  * A file of the container with that number looks encrypted; count: bytes of its samples. True: the alarm has to be raised, once
  * until it has been quiet for VST_ALARM_SECONDS. If there are too many containers, the one that was quiet for longest is forgotten.
  */
-bool vst_alarm_note(struct vst_alarm *a, __u32 number, const __u16 count[256], double now);
+bool vst_alarm_note(struct vst_alarms *a, __u32 number, const __u16 count[256], double now);
 
 /* Files of that container in the last VST_ALARM_SECONDS, if they are enough for an alarm; 0: they are not. */
-__u32 vst_alarm_files(struct vst_alarm *a, __u32 number, double now);
+__u32 vst_alarm_files(struct vst_alarms *a, __u32 number, double now);
 
 #endif /* VST_ALARM_H */

@@ -21,7 +21,7 @@ struct known_file {
 };
 
 struct vst_patterns {
-	struct vst_alarm alarm;
+	struct vst_alarms alarm;
 	struct known_file known[VST_FILES];
 	double aged, collected;
 	__u64 writes, alarms;

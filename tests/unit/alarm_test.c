@@ -13,7 +13,7 @@
 static __u16 even[256], uneven[256];
 
 /* Notes `files` files, `gap` seconds from one to the next. How often the alarm rang. */
-static int note(struct vst_alarm *a, __u32 number, const __u16 *count, int files, double from, double gap)
+static int note(struct vst_alarms *a, __u32 number, const __u16 *count, int files, double from, double gap)
 {
 	int rang = 0;
 
@@ -32,7 +32,7 @@ static int set_up(void **state)
 
 static void many_ring_once(void **state)
 {
-	struct vst_alarm a = { 0 };
+	struct vst_alarms a = { 0 };
 
 	assert_int_equal(note(&a, 7, even, VST_ALARM_FILES - 1, 100, 0.1), 0);
 	assert_int_equal(vst_alarm_files(&a, 7, 105), 0);
@@ -44,14 +44,14 @@ static void many_ring_once(void **state)
 
 static void few_in_a_minute_do_not(void **state)
 {
-	struct vst_alarm a = { 0 };
+	struct vst_alarms a = { 0 };
 
 	assert_int_equal(note(&a, 7, even, 1000, 100, 4), 0);
 }
 
 static void files_of_several_are_not_added(void **state)
 {
-	struct vst_alarm a = { 0 };
+	struct vst_alarms a = { 0 };
 
 	for (__u32 number = 1; number <= 3 * VST_ALARM_CONTAINERS; number++)
 		assert_int_equal(note(&a, number, even, VST_ALARM_FILES - 1, 100 + number, 0), 0);
@@ -59,14 +59,14 @@ static void files_of_several_are_not_added(void **state)
 
 static void compressed_ones_do_not(void **state)
 {
-	struct vst_alarm a = { 0 };
+	struct vst_alarms a = { 0 };
 
 	assert_int_equal(note(&a, 7, uneven, 500, 100, 0.1), 0);
 }
 
 static void after_a_long_time_it_begins_anew(void **state)
 {
-	struct vst_alarm a = { 0 };
+	struct vst_alarms a = { 0 };
 
 	assert_int_equal(note(&a, 7, even, VST_ALARM_FILES - 1, 100, 0), 0);
 	assert_int_equal(note(&a, 7, even, VST_ALARM_FILES - 1, 1e6, 0), 0);
