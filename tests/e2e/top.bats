@@ -173,7 +173,7 @@ asked_again() {
 	keys d
 	until_true shows '^seconds: '
 	keys x Enter
-	until_true shows 'no time'
+	until_true shows 'no duration'
 	keys d 0.3 Enter
 	until_true shows 'every 0.3 s'
 	keys '+'
