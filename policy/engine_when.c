@@ -153,8 +153,8 @@ static bool holds_now(const struct vst_engine *e, const struct vst_measured_cont
 {
 	double value, limit = c->value;
 
-	if (c->is_alarm)
-		return false; /* nothing raises one */
+	if (c->is_alarm) /* of which there is one */
+		return m->container->encrypting > 0;
 	value = value_of(e, m, dev, c->metric);
 	if (isnan(value))
 		return false;

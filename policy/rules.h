@@ -188,11 +188,11 @@ enum vst_metric {
 		VST_METRIC__N
 };
 
-/* Alarms that a condition can name. X(ENUM, "name", some probe raises it, "what it is") */
-#define VST_ALARMS(X) X(MASS_ENCRYPTION, "mass_encryption", false, "the container encrypts many files in a short time")
+/* Alarms that a condition can name. X(ENUM, "name", "what it is") */
+#define VST_ALARMS(X) X(MASS_ENCRYPTION, "mass_encryption", "the container encrypts many files in a short time")
 
 enum vst_alarm {
-#define X(e, n, r, d) VST_ALARM_##e,
+#define X(e, n, d) VST_ALARM_##e,
 	VST_ALARMS(X)
 #undef X
 		VST_ALARM__N

@@ -211,14 +211,6 @@ int vst_condition_text(const struct vst_condition *c, char *buf, size_t size)
 	return snprintf(buf, size, "%s for %s", what, duration);
 }
 
-static bool is_raised(enum vst_alarm alarm)
-{
-#define X(e, n, r, d) r,
-	static const bool raised[] = { VST_ALARMS(X) };
-#undef X
-	return raised[alarm];
-}
-
 int vst_rule_note_text(const struct vst_rule *rule, char *buf, size_t size)
 {
 	for (unsigned int i = 0; rule->wants & 1U << VST_ATTR_IOPRIO && i < VST_MATCH__N; i++)
@@ -228,10 +220,10 @@ int vst_rule_note_text(const struct vst_rule *rule, char *buf, size_t size)
 					"such I/O: the rule has no effect; match the container instead",
 					rule->name, vst_match_field_name(i));
 	for (size_t i = 0; i < rule->n_when; i++)
-		if (rule->when[i].is_alarm && !is_raised(rule->when[i].alarm))
+		if (rule->when[i].is_alarm)
 			return snprintf(buf, size,
-					"rule '%s' waits for the alarm %s, which this agent cannot raise: the rule "
-					"never counts",
+					"rule '%s' waits for the alarm %s: it counts only where vstord looks at what "
+					"is written (--insight sampled or full)",
 					rule->name, vst_alarm_name(rule->when[i].alarm));
 	if (size)
 		*buf = 0;

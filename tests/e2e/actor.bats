@@ -533,7 +533,7 @@ leave_journal() {
 	drive=$!
 	actor=$drive
 	exec 9>"$dir/in"
-	sees "^lost\tdown\t.*cannot start $dir/no-such-program: No such file or directory"
+	sees "^lost\tdown\t.*cannot run $dir/no-such-program: No such file or directory"
 	step_error=$(printf 'error\tstep\tTransport endpoint is not connected')
 	tell step 1 0 "$cg" $WBPS "$dev" 1048576
 	sees "^$step_error"

@@ -46,7 +46,7 @@ ends() { # CODE REGEX
 	run "$VSTORD" --interval 0
 	ends 2 "not a duration from 100ms to 60s"
 	run "$VSTORD" --interval 1x
-	ends 2 "not a number"
+	ends 2 "'1x' is not a duration"
 	run "$VSTORD" --socket
 	ends 2 "requires an argument"
 }
@@ -285,7 +285,7 @@ within_ms() { # LIMIT TIMES
 	truncate -s 1M "$dir/shared"
 	"$BUILD/tests/bpf/lock_load" --count "$dir/count" read "$dir/shared" 4 100000000 >/dev/null 3>&- &
 	readers=$!
-	mutexes() { ctl locks --total --json | jq -se "map(select(.type == \"mutex\")) | $1"; }
+	mutexes() { ctl locks --total --json | jq -se "map(select(.lock_type == \"mutex\")) | $1"; }
 	agent_start --interval 0.1 --budget 0.001
 	until_true grep -q 'waits for locks are not watched for 6 s' "$dir/log"
 	before=$(mutexes 'map(.waits) | add // 0')

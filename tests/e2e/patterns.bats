@@ -189,3 +189,50 @@ media_make() { # N
 	[[ "$output" = *"there-is-no-such-container"* ]]
 	ctl status --json | jq -se '.[0].probes | map(select(.name == "sample")) | .[0].state != "attached"'
 }
+
+# Overwrites each file with what openssl makes of it, as ransomware does.
+encrypt_all() { # FILE...
+	local f
+	for f in "$@"; do
+		openssl enc -aes-256-ctr -pbkdf2 -k secret -in "$f" -out "$f.tmp" && mv "$f.tmp" "$f"
+	done
+}
+
+many_files() { # N KB
+	local i
+	mkdir -p "$dir/mnt/many"
+	for ((i = 0; i < $1; i++)); do
+		dd if="$dir/in/s0" of="$dir/mnt/many/$i" bs=1K skip=$((i * $2)) count="$2" status=none
+	done
+	sync -f "$dir/mnt"
+}
+
+alarms_are() { # N
+	ctl status --json | jq -e --argjson n "$1" '.self.encryption_alarms == $n'
+}
+
+rings() { # MODE
+	agent_start --insight "$1"
+	for i in $(seq 60); do # media copied again, and archives
+		head -c 200000 "$dir/media0.jpg" >"$dir/mnt/media$i.jpg"
+		dd if="$dir/in/s0" bs=64K skip="$i" count=4 status=none | gzip -c >"$dir/mnt/archive$i.gz"
+	done
+	sync -f "$dir/mnt"
+	sleep 1.2
+	alarms_are 0
+	encrypt_all "$dir"/mnt/many/*
+	sync -f "$dir/mnt"
+	until_true alarms_are 1
+	grep -q "files that look encrypted within 60 s" "$dir/log"
+	ctl ps --json | jq -es 'any(.encrypting >= 20)'
+	agent_stop
+}
+
+@test "many files that are encrypted within a minute raise an alarm; copies of media and compression do not" {
+	command -v openssl >/dev/null || skip "not installed: openssl"
+	sources_make 1 24
+	media_make 1
+	many_files 150 64
+	rings full
+	rings sampled
+}

@@ -349,17 +349,26 @@ static void settings_of_a_bcache(void **state)
 	assert_null(world_value(w, "dm-0", "cache_mode", ""));
 }
 
-/* No probe raises the alarm, so its rule never counts; vst_rule_note_text() tells. */
-static void an_alarm_that_nobody_raises(void **state)
+/* As long as a container encrypts many files, its rule counts. */
+static void an_alarm_limits(void **state)
 {
 	struct world *w = *state;
+	__u32 a = world_container(w, "/a", "", "", "a");
 
-	world_container(w, "/a", "", "", "a");
 	world_policy(w,
 		     RULES "- {name: x, match: {container: a}, when: alarm mass_encryption, max: {write: 1MiB/s}}\n");
+	world_io(w, a, DISK_A, VST_OP_WRITE, 1, 4096, 1000);
 	for (int i = 0; i < 20; i++)
 		world_tick(w);
 	assert_int_equal(w->writes, 0);
+	world_encrypts(w, a, 20);
+	for (int i = 0; i < 3; i++)
+		world_tick(w);
+	assert_string_equal(world_value(w, "/a", "io.max", "8:0 wbps"), "1048576");
+	world_encrypts(w, a, 0);
+	for (int i = 0; i < 20; i++)
+		world_tick(w);
+	assert_null(world_value(w, "/a", "io.max", "8:0 wbps"));
 }
 
 static void count_threads(void *arg, __u32 id, const char *cgroup)
@@ -936,7 +945,7 @@ int main(void)
 		TEST(wants_of_streams_are_refused),
 		TEST(what_a_cache_keeps),
 		TEST(settings_of_a_bcache),
-		TEST(an_alarm_that_nobody_raises),
+		TEST(an_alarm_limits),
 		TEST(priorities_of_threads),
 		TEST(taken_back),
 		TEST(groups_of_processes_without_a_container),

@@ -56,6 +56,7 @@ struct world {
 		const char *cgroup, *ns, *pod, *name, *image;
 		__u64 ino; /* of its cgroup */
 		bool directory, fresh;
+		__u32 encrypting;
 	} container[WORLD_CONTAINERS];
 	const char *link; /* another name of sdb */
 	__u32 next_id;
@@ -127,6 +128,12 @@ static inline __u32 world_container(struct world *w, const char *cgroup, const c
 	w->container[i].name = name;
 	w->container[i].image = "";
 	return i;
+}
+
+static inline void world_encrypts(struct world *w, __u32 index, __u32 files)
+{
+	w->container[index].encrypting = files;
+	w->container[index].fresh = true;
 }
 
 static inline void world_remove(struct world *w, __u32 index)
@@ -268,6 +275,7 @@ static inline void world_put_container(struct world *w, struct vst_snapshot *s, 
 	c->id = w->container[i].id;
 	c->cgroup_ino = w->container[i].ino;
 	c->listed = !w->container[i].directory;
+	c->encrypting = w->container[i].encrypting;
 	c->cgroup = strdup(w->container[i].cgroup);
 	c->display = strdup(w->container[i].name);
 	c->ns = strdup(w->container[i].ns);

@@ -181,8 +181,8 @@ static void notes(void **state)
 
 	assert_true(vst_rule_note_text(&p->rule[0], text, sizeof(text)) > 0);
 	assert_string_equal(text,
-			    "rule 'a' waits for the alarm mass_encryption, which this agent cannot raise: the rule "
-			    "never counts");
+			    "rule 'a' waits for the alarm mass_encryption: it counts only where vstord looks at what is "
+			    "written (--insight sampled or full)");
 	assert_int_equal(vst_rule_note_text(&p->rule[1], text, sizeof(text)), 0);
 	assert_string_equal(text, "");
 	assert_true(vst_rule_note_text(&p->rule[2], text, sizeof(text)) > 0);
