@@ -175,15 +175,35 @@ static __always_inline __u32 vst_page_bytes(__u64 page, __u64 inode)
 	return size - at > ~0U ? ~0U : size - at;
 }
 
-/* A chunk of a bio, anywhere in it. */
-__noinline int vst_chunk_of_bio(__u32 at, __u64 bio, __u64 inode)
+#define VECS_MAX 64
+
+/* How many vectors a bio has. One that was split off does not say (its bi_vcnt is 0), so they are counted, up to VECS_MAX. */
+__noinline __u32 vst_vecs_of_bio(__u64 bio)
 {
-	__u32 idx = vst_read(bio, struct bio, bi_iter.bi_idx), n = vst_read(bio, struct bio, bi_vcnt);
+	__u32 idx = vst_read(bio, struct bio, bi_iter.bi_idx), n = vst_read(bio, struct bio, bi_vcnt), left, len;
+	__u64 vec;
+
+	if (n > idx)
+		return n - idx;
+	left = vst_read(bio, struct bio, bi_iter.bi_size) + vst_read(bio, struct bio, bi_iter.bi_bvec_done);
+	vec = vst_ptr(bio, struct bio, bi_io_vec) + idx * sizeof(struct bio_vec);
+	for (n = 0; n < VECS_MAX && left; n++) {
+		len = vst_read(vec, struct bio_vec, bv_len);
+		if (!len)
+			break;
+		left = left > len ? left - len : 0;
+		vec += sizeof(struct bio_vec);
+	}
+	return n ?: 1;
+}
+
+/* A chunk of a bio of n vectors, anywhere in it. */
+__noinline int vst_chunk_of_bio(__u32 at, __u64 bio, __u64 inode, __u32 n)
+{
 	__u32 random = bpf_get_prandom_u32(), len, offset, valid;
 	__u64 vec = vst_ptr(bio, struct bio, bi_io_vec), page;
 
-	n = n > idx ? n - idx : 1;
-	vec += (idx + random % n) * sizeof(struct bio_vec);
+	vec += (vst_read(bio, struct bio, bi_iter.bi_idx) + random % (n ?: 1)) * sizeof(struct bio_vec);
 	len = vst_read(vec, struct bio_vec, bv_len);
 	page = vst_ptr(vec, struct bio_vec, bv_page);
 	offset = vst_read(vec, struct bio_vec, bv_offset);
@@ -238,7 +258,7 @@ __noinline int vst_sample_bio(struct vst_bios *w, bool begins)
 	__u64 bio, what, inode;
 	struct vst_state *s = vst_state_get();
 	struct vst_file *f;
-	__u32 at, i, bytes;
+	__u32 at, i, bytes, n;
 
 	if (!s || !w)
 		return 0;
@@ -256,9 +276,10 @@ __noinline int vst_sample_bio(struct vst_bios *w, bool begins)
 	f->bytes += (__u64)bytes * (begins ? 1 : w->every);
 	if (begins)
 		vst_head_take(f, bio);
+	n = vst_vecs_of_bio(bio);
 	for (i = 0; i < CHUNKS_MAX; i++)
 		if (!i || begins || bytes > i * CHUNK_EVERY)
-			vst_chunk_of_bio(at, bio, inode);
+			vst_chunk_of_bio(at, bio, inode, n);
 	__sync_fetch_and_add(&vst_insight.sampled, 1);
 	return 0;
 }

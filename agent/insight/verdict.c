@@ -7,10 +7,11 @@
 #include "agent/insight/verdict.h"
 
 #define NOTHING (-1)
+#define NOT_RANDOM (-2)
 
 /* How files begin. Order does not matter: no two begin alike. */
 static const struct head {
-	int pattern; /* NOTHING: media, which only looks random */
+	int pattern; /* NOTHING: media, which only looks random; NOT_RANDOM: what does not, unless parts of it are encrypted */
 	unsigned int at, len;
 	const char *bytes;
 	const char *what;
@@ -41,8 +42,8 @@ static const struct head {
 	{ NOTHING, 0, 4, "OggS", "ogg" },
 	{ NOTHING, 0, 4, "fLaC", "flac" },
 	{ NOTHING, 0, 3, "ID3", "mp3" },
-	{ NOTHING, 0, 4, "SQLi", "sqlite" },
-	{ NOTHING, 0, 4,
+	{ NOT_RANDOM, 0, 4, "SQLi", "sqlite" },
+	{ NOT_RANDOM, 0, 4,
 	  "\x7f"
 	  "ELF",
 	  "a program" },
@@ -119,8 +120,21 @@ static bool is_copy(const struct vst_file *f, double observed, struct vst_file_v
 	return true;
 }
 
+/* Every other block, say: that is faster than to encrypt all, and makes a file as useless. */
+static bool is_encrypted_in_parts(const struct vst_file *f, double share, double distance, struct vst_file_verdict *v)
+{
+	if (share < 0.2 || share >= 0.9 || f->high < 16 || f->low < 16 || distance >= 3)
+		return false;
+	set(v, VST_PATTERN_ENCRYPT, 0.8);
+	snprintf(v->evidence, sizeof(v->evidence),
+		 "parts of the file look random, others do not: %u and %u of %u "
+		 "samples",
+		 f->high, f->low, f->chunks);
+	return true;
+}
+
 /* Without a head that tells: do the bytes look random, and all of them? */
-static void by_bytes(const struct vst_file *f, struct vst_file_verdict *v)
+static void by_bytes(const struct vst_file *f, const struct head *head, struct vst_file_verdict *v)
 {
 	double share = (double)f->high / f->chunks, distance;
 	__u32 count[256];
@@ -128,7 +142,7 @@ static void by_bytes(const struct vst_file *f, struct vst_file_verdict *v)
 	for (int i = 0; i < 256; i++)
 		count[i] = f->count[i];
 	distance = vst_verdict_distance(count);
-	if (f->chunks < 4 || f->high < 4)
+	if (f->chunks < 4 || f->high < 4 || is_encrypted_in_parts(f, share, distance, v) || head)
 		return;
 	if (share >= 0.9 && is_named_compressed(f)) {
 		set(v, VST_PATTERN_COMPRESS, 0.9);
@@ -148,12 +162,6 @@ static void by_bytes(const struct vst_file *f, struct vst_file_verdict *v)
 			 "%u of %u samples look random (%.1f standard deviations), and "
 			 "the file does not begin like a compressed one",
 			 f->high, f->chunks, distance);
-	} else if (share >= 0.2 && share < 0.9 && f->high >= 16 && f->low >= 16 && distance < 3) {
-		set(v, VST_PATTERN_ENCRYPT, 0.8);
-		snprintf(v->evidence, sizeof(v->evidence),
-			 "parts of the file look random, others do not: %u and %u of %u "
-			 "samples",
-			 f->high, f->low, f->chunks);
 	}
 }
 
@@ -166,8 +174,8 @@ void vst_verdict_decide(const struct vst_file *f, double observed, struct vst_fi
 		return;
 	if (!f->chunks)
 		return;
-	if (!head) {
-		by_bytes(f, ret);
+	if (!head || head->pattern == NOT_RANDOM) {
+		by_bytes(f, head, ret);
 	} else if (head->pattern != NOTHING && f->high * 2 >= f->chunks) {
 		set(ret, head->pattern, 0.98);
 		snprintf(ret->evidence, sizeof(ret->evidence), "begins like %s, and %u of %u samples look random",

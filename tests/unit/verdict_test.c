@@ -77,6 +77,11 @@ static void test_heads(void **state)
 				      8),
 				 NULL),
 			 -1);
+	/* a program or a database does not look random, unless every other block of it was encrypted */
+	assert_int_equal(verdict(file(250, 250, 0, 0, "SQLite format 3", 15), NULL), -1);
+	assert_int_equal(verdict(file(96, 10, 86, 0, "SQLite format 3", 15), NULL), -1);
+	assert_int_equal(verdict(file(96, 46, 50, 0, "SQLite format 3", 15), NULL), VST_PATTERN_ENCRYPT);
+	assert_int_equal(verdict(file(96, 46, 50, 0, "\xff\xd8\xff\xe0", 4), NULL), -1);
 	/* a text that happens to begin like gzip */
 	assert_int_equal(verdict(file(250, 0, 250, 0, "\x1f\x8b\x08", 3), NULL), -1);
 }
