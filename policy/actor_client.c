@@ -21,7 +21,7 @@
 #define BACKOFF_MIN (100 * MS)
 #define BACKOFF_MAX (1 * S)	    /* of an actor that came to life: undoing must not wait long */
 #define BACKOFF_MAX_SILENT (30 * S) /* of one that does not */
-#define RETRY_NO_PROGRAM (30 * S)   /* nothing can be undone without it, so nobody waits */
+#define RETRY_NO_PROGRAM (10 * S)   /* nothing can be undone without it, so nobody waits */
 #define LIVED_LONG (10 * S)
 #define HELLO_WAIT (15 * S) /* it waits 5 s for the journal's lock */
 
