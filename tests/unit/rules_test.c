@@ -180,9 +180,9 @@ static void notes(void **state)
 	char text[256] = "before";
 
 	assert_true(vst_rule_note_text(&p->rule[0], text, sizeof(text)) > 0);
-	assert_string_equal(text,
-			    "rule 'a' waits for the alarm mass_encryption: it counts only where vstord looks at what is "
-			    "written (--insight sampled or full)");
+	assert_string_equal(
+		text, "rule 'a' waits for the alarm mass_encryption: it counts only where vstord looks at what is "
+		      "written (--insight sampled or full)");
 	assert_int_equal(vst_rule_note_text(&p->rule[1], text, sizeof(text)), 0);
 	assert_string_equal(text, "");
 	assert_true(vst_rule_note_text(&p->rule[2], text, sizeof(text)) > 0);
