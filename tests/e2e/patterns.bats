@@ -153,7 +153,7 @@ media_make() { # N
 	agent_start --insight full
 	in_group "$a" true
 	corpus 3
-	judge 0.95 0.8 >"$dir/table" || { cat "$dir/table"; return 1; }
+	judge 0.95 0.75 >"$dir/table" || { cat "$dir/table"; return 1; }
 	sed 's/^/# /' "$dir/table" >&3
 }
 
