@@ -174,7 +174,9 @@ static int list(const struct options *o, const struct vst_roots *roots)
 		printf("the journal in %s cannot be read beyond byte %zu: %s. Above is what is known up to there\n",
 		       o->state, replay.good_len, replay.reason);
 	else if (replay.end == VST_REPLAY_OTHER_BOOT)
-		printf("the journal in %s was written before the last reboot, which reset the knobs\n", o->state);
+		printf("the journal in %s was written before the last reboot, which reset all knobs but bcache's "
+		       "cache_mode\n",
+		       o->state);
 	else if (!entries.n)
 		printf("no knob is set\n");
 	vst_entries_free(&entries);

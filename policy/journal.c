@@ -148,7 +148,8 @@ static int accept(struct vst_journal *j, const struct vst_journal_replayed *repl
 		break;
 	case VST_REPLAY_OTHER_BOOT:
 		vst_explain(j->text,
-			    "%s/%s: discarded, because it was written before the last reboot, which reset the knobs",
+			    "%s/%s: discarded, because it was written before the last reboot, which reset all knobs "
+			    "but bcache's cache_mode",
 			    j->path, JOURNAL);
 		vst_entries_free(&j->entries);
 		if (ftruncate(j->fd, 0) || fsync(j->fd))

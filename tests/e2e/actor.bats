@@ -72,7 +72,7 @@ tell() { # COMMAND...
 }
 
 sees() { # REGEX
-	within 60 grep -qP -e "$1" "$dir/out" || { cat "$dir/out" "$dir/log" >&2; return 1; }
+	within 20 grep -qP -e "$1" "$dir/out" || { cat "$dir/out" "$dir/log" >&2; return 1; }
 }
 
 # A step on a throttle file of our cgroup, and its outcome.
@@ -87,7 +87,7 @@ holds() { # ATTR VALUE: 0 is no limit; what a limit is
 }
 
 log_says() { # REGEX
-	within 60 grep -qE -e "$1" "$dir/log" || { cat "$dir/log" >&2; return 1; }
+	within 20 grep -qE -e "$1" "$dir/log" || { cat "$dir/log" >&2; return 1; }
 }
 
 @test "a step is journaled, written and listed; goodbye restores it and leaves nothing" {
@@ -358,17 +358,17 @@ leave_journal() {
 	"$DRIVE" "$ACTOR" "$state" 0 <"$dir/in2" >"$dir/out2" 2>>"$dir/log" 3>&- 9>&- &
 	others+=($!)
 	exec 8>"$dir/in2"
-	within 60 grep -q '^ready	refusing.*another vstor-actor holds the journal' "$dir/out2"
+	within 20 grep -q '^ready	refusing.*another vstor-actor holds the journal' "$dir/out2"
 	holds $WBPS 1048576
 	tell stop
 	sees '^stopped'
 	wait "$first"
-	within 60 grep -q '^ready	ready.*starts=[2-9].*deaths=0' "$dir/out2" # the one that refused was replaced
+	within 20 grep -q '^ready	ready.*starts=[2-9].*deaths=0' "$dir/out2" # the one that refused was replaced
 	printf 'step\t7\t0\t%s\t%s\t%s\t2097152\n' "$cg" $WBPS "$dev" >&8
-	within 60 grep -q '^outcome	7	applied' "$dir/out2"
+	within 20 grep -q '^outcome	7	applied' "$dir/out2"
 	holds $WBPS 2097152
 	printf 'stop\n' >&8
-	within 60 grep -q '^stopped' "$dir/out2"
+	within 20 grep -q '^stopped' "$dir/out2"
 	holds $WBPS 0
 	exec 8>&-
 }
