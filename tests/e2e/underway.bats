@@ -58,6 +58,7 @@ waited() { # PATH FILTER
 
 # Reads it again and again into a file until the process ends, and once more.
 watch() { # PROCESS FILE PATH FILTER
+	exec 3>&- # bats waits for everybody who has it
 	while kill -0 "$1" 2>/dev/null; do
 		waited "$3" "$4" >>"$2"
 		sleep 0.3
