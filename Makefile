@@ -107,6 +107,10 @@ test-vm: all ## run the guest tests on every kernel; KERNEL=6.12 TEST=name for o
 	@scripts/deps build test --install
 	@tests/vm/run "$(KERNEL)" "$(TEST)"
 
+fuzz: ## run the fuzz targets, 60 s of a processor each; SECONDS_EACH=600 for more
+	@scripts/deps build --install
+	@tests/fuzz/run $(or $(SECONDS_EACH),60)
+
 bench: all ## measure cost, side by side with other tools, and print the tables
 	@scripts/deps build bench --install
 	@bench/run $(BENCH)

@@ -68,10 +68,11 @@ static void put_text(struct vst_record_buf *b, const char *text)
 
 static inline __u64 number_at(const struct vst_record_field *f, const void *value)
 {
-	const void *at = (const char *)value + f->offset;
+	const void *at;
 
 	if (!value)
 		return 0;
+	at = (const char *)value + f->offset;
 	switch (f->size) {
 	case 8:
 		return *(const __u64 *)at;

@@ -46,6 +46,8 @@ each_its_own() { # OP
 @test "direct I/O: each call's class, on ext4, xfs and btrfs, for all calls" {
 	for fs in ext4 xfs btrfs; do
 		filesystem_make $fs
+		# since 6.15 btrfs makes direct writes buffered ones where it keeps checksums, and anybody may write its pages back
+		[ $fs != btrfs ] || chattr +C "$dir/mnt"
 		for call in "" ,at ,vector ,vector,at; do
 			agent_start
 			"$HINT_LOAD" "direct$call" "$dir/mnt/f"

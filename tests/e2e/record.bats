@@ -8,11 +8,12 @@ load lib
 setup() {
 	agent_setup
 	rec=$dir/rec
-	trees=()
 }
 
 teardown() {
-	[ ${#trees[@]} -eq 0 ] || load_py clean
+	local p
+	for p in "${others[@]}"; do kill "$p" 2>/dev/null && wait "$p" || true; done
+	load_py clean
 	agent_teardown
 	! mountpoint -q "$dir/full" || umount "$dir/full"
 }
@@ -34,7 +35,7 @@ some_io() {
 }
 
 load_py() { # run|clean OPTION...
-	local t args=()
+	local t trees args=()
 	mapfile -t trees < <(awk '$3 == "cgroup2" { print $2 }
 		$3 == "cgroup" && $4 ~ /(^|,)(blkio|memory)(,|$)/ { print $2 }' /proc/mounts)
 	for t in "${trees[@]}"; do args+=(--tree "$t"); done
@@ -57,7 +58,11 @@ again() { # NAME COMMAND...
 	if grep -q ', interval' "$dir/$1.live"; then
 		at=$(sed -n '1s/, interval.*//p' "$dir/$1.live")
 		d=$(sed -n '1s/.*, interval \([0-9.]*\) s.*/\1/p' "$dir/$1.live")
-		replay "${@:2}" --at "$at" -d "$d" >"$dir/$1.again"
+		# it is told in hundredths of a second, and two snapshots may be nearer to each other
+		for d in "$d" $(seq "$(jq -n "$d - 0.005")" 0.001 "$(jq -n "$d + 0.005")"); do
+			replay "${@:2}" --at "$at" -d "$d" >"$dir/$1.again" || continue
+			! cmp -s "$dir/$1.live" "$dir/$1.again" || break
+		done
 	else
 		for at in $(seq "$(cat "$dir/$1.since")" 0.01 "$(cat "$dir/$1.when")"); do
 			replay "${@:2}" --at "@$at" >"$dir/$1.again" 2>/dev/null || continue

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Any bytes but NUL as a cgroup's path, and its names. Build and run (libclang-rt-19-dev):
- *	clang-19 -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o build/cgpath_fuzz tests/fuzz/cgpath_fuzz.c \
- *		agent/who/cgpath.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/labels.c -ljansson
- *	mkdir -p build/cgpath_corpus && build/cgpath_fuzz -max_len=5000 -max_total_time=60 build/cgpath_corpus
+ * Any bytes but NUL as a cgroup's path, and its names.
+ *
+ * LINK: agent/who/cgpath.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/labels.c
+ * LIBS: -ljansson
+ * RUN: -max_len=5000
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Any bytes as a journal; and, behind frames with right checksums, any payloads. Build and run (libclang-rt-19-dev):
- *	clang-19 -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o build/journal_fuzz \
- *		tests/fuzz/journal_fuzz.c policy/journal_format.c policy/step.c lib/crc32c.c
- *	mkdir -p build/journal_corpus && build/journal_fuzz -max_len=9000 -max_total_time=60 -artifact_prefix=build/ \
- *		build/journal_corpus
+ * Any bytes as a journal; and, behind frames with right checksums, any payloads.
+ *
+ * LINK: policy/journal_format.c policy/step.c lib/crc32c.c
+ * RUN: -max_len=9000
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Any bytes as a policy, and as the file of blockio classes that it imports. What is accepted has to keep what rules.h
- * promises, and is matched. Build and run (libclang-rt-19-dev):
- *	clang-19 -g -O1 -D_GNU_SOURCE -Iinclude -I. -fsanitize=fuzzer,address,undefined -o build/policy_fuzz \
- *		tests/fuzz/policy_fuzz.c policy/arena.c policy/rules*.c -lyaml
- *	mkdir -p build/policy_corpus && find tests/fixtures/policies tests/fuzz/policy_corpus -name '*.yaml' |
- *		while read -r f; do cp "$f" "build/policy_corpus/$(sha256sum <"$f" | cut -c1-16)"; done
- *	build/policy_fuzz -dict=tests/fuzz/policy.dict -max_len=8192 -max_total_time=600 build/policy_corpus
+ * promises, and is matched.
+ *
+ * LINK: policy lib agent/snapshot.c
+ * LIBS: -lyaml -lcap -lseccomp -lm
+ * RUN: -dict=tests/fuzz/policy.dict -max_len=8192
+ * SEED: tests/fixtures/policies tests/fuzz/policy_corpus
  */
 #include <errno.h>
 #include <math.h>

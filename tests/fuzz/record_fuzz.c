@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Any bytes as a file of a recording; and, behind checksums that are right, any frames. What can be decoded is shown, as vstorctl does,
- * encoded again, and shown as the same. Build and run (libclang-rt-19-dev):
- *	clang-19 -g -O1 -D_GNU_SOURCE -Iinclude -I. -fsanitize=fuzzer,address,undefined -o build/record_fuzz \
- *		tests/fuzz/record_fuzz.c lib/record_file.c lib/record_encode.c lib/record_decode.c lib/record_fields.c \
- *		lib/crc32c.c agent/snapshot.c agent/sinks/out.c agent/sinks/render.c agent/sinks/render_waits.c -lm
- *	mkdir -p build/record_corpus && build/record_fuzz -max_len=20000 -max_total_time=60 -artifact_prefix=build/ \
- *		build/record_corpus
+ * Any bytes as a file of a recording; and, behind checksums that are right, any frames. What can be decoded is shown, as
+ * vstorctl does, encoded again, and shown as the same.
+ *
+ * LINK: lib/record_file.c lib/record_encode.c lib/record_decode.c lib/record_fields.c lib/crc32c.c agent/snapshot.c agent/sinks/out.c agent/sinks/render.c agent/sinks/render_waits.c
+ * LIBS: -lm
+ * RUN: -max_len=20000
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Any bytes as each of the files that container runtimes write. Build and run (libclang-rt-19-dev):
- *	clang-19 -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o build/runtime_fuzz \
- *		tests/fuzz/runtime_fuzz.c agent/who/cgpath.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/labels.c -ljansson
- *	mkdir -p build/runtime_corpus && find tests/fixtures/runtime -name '*.json' | while read -r f; do
- *		cp "$f" "build/runtime_corpus/$(echo "$f" | sha256sum | cut -c1-16)"; done
- *	build/runtime_fuzz -max_len=5000 -max_total_time=60 build/runtime_corpus
+ * Any bytes as each of the files that container runtimes write.
+ *
+ * LINK: agent/who/cgpath.c agent/who/runtime.c agent/who/runtime_file.c agent/who/runtime_find.c agent/who/labels.c
+ * LIBS: -ljansson
+ * RUN: -max_len=5000
+ * SEED: tests/fixtures/runtime
  */
 #include <fcntl.h>
 #include <stdint.h>
