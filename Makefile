@@ -180,7 +180,7 @@ help: ## show this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all tests run test test-vm bench bench-vm check man completion install deb image help clean
+.PHONY: all tests run test test-vm fuzz bench bench-vm check man completion install deb image help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
