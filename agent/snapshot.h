@@ -68,8 +68,11 @@ struct vst_snap_container {
 	double since; /* made (anew), or first seen */
 	double ended; /* 0: it lives */
 	unsigned int restarts;
-	__u32 encrypting; /* files that it encrypted in the last minute, if they are many; 0: they are not */
-	__u64 ios, bytes; /* of all its rows, also of those that are forgotten */
+	__u32 encrypting;     /* files that it encrypted in the last minute, if they are many; 0: they are not */
+	__u8 insight;	      /* enum vst_insight_mode: how what it writes to files is watched ... */
+	bool insight_set;     /* ... which somebody asked for while the agent ran */
+	double insight_since; /* 0: it is not watched */
+	__u64 ios, bytes;     /* of all its rows, also of those that are forgotten */
 };
 
 /* I/O of one container, device, op, kind, size, witness, patterns and hint. */
@@ -274,7 +277,9 @@ struct vst_snap_self {
 	unsigned int rows, rows_max, slots, slots_max, containers;
 	struct vst_snap_caps caps;
 	bool watch_locks;
-	double insight;	  /* share of the time in which copies are looked for; 0: it is off */
+	double insight;	   /* share of the time in which copies are looked for; 0: it is off, or given up for a time */
+	__u8 insight_mode; /* enum vst_insight_mode that the agent was started with */
+	bool insight_given_up;
 	__u64 files_lost; /* files that insight had no place for */
 	__u64 cache_lost; /* I/Os on cached devices that no row of a cache had room for */
 	__u64 lost[VST_LOSS__N];

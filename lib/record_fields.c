@@ -59,6 +59,8 @@ static const struct vst_record_field moment[] = {
 	NUMBER(T, self.overflow_cgroups),
 	NUMBER(T, self.hints_refused),
 	REAL(T, self.insight),
+	NUMBER(T, self.insight_mode),
+	BOOL(T, self.insight_given_up),
 	NUMBER(T, self.files_lost),
 	NUMBER(T, self.encryption_alarms),
 	NUMBER(T, self.cache_lost),
@@ -74,10 +76,11 @@ static const struct vst_record_field probes[] = {
 
 #define T struct vst_snap_container
 static const struct vst_record_field containers[] = {
-	NUMBER(T, id),	  BOOL(T, own),	       BOOL(T, listed),	    TEXT(T, cgroup),	 NUMBER(T, cgroup_ino),
-	TEXT(T, display), TEXT(T, ns),	       TEXT(T, pod),	    TEXT(T, name),	 TEXT(T, image),
-	TEXT(T, cid),	  TEXT(T, runtime),    TEXTS(T, labels, 2), TEXTS(T, limits, 3), REAL(T, since),
-	REAL(T, ended),	  NUMBER(T, restarts), NUMBER(T, ios),	    NUMBER(T, bytes),	 NUMBER(T, encrypting),
+	NUMBER(T, id),	    BOOL(T, own),	  BOOL(T, listed),	  TEXT(T, cgroup),     NUMBER(T, cgroup_ino),
+	TEXT(T, display),   TEXT(T, ns),	  TEXT(T, pod),		  TEXT(T, name),       TEXT(T, image),
+	TEXT(T, cid),	    TEXT(T, runtime),	  TEXTS(T, labels, 2),	  TEXTS(T, limits, 3), REAL(T, since),
+	REAL(T, ended),	    NUMBER(T, restarts),  NUMBER(T, ios),	  NUMBER(T, bytes),    NUMBER(T, encrypting),
+	NUMBER(T, insight), BOOL(T, insight_set), REAL(T, insight_since),
 };
 #undef T
 

@@ -147,7 +147,7 @@ static void look(struct vst_patterns *p, unsigned int at, const struct vst_maps 
 		k->alarmed = false;
 	}
 	k->seen_ns = f->last_ns;
-	vst_verdict_decide(f, observed, &v);
+	vst_verdict_decide(f, row->container->insight == VST_INSIGHT_FULL ? 1 : observed, &v);
 	mark(m->marks, f, v.pattern);
 	if (v.pattern == VST_PATTERN_ENCRYPT)
 		note_encrypted(p, k, f, row->container, now);

@@ -8,13 +8,6 @@
 #include "agent/snapshot.h"
 
 #define VST_PATTERNS_KEEP 30 /* seconds after the last write to a file */
-#define VST_WINDOW 0.08	     /* seconds of each tick in which copies are looked for, unless it is always */
-
-enum vst_insight_mode {
-	VST_INSIGHT_OFF,
-	VST_INSIGHT_SAMPLED,
-	VST_INSIGHT_FULL,
-};
 
 struct vst_patterns;
 
@@ -23,7 +16,7 @@ void vst_patterns_free(struct vst_patterns *p);
 
 /*
  * Decides about the files that were written to since the last time, and gives what is known to the rows of I/O. observed: the
- * share of the time in which copies are looked for.
+ * share of the time in which copies are looked for in those containers that are watched at moments.
  */
 void vst_patterns_collect(struct vst_patterns *p, const struct vst_io_table *t, const struct vst_probes *probes,
 			  double observed, double now);

@@ -68,6 +68,7 @@ struct vst_probes {
 	bool stats_told;     /* that there are none */
 	time_t shared_since; /* monotonic seconds */
 	bool want_fsync;
+	bool want_insight, copies_always;   /* see vst_probes_insight() */
 	struct vst_cache_sizes cache_sizes; /* of the tables that are mapped */
 	nlink_t fsync_modules;		    /* directories in /sys/module when the programs of fsync were loaded */
 	nlink_t modules;		    /* directories in /sys/module when the symbols were looked up; 0: not yet */

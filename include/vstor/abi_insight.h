@@ -102,6 +102,14 @@ struct vst_file {
 #define VST_CHUNKS_PER_SECOND 16000 /* 300 ns each: 0.5 % of a processor */
 #define VST_HEADS_PER_SECOND 1500
 
+/* The map vst_scopes: a cgroup, packed as in vst_task_pack(), of a container that is watched otherwise than the rest. */
+#define VST_SCOPE_CGROUPS 4096
+
+struct vst_scope_cgroup {
+	__u32 mode; /* enum vst_insight_mode */
+	__u32 turn; /* of the agent, which removes what it did not enter at its last turn */
+};
+
 /* What both sides know about the whole. */
 struct vst_insight {
 	__u64 direct; /* virtual address = page * 64 + this; 0: not known yet */
@@ -109,7 +117,10 @@ struct vst_insight {
 	/* what may be taken until the agent allows more, so that no load makes it expensive: */
 	__u32 chunks_left; /* samples */
 	__u32 heads_left;  /* begins of files; each takes its samples as well */
-	__u32 pad;
+	__u8 mode;	   /* enum vst_insight_mode of a container that is not in the map vst_scopes */
+	__u8 scoped;	   /* there is something in that map */
+	__u8 window;	   /* copies are looked for in those that are watched at moments, too */
+	__u8 pad;
 	__u64 writes, sampled; /* requests */
 	__u64 lost;	       /* files that found no place */
 };

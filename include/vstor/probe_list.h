@@ -31,7 +31,7 @@ enum vst_when {
 	X(PAUSE, pause, BESIDE, "the limit of dirty pages", "pauses at it are not shown", "")                          \
 	X(JOURNAL, journal, NEEDED, "the journals of ext4", "waits for them are not shown", "no ext4 is mounted")      \
 	X(INSIGHT, insight, NEEDED, "what is written to files", "copies, encryption and compression are not told",     \
-	  "it was switched off with --insight off")                                                                    \
+	  "nobody is watched: see vstord --insight, and vstorctl insight")                                             \
 	X(FSYNC, fsync, NEEDED, "fsync", "how long it takes is not known", "no rule and nobody asks for it")           \
 	X(CACHE, cache, NEEDED, "caches", "vstorctl cache shows no hits, and no rule can keep anything in a cache",    \
 	  "no bcache with a cache is in use")

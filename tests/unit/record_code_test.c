@@ -348,7 +348,7 @@ static void test_every_field_is_recorded(void **state)
 {
 	const size_t head = sizeof(struct vst_value);
 
-	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_CONTAINERS, head), 2);
+	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_CONTAINERS, head), 8);
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_IOS, head), 17);
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_WAITS, head), 8);
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_DEVICES, head), 13);
@@ -358,7 +358,7 @@ static void test_every_field_is_recorded(void **state)
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_CACHE_ROWS, head), 7);
 	assert_int_equal(uncovered(VST_RECORD_PROBES, 0), 0);
 	/* of the snapshot: instance, kernel, lists, probes; of .self: capabilities, and the recorder's own state */
-	assert_int_equal(uncovered(VST_RECORD_MOMENT, head), 295);
+	assert_int_equal(uncovered(VST_RECORD_MOMENT, head), 301);
 }
 
 int main(void)
