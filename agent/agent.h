@@ -12,6 +12,7 @@
 #include "agent/waits/fsync.h"
 #include "agent/waits/locks.h"
 #include "agent/who/owners.h"
+#include "agent/insight/attrs.h"
 #include "agent/insight/patterns.h"
 #include "agent/insight/slow.h"
 #include "agent/insight/watch.h"
@@ -42,6 +43,7 @@ struct vst_agent {
 	struct vst_acting *acting;
 	struct vst_slows *slows;
 	struct vst_patterns *patterns;
+	struct vst_attrs *attrs;
 	struct vst_watch watch;
 	struct vst_recorder *recorder; /* NULL: nothing is recorded */
 	bool always_fsync;	       /* is measured, whatever the policy says */

@@ -90,9 +90,10 @@ static int read_rooms(struct vst_agent *a, double now)
 		err = vst_heating_collect(&a->heating, a->probes, a->owners, now);
 	vst_blame_collect(a->blame, &a->devices);
 	if (!err)
-		vst_slows_collect(a->slows, a->table, a->probes, now);
+		vst_slows_collect(a->slows, a->table, a->probes, a->attrs, now);
 	if (!err)
-		vst_patterns_collect(a->patterns, a->table, a->probes, vst_watch_window(a), now);
+		vst_patterns_collect(a->patterns, a->table, a->probes, a->attrs, vst_watch_window(a), now);
+	vst_attrs_turn(a->attrs, vst_probes_maps(a->probes));
 	take_alarms(a, now);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	return err ?: vst_devices_read(&a->devices);

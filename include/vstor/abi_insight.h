@@ -46,7 +46,8 @@ static inline __attribute__((always_inline)) __u8 vst_hint_of_lifetime(__u8 rw_h
 #define VST_FILE_NAMES 5
 
 struct vst_file_name {
-	__u64 ino;  /* 0: no file */
+	__u64 inode; /* its address */
+	__u64 ino;   /* 0: no file */
 	__u32 more; /* the path goes on above */
 	__u32 pad;
 	char device[32];	       /* super_block.s_id: the disk's or the partition's name */
