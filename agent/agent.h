@@ -13,6 +13,7 @@
 #include "agent/waits/locks.h"
 #include "agent/who/owners.h"
 #include "agent/insight/attrs.h"
+#include "agent/insight/lives.h"
 #include "agent/insight/patterns.h"
 #include "agent/insight/slow.h"
 #include "agent/insight/watch.h"
@@ -44,6 +45,7 @@ struct vst_agent {
 	struct vst_slows *slows;
 	struct vst_patterns *patterns;
 	struct vst_attrs *attrs;
+	struct vst_lives *lives;
 	struct vst_watch watch;
 	struct vst_recorder *recorder; /* NULL: nothing is recorded */
 	bool always_fsync;	       /* is measured, whatever the policy says */

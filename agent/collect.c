@@ -94,6 +94,7 @@ static int read_rooms(struct vst_agent *a, double now)
 	if (!err)
 		vst_patterns_collect(a->patterns, a->table, a->probes, a->attrs, vst_watch_window(a), now);
 	vst_attrs_turn(a->attrs, vst_probes_maps(a->probes));
+	vst_lives_collect(a->lives, a->probes, a->owners, now);
 	take_alarms(a, now);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	return err ?: vst_devices_read(&a->devices);
@@ -523,6 +524,7 @@ int vst_collect(struct vst_agent *a, const struct vst_snapshot **ret)
 	put = put ?: put_waits(s, &a->wait_rows);
 	put = put ?: vst_slows_put(a->slows, s, c->last);
 	put = put ?: vst_patterns_put(a->patterns, s);
+	put = put ?: vst_lives_put(a->lives, s);
 	put = put ?: put_devices(s, a);
 	put = put ?: vst_heating_put(&a->heating, s);
 	put = put ?: put_probes(s, a->probes);

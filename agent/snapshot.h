@@ -20,6 +20,7 @@
 #include "lib/counts.h"
 #include "lib/label.h"
 #include "vstor/abi_cache.h"
+#include "vstor/abi_insight.h"
 #include "vstor/abi_locks.h"
 #include "vstor/classes.h"
 
@@ -244,6 +245,15 @@ struct vst_snap_cache_row {
 	struct vst_cache_counts counts;
 };
 
+/* How long what a container wrote has lived, by how it ended. */
+struct vst_snap_life {
+	struct vst_value v;
+	__u32 container; /* index */
+	__u8 end;	 /* enum vst_life_ends */
+	__u64 bytes[VST_LIFE_BUCKETS];
+	__u64 dead_bytes; /* of them, those that never reached a disk */
+};
+
 struct vst_snap_probe {
 	const char *name, *tracepoint, *group;
 	const char *state, *why;
@@ -302,7 +312,8 @@ struct vst_snap_self {
 	X(SLOWS, slow, struct vst_snap_slow)                                                                           \
 	X(PATTERNS, pattern, struct vst_snap_pattern)                                                                  \
 	X(CACHES, cache, struct vst_snap_cache)                                                                        \
-	X(CACHE_ROWS, cache_row, struct vst_snap_cache_row)
+	X(CACHE_ROWS, cache_row, struct vst_snap_cache_row)                                                            \
+	X(LIVES, life, struct vst_snap_life)
 
 enum vst_snap_list {
 #define X(e, f, t) VST_SNAP_##e,

@@ -62,6 +62,8 @@ __noinline __u32 vst_scope_of(__u64 owner)
 	return c ? c->mode : vst_insight.mode;
 }
 
+#include "lives.bpf.h"
+
 /* --- memory --- */
 
 /*

@@ -182,7 +182,7 @@ static int require(const struct vst_probes *p, enum vst_group group)
 	if (group == VST_GROUP_FSYNC) /* each filesystem has its own */
 		return 0;
 	vst_for_each_probe_of (i, group) {
-		if (!p->probe[i].missing)
+		if (!p->probe[i].missing || vst_probes_is_life(i))
 			continue;
 		vst_warn("this kernel has no tracepoint %s", vst_probe_table[i].tracepoint);
 		err = -EOPNOTSUPP;
@@ -235,7 +235,7 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
 	m->shares_fd = bpf_map__fd(p->block->maps.vst_shares);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
-	m->scopes_fd = m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = m->cache_rows_fd = -1;
+	m->scopes_fd = m->life_rows_fd = m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = m->cache_rows_fd = -1;
 	m->state->blkio_hier = hiers->blkio;
 	m->state->memory_hier = hiers->memory;
 	m->state->next_row = 1;
@@ -347,7 +347,8 @@ static int attach_programs(struct vst_probes *p, enum vst_group group)
 	vst_for_each_probe_of (i, group) {
 		struct vst_probe *probe = &p->probe[i];
 
-		if (probe->missing || probe->elsewhere || probe->link || i == VST_PROBE_ID_copy_folio)
+		if (probe->missing || probe->elsewhere || probe->link || i == VST_PROBE_ID_copy_folio ||
+		    vst_probes_is_life(i))
 			continue;
 		probe->link = bpf_program__attach(probe->prog);
 		if (!probe->link) {
@@ -407,6 +408,7 @@ static int open_object(struct vst_probes *p, enum vst_group group)
 		m->insight = &p->insight->data_insight->vst_insight;
 		m->files = p->insight->data_files->vst_files;
 		m->scopes_fd = bpf_map__fd(p->insight->maps.vst_scopes);
+		m->life_rows_fd = bpf_map__fd(p->insight->maps.vst_life_rows);
 		return 0;
 	case VST_GROUP_CACHE:
 		return vst_probes_cache_open(p);
@@ -514,8 +516,10 @@ int vst_probes_insight(struct vst_probes *p, bool want, bool always)
 		return 0;
 	}
 	err = vst_probes_attach(p, VST_GROUP_INSIGHT);
-	if (!err)
+	if (!err) {
 		copies_follow(p);
+		vst_probes_follow_lives(p, p->copies_always);
+	}
 	return err;
 }
 

@@ -102,3 +102,36 @@ void vst_render_insight(struct vst_out *o, const struct vst_snapshot *s, __u64 s
 		vst_render_end(o);
 	}
 }
+
+static void life(struct vst_out *o, const struct vst_snapshot *s, const struct vst_snap_life *l)
+{
+	static const char *const names[VST_LIFE_BUCKETS] = {
+#define X(name, ns) name,
+		VST_LIFE_AGES(X)
+#undef X
+			"ge1h"
+	};
+	__u64 all = 0;
+
+	for (int i = 0; i < VST_LIFE_BUCKETS; i++)
+		all += l->bytes[i];
+	vst_render_begin(o, "lifetime");
+	vst_render_container(o, s, l->container, "container", "cgroup");
+	vst_out_kstr(o, "end", vst_life_end_name(l->end));
+	vst_out_ku64(o, "bytes", all);
+	vst_out_ku64(o, "dead_bytes", l->dead_bytes);
+	vst_out_key(o, "ages");
+	vst_out_raw(o, "{");
+	for (int i = 0; i < VST_LIFE_BUCKETS; i++)
+		vst_out_ku64(o, names[i], l->bytes[i]);
+	vst_out_raw(o, "}");
+	vst_render_end(o);
+}
+
+void vst_render_lifetimes(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
+{
+	const struct vst_snap_life *l;
+
+	head(o, s);
+	vst_snapshot_for_each(s, VST_SNAP_LIVES, l, i) life(o, s, l);
+}

@@ -59,7 +59,7 @@ has_slow() {
 	fits insight insight
 	ctl insight host default >/dev/null
 	# each of these may have no line here, but what there is must fit
-	for c in patterns cache; do
+	for c in patterns lifetimes cache; do
 		if ctl $c --json | grep -q .; then fits "$c" "$c"; else echo "# $c has no line on this host" >&3; fi
 		checked+=("$c")
 	done
