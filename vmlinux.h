@@ -201,6 +201,8 @@ struct inode {
 	struct super_block *i_sb;
 	struct address_space *i_mapping;
 	unsigned long i_ino;
+	unsigned int i_nlink;
+	unsigned int i_generation;
 	loff_t i_size;
 	struct address_space i_data;
 	struct hlist_head i_dentry;

@@ -12,8 +12,11 @@
 #include "agent/waits/fsync.h"
 #include "agent/waits/locks.h"
 #include "agent/who/owners.h"
+#include "agent/insight/attrs.h"
+#include "agent/insight/lives.h"
 #include "agent/insight/patterns.h"
 #include "agent/insight/slow.h"
+#include "agent/insight/watch.h"
 #include "agent/probes/probes.h"
 #include "agent/base/self.h"
 #include "agent/io/io_table.h"
@@ -41,7 +44,9 @@ struct vst_agent {
 	struct vst_acting *acting;
 	struct vst_slows *slows;
 	struct vst_patterns *patterns;
-	enum vst_insight_mode insight;
+	struct vst_attrs *attrs;
+	struct vst_lives *lives;
+	struct vst_watch watch;
 	struct vst_recorder *recorder; /* NULL: nothing is recorded */
 	bool always_fsync;	       /* is measured, whatever the policy says */
 	struct vst_devices devices;

@@ -6,6 +6,7 @@
 #include <sys/time.h>
 
 #include "agent/collect.h"
+#include "agent/insight/watch.h"
 
 /* A container that has a place in the snapshot. */
 struct known {
@@ -59,13 +60,6 @@ static void take_events(struct vst_agent *a)
 	vst_owners_scan_soon(a->owners, vst_now());
 }
 
-static double insight_share(const struct vst_agent *a)
-{
-	if (a->budget.part[VST_BUDGET_INSIGHT].given_up)
-		return 0;
-	return a->insight == VST_INSIGHT_FULL ? 1 : a->insight == VST_INSIGHT_SAMPLED ? VST_WINDOW / a->interval : 0;
-}
-
 static void take_alarms(struct vst_agent *a, double now)
 {
 	for (struct vst_container *c = vst_owners_first(a->owners); c; c = c->hh.next)
@@ -96,9 +90,11 @@ static int read_rooms(struct vst_agent *a, double now)
 		err = vst_heating_collect(&a->heating, a->probes, a->owners, now);
 	vst_blame_collect(a->blame, &a->devices);
 	if (!err)
-		vst_slows_collect(a->slows, a->table, a->probes, now);
+		vst_slows_collect(a->slows, a->table, a->probes, a->attrs, now);
 	if (!err)
-		vst_patterns_collect(a->patterns, a->table, a->probes, insight_share(a), now);
+		vst_patterns_collect(a->patterns, a->table, a->probes, a->attrs, vst_watch_window(a), now);
+	vst_attrs_turn(a->attrs, vst_probes_maps(a->probes));
+	vst_lives_collect(a->lives, a->probes, a->owners, now);
 	take_alarms(a, now);
 	/* read around the table, so that the kernel's numbers at its time lie between the two */
 	return err ?: vst_devices_read(&a->devices);
@@ -139,7 +135,9 @@ static bool same_numbers(const struct vst_snap_container *v, const struct vst_co
 {
 	return v->ios == from->ios && v->bytes == from->bytes && v->since >= from->since && v->since <= from->since &&
 	       v->ended >= from->ended && v->ended <= from->ended && v->restarts == from->restarts &&
-	       v->encrypting == from->encrypting;
+	       v->encrypting == from->encrypting && v->insight == from->insight &&
+	       v->insight_set == from->insight_set && v->insight_since >= from->insight_since &&
+	       v->insight_since <= from->insight_since;
 }
 
 static void set_numbers(struct vst_snap_container *v, const struct vst_container *from)
@@ -150,6 +148,9 @@ static void set_numbers(struct vst_snap_container *v, const struct vst_container
 	v->ended = from->ended;
 	v->restarts = from->restarts;
 	v->encrypting = from->encrypting;
+	v->insight = from->insight;
+	v->insight_set = from->insight_set;
+	v->insight_since = from->insight_since;
 }
 
 static struct vst_snap_container *value_of(struct vst_collect *c, const struct known *k,
@@ -477,7 +478,9 @@ static void put_self(struct vst_snapshot *s, const struct vst_agent *a)
 	self->slots_max = vst_probes_maps(a->probes)->slots;
 	self->overflow_cgroups = vst_owners_overflowed(a->owners);
 	self->watch_locks = vst_probes_watch_locks(a->probes);
-	self->insight = insight_share(a);
+	self->insight = vst_watch_share(a);
+	self->insight_mode = a->watch.scopes.mode;
+	self->insight_given_up = a->budget.part[VST_BUDGET_INSIGHT].given_up;
 	if (vst_probes_maps(a->probes)->insight)
 		self->files_lost = vst_probes_maps(a->probes)->insight->lost;
 	self->encryption_alarms = vst_patterns_alarms(a->patterns);
@@ -521,6 +524,7 @@ int vst_collect(struct vst_agent *a, const struct vst_snapshot **ret)
 	put = put ?: put_waits(s, &a->wait_rows);
 	put = put ?: vst_slows_put(a->slows, s, c->last);
 	put = put ?: vst_patterns_put(a->patterns, s);
+	put = put ?: vst_lives_put(a->lives, s);
 	put = put ?: put_devices(s, a);
 	put = put ?: vst_heating_put(&a->heating, s);
 	put = put ?: put_probes(s, a->probes);

@@ -145,8 +145,7 @@ static void on_late(struct vst_agent *a, const struct vst_options *o)
 	char text[512];
 
 	vst_probes_late(a->probes);
-	if (a->insight != VST_INSIGHT_OFF)
-		vst_probes_insight(a->probes, a->insight == VST_INSIGHT_FULL);
+	vst_watch_ready(a);
 	if (!vst_devices_read(&a->devices)) /* counting begins at their present counters */
 		vst_tick_follow_devices(a);
 	vst_tick_follow_caches(a);
@@ -226,10 +225,8 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 		if (!expired(l->timer_fd))
 			return 0;
 		vst_tick_run(a, tick++);
-		if (a->insight == VST_INSIGHT_SAMPLED) {
-			vst_probes_window(a->probes, true);
+		if (vst_watch_window_begin(a))
 			timer_set_once(l->window_fd, fmin(VST_WINDOW, a->interval / 2));
-		}
 		vst_notify_watchdog();
 		return follow_waits(a, l->peek_fd, &l->peek);
 	case SOURCE_PEEK:
@@ -254,7 +251,7 @@ static int on_source(struct vst_agent *a, struct loop *l, enum source source, co
 		return 0;
 	case SOURCE_WINDOW:
 		if (expired(l->window_fd))
-			vst_probes_window(a->probes, false);
+			vst_watch_window_end(a);
 		return 0;
 	case SOURCE_ACTING:
 		vst_acting_run(a->acting);

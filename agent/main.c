@@ -34,6 +34,7 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 	acting.fresh = vst_tick_fresh;
 	acting.choose = vst_tick_choose;
 	acting.keeper = vst_tick_keeper;
+	acting.insight = vst_watch_ask;
 	acting.ctx = a;
 	err = vst_relay_new(&a->relay);
 	if (err)
@@ -92,7 +93,7 @@ int main(int argc, char **argv)
 		return VST_EXIT_FAILED;
 	a.interval = o.interval;
 	a.budget.limit = o.budget;
-	a.insight = o.insight;
+	a.watch.scopes.mode = o.insight;
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		random = (uint64_t)(a.started * 1e9) ^ getpid();
 	snprintf(a.instance, sizeof(a.instance), "%016llx", (unsigned long long)random);

@@ -60,14 +60,8 @@ static int parse_handover(const char *text, unsigned int *ret)
 
 static int parse_insight(const char *text, enum vst_insight_mode *ret)
 {
-	static const char *const names[] = {
-		[VST_INSIGHT_OFF] = "off",
-		[VST_INSIGHT_SAMPLED] = "sampled",
-		[VST_INSIGHT_FULL] = "full",
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(text, names[i])) {
+	for (unsigned int i = 0; i < VST_INSIGHT__N; i++) {
+		if (!strcmp(text, vst_insight_mode_name(i))) {
 			*ret = (enum vst_insight_mode)i;
 			return 0;
 		}

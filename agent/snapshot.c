@@ -209,6 +209,11 @@ static void destroy_cache_row(void *value)
 	free(value);
 }
 
+static void destroy_life(void *value)
+{
+	free(value);
+}
+
 static const struct {
 	size_t size;
 	void (*destroy)(void *value);
@@ -349,6 +354,10 @@ static void move_cache(struct mover *m, struct vst_snap_cache *c)
 }
 
 static void move_cache_row(struct mover *m, struct vst_snap_cache_row *row)
+{
+}
+
+static void move_life(struct mover *m, struct vst_snap_life *life)
 {
 }
 

@@ -20,6 +20,7 @@
 #include "lib/counts.h"
 #include "lib/label.h"
 #include "vstor/abi_cache.h"
+#include "vstor/abi_insight.h"
 #include "vstor/abi_locks.h"
 #include "vstor/classes.h"
 
@@ -68,8 +69,11 @@ struct vst_snap_container {
 	double since; /* made (anew), or first seen */
 	double ended; /* 0: it lives */
 	unsigned int restarts;
-	__u32 encrypting; /* files that it encrypted in the last minute, if they are many; 0: they are not */
-	__u64 ios, bytes; /* of all its rows, also of those that are forgotten */
+	__u32 encrypting;     /* files that it encrypted in the last minute, if they are many; 0: they are not */
+	__u8 insight;	      /* enum vst_insight_mode: how what it writes to files is watched ... */
+	bool insight_set;     /* ... which somebody asked for while the agent ran */
+	double insight_since; /* 0: it is not watched */
+	__u64 ios, bytes;     /* of all its rows, also of those that are forgotten */
 };
 
 /* I/O of one container, device, op, kind, size, witness, patterns and hint. */
@@ -241,6 +245,15 @@ struct vst_snap_cache_row {
 	struct vst_cache_counts counts;
 };
 
+/* How long what a container wrote has lived, by how it ended. */
+struct vst_snap_life {
+	struct vst_value v;
+	__u32 container; /* index */
+	__u8 end;	 /* enum vst_life_ends */
+	__u64 bytes[VST_LIFE_BUCKETS];
+	__u64 dead_bytes; /* of them, those that never reached a disk */
+};
+
 struct vst_snap_probe {
 	const char *name, *tracepoint, *group;
 	const char *state, *why;
@@ -274,7 +287,9 @@ struct vst_snap_self {
 	unsigned int rows, rows_max, slots, slots_max, containers;
 	struct vst_snap_caps caps;
 	bool watch_locks;
-	double insight;	  /* share of the time in which copies are looked for; 0: it is off */
+	double insight;	   /* share of the time in which copies are looked for; 0: it is off, or given up for a time */
+	__u8 insight_mode; /* enum vst_insight_mode that the agent was started with */
+	bool insight_given_up;
 	__u64 files_lost; /* files that insight had no place for */
 	__u64 cache_lost; /* I/Os on cached devices that no row of a cache had room for */
 	__u64 lost[VST_LOSS__N];
@@ -297,7 +312,8 @@ struct vst_snap_self {
 	X(SLOWS, slow, struct vst_snap_slow)                                                                           \
 	X(PATTERNS, pattern, struct vst_snap_pattern)                                                                  \
 	X(CACHES, cache, struct vst_snap_cache)                                                                        \
-	X(CACHE_ROWS, cache_row, struct vst_snap_cache_row)
+	X(CACHE_ROWS, cache_row, struct vst_snap_cache_row)                                                            \
+	X(LIVES, life, struct vst_snap_life)
 
 enum vst_snap_list {
 #define X(e, f, t) VST_SNAP_##e,

@@ -95,6 +95,8 @@ int vst_start_probes(struct vst_agent *a, const char *host_root)
 	err = err ?: vst_waits_dirty_new(&a->waits_dirty);
 	err = err ?: vst_slows_new(&a->slows);
 	err = err ?: vst_patterns_new(&a->patterns);
+	err = err ?: vst_attrs_new(&a->attrs);
+	err = err ?: vst_lives_new(&a->lives);
 	err = err ?: vst_collect_new(&a->collect);
 	if (err)
 		return err;
@@ -124,6 +126,8 @@ void vst_start_undo(struct vst_agent *a)
 	vst_waits_dirty_free(a->waits_dirty);
 	vst_slows_free(a->slows);
 	vst_patterns_free(a->patterns);
+	vst_attrs_free(a->attrs);
+	vst_lives_free(a->lives);
 	vst_blame_free(a->blame);
 	vst_io_table_free(a->table);
 	vst_locks_free(a->locks);

@@ -186,6 +186,7 @@ void vst_tick_run(struct vst_agent *a, unsigned int tick)
 	double since = vst_now() - a->swept;
 
 	vst_tick_follow_fsync(a);
+	vst_watch_tick(a);
 	/* sooner if some I/O looks stuck: perhaps it completed and the event was lost */
 	if (since >= SWEEP_EVERY - a->interval / 2 || (since >= SWEEP_SOON && is_old(a, VST_STUCK_AGE / 2)))
 		sweep(a);

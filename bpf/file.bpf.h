@@ -33,6 +33,7 @@ static __always_inline void vst_file_name_read(struct vst_file_name *f, __u64 in
 	}
 	if (f->more) /* is it the root that follows? */
 		f->more = vst_ptr(d, struct dentry, d_parent) != d;
+	f->inode = inode;
 	f->ino = vst_read(inode, struct inode, i_ino);
 }
 #endif /* VST_FILE_BPF_H */

@@ -3,13 +3,17 @@
  * What is written to files: does it look random (encrypted or compressed), and is it what the task has read (a copy)?
  *
  * vst_sample looks at one of so many requests when it is issued, whoever wrote it, and at the first bytes of files. The agent
- * sets how many requests, and says how many samples may be taken until it comes again. vst_copy_folio runs where a task makes a page dirty, and compares 64 bytes of it with
- * the file that the task reads. Even a program that returns at once costs a small write some percent there, so the
- * agent attaches it for moments ("windows"), unless it is told to do more.
+ * sets how many requests, and says how many samples may be taken until it comes again. vst_copy_folio runs where a task makes a
+ * page dirty, and compares 64 bytes of it with the file that the task reads. Even a program that returns at once costs a small write some percent there, so the
+ * agent attaches it for moments ("windows"), unless it is told to watch somebody all the time.
+ *
+ * The agent names the containers that are watched otherwise than the rest, by their cgroups, in vst_scopes.
  */
 #include "decide.bpf.h"
 #include "file.bpf.h"
 #include "inflight.bpf.h"
+
+#define BPF_F_NO_PREALLOC 1 /* include/uapi/linux/bpf.h */
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -17,6 +21,7 @@ struct vst_insight vst_insight SEC(".data.insight") = {
 	.every = 1,
 	.chunks_left = VST_CHUNKS_PER_SECOND,
 	.heads_left = VST_HEADS_PER_SECOND,
+	.mode = VST_INSIGHT_SAMPLED,
 };
 struct vst_file vst_files[VST_FILES] SEC(".data.files");
 const struct vst_file vst_file_none = {};
@@ -33,9 +38,31 @@ struct {
 	__type(value, struct vst_scratch);
 } vst_scratch SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, VST_SCOPE_CGROUPS);
+	__type(key, __u64);
+	__type(value, struct vst_scope_cgroup);
+} vst_scopes SEC(".maps");
+
 #define PAGE_STRUCT 64 /* x86-64: struct page */
 #define CLAIM_AGE 1000000000ULL
 #define NO_FILE VST_FILES
+
+/* --- who is watched --- */
+
+/* How the container of a cgroup is watched; owner: packed, 0: nobody is known. */
+__noinline __u32 vst_scope_of(__u64 owner)
+{
+	const struct vst_scope_cgroup *c = NULL;
+
+	if (vst_insight.scoped)
+		c = bpf_map_lookup_elem(&vst_scopes, &owner);
+	return c ? c->mode : vst_insight.mode;
+}
+
+#include "lives.bpf.h"
 
 /* --- memory --- */
 
@@ -246,6 +273,17 @@ static __always_inline __u32 vst_row_of_request(__u64 addr)
 	return vst_in(place)->what & IN_MORE && !row ? vst_more(place)->row[0] : row;
 }
 
+/* How the owner of a row is watched. */
+__noinline __u32 vst_scope_of_row(__u32 row)
+{
+	const struct vst_key *key;
+
+	if (!vst_insight.scoped || !row)
+		return vst_insight.mode;
+	key = bpf_map_lookup_elem(&vst_row_keys, &row);
+	return key ? vst_scope_of(key->owner << 2 | key->hier) : vst_insight.mode;
+}
+
 /* The bios of a request: those of several small files that lie side by side on the disk are merged into one. */
 struct vst_bios {
 	__u64 rq, addr, bio;
@@ -331,6 +369,8 @@ int BPF_PROG(vst_sample, struct request *rq)
 		return 0;
 	w.addr = vst_identity(rq, s);
 	w.bytes = rq->__data_len;
+	if (vst_scope_of_row(vst_row_of_request(w.addr)) == VST_INSIGHT_OFF)
+		return 0;
 	bpf_loop(BIOS_MAX, vst_bio_look, &w, 0);
 	return 0;
 }
@@ -505,9 +545,12 @@ int BPF_PROG(vst_copy_folio, struct folio *page, struct address_space *mapping)
 	const struct files_struct *files;
 	__u64 folio = vst_address(page), inode, source, count = 0;
 	const struct pt_regs *regs;
-	__u32 to = 0xffff, from = 0xffff;
+	__u32 to = 0xffff, from = 0xffff, mode;
 
 	if (!vst_insight.direct || task->flags & PF_KTHREAD)
+		return 0;
+	mode = vst_scope_of(vst_insight.scoped ? vst_task_owner(vst_state_get()) : 0);
+	if (mode == VST_INSIGHT_OFF || (mode == VST_INSIGHT_SAMPLED && !vst_insight.window))
 		return 0;
 	inode = vst_ptr(vst_address(mapping), struct address_space, host);
 	if (!inode || (vst_read(inode, struct inode, i_mode) & S_IFMT) != S_IFREG)

@@ -47,6 +47,10 @@ struct vst_option {
 	  "the slowest requests of the last seconds, with file, and who was served meanwhile")                         \
 	X(patterns, 1, "[CONTAINER]", vst_patterns_options, NULL,                                                      \
 	  "which files are copied, encrypted or compressed, and how that is known")                                    \
+	X(lifetimes, 1, "[CONTAINER]", NULL, vst_lifetimes_help,                                                       \
+	  "how long what is written lives, and what dies before it reaches a disk")                                    \
+	X(insight, 2, "[CONTAINER [on | off | default]]", NULL, vst_insight_help,                                      \
+	  "whose writing to files is watched; switch it on or off for one container")                                  \
 	X(ps, 1, "[CONTAINER]", vst_ps_options, NULL, "containers that run, and units that do I/O")                    \
 	X(report, 0, NULL, vst_report_options, NULL, "some time of a recording as one HTML file, for a ticket")        \
 	X(policy, 2, "COMMAND [FILE | CONTAINER]", NULL, vst_policy_help,                                              \

@@ -9,6 +9,7 @@ struct listing {
 	const struct vst_files_list *list;
 	struct vst_whom only; /* .name NULL: all */
 	double seconds, time, observed;
+	bool given_up;
 	struct vst_mounts *mounts;
 	json_t *lines; /* in the agent's order */
 };
@@ -63,6 +64,7 @@ static int on_line(void *arg, json_t *line)
 	if (!strcmp(type, "snapshot")) {
 		l->time = vst_files_number(line, "time");
 		l->observed = vst_files_number(line, "observed");
+		l->given_up = json_is_true(json_object_get(line, "given_up"));
 	}
 	if (strcmp(type, l->list->type) != 0 || !is_shown(l, line))
 		return 0;
@@ -138,6 +140,9 @@ static void print_table(const struct listing *l)
 	json_array_foreach(l->lines, i, line) l->list->add_row(t, line);
 	if (json_array_size(l->lines))
 		vst_table_print(t);
+	else if (l->list->unobserved && l->given_up)
+		puts("the agent looks at no files for a time, because its probes took more than their budget: vstorctl "
+		     "status shows what they cost, and vstord --budget sets what they may");
 	else
 		puts(l->list->unobserved && !(l->observed > 0) ? l->list->unobserved : l->list->nothing);
 	vst_table_free(t);

@@ -56,7 +56,7 @@ struct vst_frame {
 	bool lost_io;		       /* whole I/Os were lost, not only their times */
 	bool unwatched;		       /* locks are not watched */
 	const char *given_up;	       /* not watched because it cost too much; NULL: everything is watched */
-	const char *alarm[VST_ALARMS]; /* what has waited for too long, in sentences; NULL: no more */
+	const char *alarm[VST_ALARMS]; /* who encrypts many files, and what has waited for too long; NULL: no more */
 	struct vst_line *lines;	       /* a container's, then its children, and so on */
 	size_t nlines, lines_cap;
 	struct vst_line *totals; /* leaf devices, locks or holders as a whole, the busiest first */

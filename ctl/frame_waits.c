@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Frames of waits, and what containers that do I/O wait for. */
 #include "frame.h"
+#include "phrase.h"
+#include "wire.h"
 
 /* A container that does no I/O has a line in the view of I/O if it waits for at least so many microseconds in a second. */
 #define WAITS_ONLY_MIN 1000
@@ -210,11 +212,55 @@ static void set_names(struct vst_line *l, void *arg)
 		l->holder_label = vst_frame_text(n->f, vst_who_labels_find(n->labels, &holder));
 }
 
-/* The oldest of them. An fsync that contains another wait is not said twice. */
-static void add_alarms(struct vst_frame *f, const struct vst_underway *u, struct vst_who_labels *labels)
+/* What comes after the last one that has a line of its own. */
+static void add_more(struct vst_frame *f, size_t at, size_t more, const char *what)
 {
-	size_t said = 0, more = 0;
-	char text[80], *sentence;
+	char text[128];
+
+	if (!more)
+		return;
+	snprintf(text, sizeof(text), "and %zu more %s", more, what);
+	f->alarm[at] = vst_frame_text(f, text);
+}
+
+static struct vst_who who_of_alarm(const json_t *alarm)
+{
+	return (struct vst_who){ vst_wire_text(alarm, "container"), vst_wire_text(alarm, "cgroup") };
+}
+
+static char *encryption_sentence(const json_t *alarm, struct vst_who_labels *labels)
+{
+	const struct vst_who who = who_of_alarm(alarm);
+	struct vst_text t;
+
+	vst_text_open(&t);
+	fputs("ALARM: ", t.out);
+	vst_phrase_name(t.out, vst_who_labels_find(labels, &who));
+	fprintf(t.out, " wrote %.0f files that look encrypted in the last minute",
+		json_number_value(json_object_get(alarm, "files")));
+	return vst_text_close(&t);
+}
+
+/* Containers that encrypt many files come first, because each second counts. Returns how many lines there are. */
+static size_t add_encryption(struct vst_frame *f, const json_t *alarms, struct vst_who_labels *labels)
+{
+	size_t n = json_array_size(alarms), said = n > VST_ALARMS / 2 ? VST_ALARMS / 2 - 1 : n;
+	char *sentence;
+
+	for (size_t i = 0; i < said; i++) {
+		sentence = encryption_sentence(json_array_get(alarms, i), labels);
+		f->alarm[i] = vst_frame_text(f, sentence);
+		free(sentence);
+	}
+	add_more(f, said, n - said, "containers wrote many files that look encrypted");
+	return said + (n > said);
+}
+
+/* The oldest of them. An fsync that contains another wait is not said twice. said: lines that are there already. */
+static void add_alarms(struct vst_frame *f, const struct vst_underway *u, struct vst_who_labels *labels, size_t said)
+{
+	char *sentence, what[64];
+	size_t more = 0;
 
 	for (size_t i = 0; i < u->n && u->list[i].open.oldest_us >= VST_OLD_US; i++) {
 		if (u->list[i].contains)
@@ -227,15 +273,15 @@ static void add_alarms(struct vst_frame *f, const struct vst_underway *u, struct
 		f->alarm[said++] = vst_frame_text(f, sentence);
 		free(sentence);
 	}
-	if (!more)
-		return;
-	snprintf(text, sizeof(text), "and %zu more have waited for longer than %.0f s", more, VST_OLD_US / 1e6);
-	f->alarm[said] = vst_frame_text(f, text);
+	snprintf(what, sizeof(what), "have waited for longer than %.0f s", VST_OLD_US / 1e6);
+	add_more(f, said, more, what);
 }
 
 void vst_frame_finish(struct vst_frame *f, const struct vst_sample *s)
 {
+	json_t *alarms = s->rows ? (json_t *)vst_rows_alarms(s->rows) : NULL, *alarm;
 	struct naming n = { f, vst_who_labels_new() };
+	size_t said, i;
 
 	for_each_name(f->lines, f->nlines, add_names, n.labels);
 	for_each_name(f->totals, f->ntotals, add_names, n.labels);
@@ -244,9 +290,16 @@ void vst_frame_finish(struct vst_frame *f, const struct vst_sample *s)
 		if (s->underway->list[i].holder.name)
 			vst_who_labels_add(n.labels, &s->underway->list[i].holder);
 	}
+	json_array_foreach(alarms, i, alarm)
+	{
+		const struct vst_who who = who_of_alarm(alarm);
+
+		vst_who_labels_add(n.labels, &who);
+	}
 	for_each_name(f->lines, f->nlines, set_names, &n);
 	for_each_name(f->totals, f->ntotals, set_names, &n);
+	said = add_encryption(f, alarms, n.labels);
 	if (s->underway)
-		add_alarms(f, s->underway, n.labels);
+		add_alarms(f, s->underway, n.labels, said);
 	vst_who_labels_free(n.labels);
 }

@@ -48,7 +48,9 @@ int vst_cmd_patterns(const struct vst_ctl *ctl, int argc, char **argv)
 		.add_row = add_row,
 		.fields = fields,
 		.seconds = 30,
-		.unobserved = "the agent does not look at what files are: start vstord with --insight sampled, or full",
+		.unobserved = "the agent does not look at what files are: start vstord with --insight sampled, or "
+			      "full, or use "
+			      "vstorctl insight CONTAINER on",
 		.nothing = "no file is being copied, encrypted or compressed, as far as was seen",
 	};
 

@@ -13,6 +13,7 @@ struct vst_rows {
 	struct vst_io_delta *deltas;
 	size_t ndeltas, deltas_cap;
 	struct vst_reply_head before, last, now; /* of the last two committed replies, and of this one */
+	json_t *alarms;				 /* of this reply; NULL: none */
 	bool full, has_head;
 	double full_at, interval;
 	__u64 reply;
@@ -96,6 +97,7 @@ void vst_rows_free(struct vst_rows *r)
 	head_clear(&r->before);
 	head_clear(&r->last);
 	head_clear(&r->now);
+	json_decref(r->alarms);
 	free(r->table);
 	free(r->seen);
 	free(r->deltas);
@@ -258,6 +260,8 @@ const char *vst_rows_begin(struct vst_rows *r)
 {
 	forget_deltas(r);
 	head_clear(&r->now);
+	json_decref(r->alarms);
+	r->alarms = NULL;
 	r->has_head = false;
 	r->nseen = 0;
 	r->reply++;
@@ -267,6 +271,21 @@ const char *vst_rows_begin(struct vst_rows *r)
 	else
 		snprintf(r->path, sizeof(r->path), "/v1/io?since=%llu", (unsigned long long)r->last.seq);
 	return r->path;
+}
+
+static int take_alarm(struct vst_rows *r, json_t *line)
+{
+	if (!json_is_string(json_object_get(line, "container")) || !json_is_string(json_object_get(line, "cgroup")))
+		return -EPROTO;
+	if (!r->alarms)
+		r->alarms = json_array();
+	json_array_append(r->alarms, line);
+	return 0;
+}
+
+const json_t *vst_rows_alarms(const struct vst_rows *r)
+{
+	return r->alarms;
 }
 
 int vst_rows_line(void *rows, json_t *line)
@@ -280,6 +299,8 @@ int vst_rows_line(void *rows, json_t *line)
 		return r->has_head ? -EPROTO : take_head(r, line);
 	if (!strcmp(type, "row"))
 		return r->has_head ? take_row(r, line) : -EPROTO;
+	if (!strcmp(type, "alarm"))
+		return r->has_head ? take_alarm(r, line) : -EPROTO;
 	return 0; /* lines of other types are from a newer agent */
 }
 

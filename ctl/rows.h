@@ -75,6 +75,8 @@ void vst_rows_free(struct vst_rows *r);
 const char *vst_rows_begin(struct vst_rows *r);
 /* A line of the reply (a vst_line_fn). 0, -EPROTO if it is not what the contract says. */
 int vst_rows_line(void *rows, json_t *line);
+/* Alarms of the last reply: an array of its lines, NULL: none. Borrowed until the next vst_rows_begin(). */
+const json_t *vst_rows_alarms(const struct vst_rows *r);
 /* The reply is complete. 0 with *ret, or -EPROTO: it had no snapshot. */
 int vst_rows_commit(struct vst_rows *r, enum vst_commit_result *ret);
 

@@ -295,9 +295,8 @@ static char *tidy(const char *typed)
 /* All who are in other replies than that of ps. An older agent may not have them all. */
 static void ask_others(const struct vst_ctl *ctl, struct candidates *k)
 {
-	static const char *const paths[] = {
-		"/v1/io", "/v1/locks", "/v1/blame", "/v1/waits", "/v1/slow", "/v1/patterns"
-	};
+	static const char *const paths[] = { "/v1/io",	 "/v1/locks",	 "/v1/blame",	 "/v1/waits",
+					     "/v1/slow", "/v1/patterns", "/v1/lifetimes" };
 	struct vst_client *c = vst_client_new(ctl);
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)

@@ -59,6 +59,8 @@ static const struct vst_record_field moment[] = {
 	NUMBER(T, self.overflow_cgroups),
 	NUMBER(T, self.hints_refused),
 	REAL(T, self.insight),
+	NUMBER(T, self.insight_mode),
+	BOOL(T, self.insight_given_up),
 	NUMBER(T, self.files_lost),
 	NUMBER(T, self.encryption_alarms),
 	NUMBER(T, self.cache_lost),
@@ -74,10 +76,11 @@ static const struct vst_record_field probes[] = {
 
 #define T struct vst_snap_container
 static const struct vst_record_field containers[] = {
-	NUMBER(T, id),	  BOOL(T, own),	       BOOL(T, listed),	    TEXT(T, cgroup),	 NUMBER(T, cgroup_ino),
-	TEXT(T, display), TEXT(T, ns),	       TEXT(T, pod),	    TEXT(T, name),	 TEXT(T, image),
-	TEXT(T, cid),	  TEXT(T, runtime),    TEXTS(T, labels, 2), TEXTS(T, limits, 3), REAL(T, since),
-	REAL(T, ended),	  NUMBER(T, restarts), NUMBER(T, ios),	    NUMBER(T, bytes),	 NUMBER(T, encrypting),
+	NUMBER(T, id),	    BOOL(T, own),	  BOOL(T, listed),	  TEXT(T, cgroup),     NUMBER(T, cgroup_ino),
+	TEXT(T, display),   TEXT(T, ns),	  TEXT(T, pod),		  TEXT(T, name),       TEXT(T, image),
+	TEXT(T, cid),	    TEXT(T, runtime),	  TEXTS(T, labels, 2),	  TEXTS(T, limits, 3), REAL(T, since),
+	REAL(T, ended),	    NUMBER(T, restarts),  NUMBER(T, ios),	  NUMBER(T, bytes),    NUMBER(T, encrypting),
+	NUMBER(T, insight), BOOL(T, insight_set), REAL(T, insight_since),
 };
 #undef T
 
@@ -196,6 +199,23 @@ static const struct vst_record_field cache_rows[] = { NUMBER(T, container), NUMB
 };
 #undef T
 
+#define T struct vst_snap_life
+static const struct vst_record_field lives[] = {
+	NUMBER(T, container),
+	NUMBER(T, end),
+	NUMBER_AS(T, bytes[0], "bytes.0"),
+	NUMBER_AS(T, bytes[1], "bytes.1"),
+	NUMBER_AS(T, bytes[2], "bytes.2"),
+	NUMBER_AS(T, bytes[3], "bytes.3"),
+	NUMBER_AS(T, bytes[4], "bytes.4"),
+	NUMBER_AS(T, bytes[5], "bytes.5"),
+	NUMBER_AS(T, bytes[6], "bytes.6"),
+	NUMBER_AS(T, bytes[7], "bytes.7"),
+	NUMBER(T, dead_bytes),
+};
+_Static_assert(VST_LIFE_BUCKETS == 8, "all of them");
+#undef T
+
 #define LIST(fields_) .field = (fields_), .n = sizeof(fields_) / sizeof((fields_)[0])
 const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	[VST_RECORD_MOMENT] = { "moment", -1, sizeof(struct vst_snapshot), -1, -1, LIST(moment) },
@@ -212,6 +232,7 @@ const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	VALUES(PATTERNS, struct vst_snap_pattern, patterns, -1, -1),
 	VALUES(CACHES, struct vst_snap_cache, caches, offsetof(struct vst_snap_cache, dev), -1),
 	VALUES(CACHE_ROWS, struct vst_snap_cache_row, cache_rows, offsetof(struct vst_snap_cache_row, dev), -1),
+	VALUES(LIVES, struct vst_snap_life, lives, -1, -1),
 };
 
 #define FITS(fields_) _Static_assert(sizeof(fields_) / sizeof((fields_)[0]) <= VST_RECORD_FIELDS_MAX, #fields_)
@@ -225,4 +246,5 @@ FITS(slows);
 FITS(patterns);
 FITS(caches);
 FITS(cache_rows);
-_Static_assert(VST_SNAP__N == 8, "a list of the snapshot that is not recorded: give it a row above");
+FITS(lives);
+_Static_assert(VST_SNAP__N == 9, "a list of the snapshot that is not recorded: give it a row above");

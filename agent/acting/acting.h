@@ -28,6 +28,8 @@ struct vst_acting_opts {
 	int (*choose)(void *ctx, __u32 dev, const struct vst_keep_pass *pass, uint64_t **ret_offsets, size_t *ret_n,
 		      size_t *ret_known);
 	void (*keeper)(void *ctx, __u32 pid);
+	/* Of which container, by its cgroup, to watch what it writes, see vst_watch_ask(). NULL: of none. */
+	int (*insight)(void *ctx, const char *cgroup, const char *word, char *ret, size_t size);
 	const char *actor;		 /* tests: its program; NULL: beside the running program */
 	const char *cgroup_root, *sysfs; /* tests; NULL: the host's */
 };
@@ -60,8 +62,9 @@ void vst_acting_reload(struct vst_acting *a); /* SIGHUP */
 
 enum vst_acting_request {
 	VST_ACTING_APPLY, /* text: a policy; it is in force until the file changes, the agent is told to reload, or ends */
-	VST_ACTING_PLAN,   /* text: a policy; what it would do. Nothing is changed. */
-	VST_ACTING_REVERT, /* undo everything; nothing is wanted until the next policy */
+	VST_ACTING_PLAN,    /* text: a policy; what it would do. Nothing is changed. */
+	VST_ACTING_REVERT,  /* undo everything; nothing is wanted until the next policy */
+	VST_ACTING_INSIGHT, /* name: a container's cgroup, text: whether to watch what it writes */
 	VST_ACTING_REQUEST__N
 };
 

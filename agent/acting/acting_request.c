@@ -128,6 +128,17 @@ static void revert(struct vst_acting *a, struct vst_acting_question *r)
 	say(r, 0, text);
 }
 
+/* No policy is about this, but it is a request that only the loop can fulfil, like the others. */
+static void insight(struct vst_acting *a, struct vst_acting_question *r)
+{
+	char text[512] = "this agent cannot watch what containers write";
+	int err = -EOPNOTSUPP;
+
+	if (a->opts.insight)
+		err = a->opts.insight(a->opts.ctx, r->name, r->text, text, sizeof(text));
+	say(r, err, text);
+}
+
 static void answer(struct vst_acting *a, struct vst_acting_question *r)
 {
 	switch (r->what) {
@@ -136,6 +147,9 @@ static void answer(struct vst_acting *a, struct vst_acting_question *r)
 		break;
 	case VST_ACTING_PLAN:
 		plan(a, r);
+		break;
+	case VST_ACTING_INSIGHT:
+		insight(a, r);
 		break;
 	default:
 		revert(a, r);

@@ -11,6 +11,7 @@
 
 #define MARKS_EVERY 60 /* seconds between two rounds of aging */
 #define MARKS_AGE 5    /* rounds */
+#define ATTRS_FOR 60   /* seconds after the last write that the class of a file is of interest */
 
 /* What is known of a place of the probe's table. */
 struct known_file {
@@ -147,7 +148,7 @@ static void look(struct vst_patterns *p, unsigned int at, const struct vst_maps 
 		k->alarmed = false;
 	}
 	k->seen_ns = f->last_ns;
-	vst_verdict_decide(f, observed, &v);
+	vst_verdict_decide(f, row->container->insight == VST_INSIGHT_FULL ? 1 : observed, &v);
 	mark(m->marks, f, v.pattern);
 	if (v.pattern == VST_PATTERN_ENCRYPT)
 		note_encrypted(p, k, f, row->container, now);
@@ -174,7 +175,7 @@ static void set_every(struct vst_patterns *p, struct vst_insight *in, double now
 }
 
 void vst_patterns_collect(struct vst_patterns *p, const struct vst_io_table *t, const struct vst_probes *probes,
-			  double observed, double now)
+			  struct vst_attrs *attrs, double observed, double now)
 {
 	const struct vst_maps *m = vst_probes_maps(probes);
 	const struct vst_io_row *row;
@@ -187,6 +188,8 @@ void vst_patterns_collect(struct vst_patterns *p, const struct vst_io_table *t, 
 		const struct vst_file *f = &m->files[i];
 		struct known_file *k = &p->known[i];
 
+		if (f->inode && now - (double)f->last_ns / 1e9 < ATTRS_FOR)
+			vst_attrs_offer(attrs, m, &f->name, now);
 		if (k->value && now - (double)k->seen_ns / 1e9 > VST_PATTERNS_KEEP)
 			known_clear(k);
 		if (!f->inode || (f->last_ns == k->seen_ns && f->inode == k->inode))

@@ -3,18 +3,12 @@
 #ifndef VST_PATTERNS_ROOM_H
 #define VST_PATTERNS_ROOM_H
 
+#include "agent/insight/attrs.h"
 #include "agent/io/io_table.h"
 #include "agent/probes/probes.h"
 #include "agent/snapshot.h"
 
 #define VST_PATTERNS_KEEP 30 /* seconds after the last write to a file */
-#define VST_WINDOW 0.08	     /* seconds of each tick in which copies are looked for, unless it is always */
-
-enum vst_insight_mode {
-	VST_INSIGHT_OFF,
-	VST_INSIGHT_SAMPLED,
-	VST_INSIGHT_FULL,
-};
 
 struct vst_patterns;
 
@@ -23,10 +17,10 @@ void vst_patterns_free(struct vst_patterns *p);
 
 /*
  * Decides about the files that were written to since the last time, and gives what is known to the rows of I/O. observed: the
- * share of the time in which copies are looked for.
+ * share of the time in which copies are looked for in those containers that are watched at moments. attrs: is told which files are written to.
  */
 void vst_patterns_collect(struct vst_patterns *p, const struct vst_io_table *t, const struct vst_probes *probes,
-			  double observed, double now);
+			  struct vst_attrs *attrs, double observed, double now);
 
 /* Files that the container encrypted in the last minute, if they are many; else 0. */
 __u32 vst_patterns_encrypting(struct vst_patterns *p, const struct vst_container *c, double now);

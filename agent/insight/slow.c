@@ -97,18 +97,23 @@ static void take(struct vst_slows *l, const struct vst_slow_io *io, const struct
 	insert(l, v, row->container);
 }
 
-void vst_slows_collect(struct vst_slows *l, const struct vst_io_table *t, const struct vst_probes *probes, double now)
+void vst_slows_collect(struct vst_slows *l, const struct vst_io_table *t, const struct vst_probes *probes,
+		       struct vst_attrs *attrs, double now)
 {
-	struct vst_slow *slow = vst_probes_maps(probes)->slow;
+	const struct vst_maps *m = vst_probes_maps(probes);
+	struct vst_slow *slow = m->slow;
 	__u64 half = slow->turn & 1;
 
 	forget(l, now);
 	__atomic_store_n(&slow->turn, slow->turn + 1, __ATOMIC_RELEASE);
 	/* a probe that is just writing to this half is late: what it writes is taken at the next turn but one, or lost */
 	for (int g = 0; g < VST_SLOW_GROUPS; g++) {
-		for (int i = 0; i < VST_SLOW_EACH; i++)
-			if (__atomic_load_n(&slow->io[half][g][i].done, __ATOMIC_ACQUIRE))
-				take(l, &slow->io[half][g][i], t);
+		for (int i = 0; i < VST_SLOW_EACH; i++) {
+			if (!__atomic_load_n(&slow->io[half][g][i].done, __ATOMIC_ACQUIRE))
+				continue;
+			take(l, &slow->io[half][g][i], t);
+			vst_attrs_offer(attrs, m, &slow->io[half][g][i].file, now);
+		}
 		memset(slow->io[half][g], 0, sizeof(slow->io[half][g]));
 		slow->floor[half][g] = 0;
 	}

@@ -182,7 +182,7 @@ static int require(const struct vst_probes *p, enum vst_group group)
 	if (group == VST_GROUP_FSYNC) /* each filesystem has its own */
 		return 0;
 	vst_for_each_probe_of (i, group) {
-		if (!p->probe[i].missing)
+		if (!p->probe[i].missing || vst_probes_is_life(i))
 			continue;
 		vst_warn("this kernel has no tracepoint %s", vst_probe_table[i].tracepoint);
 		err = -EOPNOTSUPP;
@@ -235,7 +235,7 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->free_rows_fd = bpf_map__fd(p->block->maps.vst_free_rows);
 	m->shares_fd = bpf_map__fd(p->block->maps.vst_shares);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
-	m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = m->cache_rows_fd = -1;
+	m->scopes_fd = m->life_rows_fd = m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = m->cache_rows_fd = -1;
 	m->state->blkio_hier = hiers->blkio;
 	m->state->memory_hier = hiers->memory;
 	m->state->next_row = 1;
@@ -347,7 +347,8 @@ static int attach_programs(struct vst_probes *p, enum vst_group group)
 	vst_for_each_probe_of (i, group) {
 		struct vst_probe *probe = &p->probe[i];
 
-		if (probe->missing || probe->elsewhere || probe->link || i == VST_PROBE_ID_copy_folio)
+		if (probe->missing || probe->elsewhere || probe->link || i == VST_PROBE_ID_copy_folio ||
+		    vst_probes_is_life(i))
 			continue;
 		probe->link = bpf_program__attach(probe->prog);
 		if (!probe->link) {
@@ -406,6 +407,8 @@ static int open_object(struct vst_probes *p, enum vst_group group)
 	case VST_GROUP_INSIGHT:
 		m->insight = &p->insight->data_insight->vst_insight;
 		m->files = p->insight->data_files->vst_files;
+		m->scopes_fd = bpf_map__fd(p->insight->maps.vst_scopes);
+		m->life_rows_fd = bpf_map__fd(p->insight->maps.vst_life_rows);
 		return 0;
 	case VST_GROUP_CACHE:
 		return vst_probes_cache_open(p);
@@ -474,13 +477,16 @@ void vst_probes_late(struct vst_probes *p)
 	vst_probes_follow(p);
 }
 
-void vst_probes_window(struct vst_probes *p, bool open)
+/* Attaches what looks for copies, or detaches it. */
+static void copies_follow(struct vst_probes *p)
 {
 	struct vst_probe *probe = &p->probe[VST_PROBE_ID_copy_folio];
+	struct vst_object *o = &p->object[VST_GROUP_INSIGHT];
+	bool want = p->want_insight && p->maps.insight && (p->copies_always || p->maps.insight->window);
 
-	if (!p->object[VST_GROUP_INSIGHT].open || p->object[VST_GROUP_INSIGHT].given_up)
+	if (!o->open || o->given_up)
 		return;
-	if (!open) {
+	if (!want) {
 		bpf_link__destroy(probe->link);
 		probe->link = NULL;
 	} else if (!probe->link) {
@@ -490,12 +496,30 @@ void vst_probes_window(struct vst_probes *p, bool open)
 	}
 }
 
-int vst_probes_insight(struct vst_probes *p, bool full)
+void vst_probes_window(struct vst_probes *p, bool open)
 {
-	int err = p->late ? -EAGAIN : vst_probes_attach(p, VST_GROUP_INSIGHT);
+	if (p->maps.insight)
+		p->maps.insight->window = open;
+	copies_follow(p);
+}
 
-	if (!err && full)
-		vst_probes_window(p, true);
+int vst_probes_insight(struct vst_probes *p, bool want, bool always)
+{
+	int err;
+
+	if (p->late)
+		return -EAGAIN;
+	p->want_insight = want;
+	p->copies_always = want && always;
+	if (!want) {
+		vst_probes_detach(p, VST_GROUP_INSIGHT);
+		return 0;
+	}
+	err = vst_probes_attach(p, VST_GROUP_INSIGHT);
+	if (!err) {
+		copies_follow(p);
+		vst_probes_follow_lives(p, p->copies_always);
+	}
 	return err;
 }
 
@@ -542,6 +566,8 @@ int vst_probes_give_up(struct vst_probes *p, enum vst_budget_part_id part, bool 
 	/* what was being waited for when it was given up has long come, and nobody saw it */
 	if (group == VST_GROUP_LOCK)
 		vst_lock_maps_forget(p->lock);
+	if (group == VST_GROUP_INSIGHT)
+		return p->want_insight ? vst_probes_insight(p, true, p->copies_always) : 0;
 	return vst_probes_attach(p, group);
 }
 

@@ -26,6 +26,7 @@ struct vst_maps {
 	struct vst_slow *slow;
 	struct vst_insight *insight;  /* NULL: it is off */
 	const struct vst_file *files; /* [VST_FILES]; likewise */
+	int scopes_fd, life_rows_fd;  /* likewise */
 	int rows_fd;
 	int hists_fd;
 	int lost_fd;
@@ -112,10 +113,10 @@ void vst_probes_follow(struct vst_probes *p);
 int vst_probes_want_fsync(struct vst_probes *p, bool want);
 
 /*
- * Looks at what is written to files from now on; full: also, all the time, at where it comes from. Else vst_probes_window()
- * begins and ends a moment of that. 0 or -errno, which has been logged; -EAGAIN: not yet.
+ * Looks at what is written to files from now on, or no more; always: also, all the time, at where it comes from. Else
+ * vst_probes_window() begins and ends a moment of that, and how long data lives is not known. 0 or -errno, which has been logged once; -EAGAIN: not yet.
  */
-int vst_probes_insight(struct vst_probes *p, bool full);
+int vst_probes_insight(struct vst_probes *p, bool want, bool always);
 void vst_probes_window(struct vst_probes *p, bool open);
 
 /*

@@ -105,8 +105,12 @@ static const char *why_not(const struct vst_probes *p, size_t i, enum vst_probe_
 		return "given up for a time: the probes took more than their budget (vstord --budget)";
 	if (!o->err && vst_probe_table[i].group == VST_GROUP_FSYNC && p->want_fsync)
 		return vst_probes_fsync_why(p, (int)i, ret_state);
-	if (!o->err && o->open && i == VST_PROBE_ID_copy_folio)
-		return "attached for 80 ms of each second; --insight full keeps it attached";
+	if (!o->err && o->open && p->want_insight && vst_probes_is_life((int)i))
+		return p->copies_always ? "no such filesystem is mounted, or it could not be attached"
+					: "attached while --insight full or vstorctl insight CONTAINER on asks for it";
+	if (!o->err && o->open && p->want_insight && i == VST_PROBE_ID_copy_folio)
+		return "attached for 80 ms of each second; --insight full and vstorctl insight CONTAINER on keep it "
+		       "attached";
 	if (!o->err)
 		return row->off;
 	*ret_state = VST_PROBE_MISSING;

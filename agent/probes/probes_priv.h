@@ -44,7 +44,7 @@ struct vst_probe {
 	struct bpf_program *prog;
 	struct bpf_link *link;
 	bool missing;	       /* this kernel does not have the tracepoint */
-	bool failed;	       /* of fsync: it could not be attached, and is not tried again */
+	bool failed;	       /* of fsync and lifetimes: it could not be attached, and is not tried again */
 	bool elsewhere;	       /* nor does it need it: it has another one in its place */
 	__u64 run_ns, run_cnt; /* at the beginning of a statistics moment */
 	double mean_ns;
@@ -68,6 +68,7 @@ struct vst_probes {
 	bool stats_told;     /* that there are none */
 	time_t shared_since; /* monotonic seconds */
 	bool want_fsync;
+	bool want_insight, copies_always;   /* see vst_probes_insight() */
 	struct vst_cache_sizes cache_sizes; /* of the tables that are mapped */
 	nlink_t fsync_modules;		    /* directories in /sys/module when the programs of fsync were loaded */
 	nlink_t modules;		    /* directories in /sys/module when the symbols were looked up; 0: not yet */
@@ -95,6 +96,10 @@ void vst_probes_detach(struct vst_probes *p, enum vst_group group);
 /* The agent's view of the tables about caches (probes_cache.c). 0 or -ENOMEM. */
 int vst_probes_cache_open(struct vst_probes *p);
 void vst_probes_cache_close(struct vst_probes *p);
+
+/* Is it one of those that tell how long data lives; attaches these while they are wanted and there is something to watch (probes_lives.c). */
+bool vst_probes_is_life(int i);
+void vst_probes_follow_lives(struct vst_probes *p, bool want);
 
 /* Why a probe of fsync is not attached although fsync is to be measured. */
 const char *vst_probes_fsync_why(const struct vst_probes *p, int i, enum vst_probe_state *ret_state);

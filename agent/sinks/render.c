@@ -222,6 +222,25 @@ static void row(struct vst_out *o, const struct vst_snapshot *s, const struct vs
 	vst_render_end(o);
 }
 
+/* So that who looks at the disks at night sees it, too. */
+static void alarms(struct vst_out *o, const struct vst_snapshot *s)
+{
+	const struct vst_snap_container *c;
+
+	if (!s->self.encryption_alarms)
+		return;
+	vst_snapshot_for_each(s, VST_SNAP_CONTAINERS, c, i)
+	{
+		if (!c->encrypting)
+			continue;
+		vst_render_begin(o, "alarm");
+		vst_out_kstr(o, "alarm", "mass_encryption");
+		vst_render_container(o, s, i, "container", "cgroup");
+		vst_out_ku64(o, "files", c->encrypting);
+		vst_render_end(o);
+	}
+}
+
 void vst_render_io(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
 {
 	const struct vst_snap_device *d = NULL;
@@ -231,6 +250,7 @@ void vst_render_io(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
 	vst_render_moment(o, s);
 	vst_render_self(o, &s->self);
 	vst_render_end(o);
+	alarms(o, s);
 	vst_snapshot_for_each(s, VST_SNAP_IOS, io, i) if (io->changed_seq > since || io->in_flight) row(o, s, io, &d);
 }
 

@@ -18,6 +18,8 @@ static void head(struct vst_out *o, const struct vst_snapshot *s)
 	vst_render_begin(o, "snapshot");
 	vst_render_moment(o, s);
 	vst_out_kdouble(o, "observed", s->self.insight, 3);
+	vst_out_kstr(o, "mode", vst_insight_mode_name(s->self.insight_mode));
+	vst_out_kbool(o, "given_up", s->self.insight_given_up);
 	vst_out_ku64(o, "files_lost", s->self.files_lost);
 	vst_render_end(o);
 }
@@ -79,4 +81,57 @@ void vst_render_patterns(struct vst_out *o, const struct vst_snapshot *s, __u64 
 		vst_out_kstr(o, "evidence", p->evidence);
 		vst_render_end(o);
 	}
+}
+
+/* Those that run and are watched, and those of which somebody asked that they are not. */
+void vst_render_insight(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
+{
+	const struct vst_snap_container *c;
+
+	head(o, s);
+	vst_snapshot_for_each(s, VST_SNAP_CONTAINERS, c, i)
+	{
+		if (c->own || c->ended > 0 || !(c->listed || c->ios || c->insight_set) ||
+		    (c->insight == VST_INSIGHT_OFF && !c->insight_set))
+			continue;
+		vst_render_begin(o, "insight");
+		vst_render_container(o, s, i, "container", "cgroup");
+		vst_out_kstr(o, "mode", vst_insight_mode_name(c->insight));
+		vst_out_kbool(o, "set", c->insight_set);
+		vst_out_kdouble(o, "age", c->insight_since > 0 ? fmax(s->time - c->insight_since, 0) : 0, 3);
+		vst_render_end(o);
+	}
+}
+
+static void life(struct vst_out *o, const struct vst_snapshot *s, const struct vst_snap_life *l)
+{
+	static const char *const names[VST_LIFE_BUCKETS] = {
+#define X(name, ns) name,
+		VST_LIFE_AGES(X)
+#undef X
+			"ge1h"
+	};
+	__u64 all = 0;
+
+	for (int i = 0; i < VST_LIFE_BUCKETS; i++)
+		all += l->bytes[i];
+	vst_render_begin(o, "lifetime");
+	vst_render_container(o, s, l->container, "container", "cgroup");
+	vst_out_kstr(o, "end", vst_life_end_name(l->end));
+	vst_out_ku64(o, "bytes", all);
+	vst_out_ku64(o, "dead_bytes", l->dead_bytes);
+	vst_out_key(o, "ages");
+	vst_out_raw(o, "{");
+	for (int i = 0; i < VST_LIFE_BUCKETS; i++)
+		vst_out_ku64(o, names[i], l->bytes[i]);
+	vst_out_raw(o, "}");
+	vst_render_end(o);
+}
+
+void vst_render_lifetimes(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
+{
+	const struct vst_snap_life *l;
+
+	head(o, s);
+	vst_snapshot_for_each(s, VST_SNAP_LIVES, l, i) life(o, s, l);
 }

@@ -98,6 +98,8 @@ static const struct route {
 	{ "/v1/waits", VST_ASK_FRESH, false, true, vst_render_waits, NULL, NULL },
 	{ "/v1/slow", VST_ASK_FRESH, false, false, vst_render_slow, NULL, NULL },
 	{ "/v1/patterns", VST_ASK_FRESH, false, false, vst_render_patterns, NULL, NULL },
+	{ "/v1/lifetimes", VST_ASK_FRESH, false, false, vst_render_lifetimes, NULL, NULL },
+	{ "/v1/insight", VST_ASK_FRESH, false, false, vst_render_insight, NULL, NULL },
 	{ "/v1/cache", VST_ASK_FRESH, false, false, NULL, vst_render_cache, NULL },
 	{ "/v1/policy", VST_ASK_FRESH, false, false, NULL, vst_render_policy, NULL },
 	{ "/v1/policy/log", VST_ASK_FRESH, false, false, NULL, vst_render_policy_log, NULL },
@@ -108,10 +110,13 @@ static const struct route {
 static const struct post {
 	const char *path;
 	enum vst_acting_request what;
+	const char *argument; /* in the query: what the body is about */
+	const char *without;  /* what it is about if there is no argument */
 } posts[] = {
-	{ "/v1/policy/apply", VST_ACTING_APPLY },
-	{ "/v1/policy/plan", VST_ACTING_PLAN },
-	{ "/v1/policy/revert", VST_ACTING_REVERT },
+	{ "/v1/policy/apply", VST_ACTING_APPLY, "file", "the policy that was sent" },
+	{ "/v1/policy/plan", VST_ACTING_PLAN, "file", "the policy that was sent" },
+	{ "/v1/policy/revert", VST_ACTING_REVERT, "file", "" },
+	{ "/v1/insight", VST_ACTING_INSIGHT, "container", "" },
 };
 /* clang-format on */
 
@@ -398,9 +403,9 @@ static enum MHD_Result on_post(struct vst_server *s, struct client *c)
 	if (!acting)
 		return refuse(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is just being started or stopped");
 	if (!c->question) {
-		const char *name = argument(c, "file");
+		const char *name = argument(c, c->post->argument);
 
-		c->question = vst_acting_ask(acting, c->post->what, name ? name : "the policy that was sent",
+		c->question = vst_acting_ask(acting, c->post->what, name ? name : c->post->without,
 					     c->body ? c->body : "", c->body_len, s->wake_fd);
 		if (!c->question)
 			return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory: nothing was done");
@@ -456,10 +461,9 @@ static enum MHD_Result on_post_head(struct client *c, const char *url)
 			      "nothing at this path takes POST; docs/control-socket.md lists what does");
 	/* a plan, too: the agent reads the files that it imports, and may read any */
 	if (!may_change(c))
-		return refuse(c, MHD_HTTP_FORBIDDEN,
-			      "only root may plan, apply or revert a policy: nothing was changed");
+		return refuse(c, MHD_HTTP_FORBIDDEN, "only root may do this: nothing was changed");
 	if (length && strtoull(length, NULL, 10) > VST_POLICY_MAX_BYTES)
-		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "the policy is too long: it may have 1 MiB");
+		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long: it may have 1 MiB");
 	return MHD_YES;
 }
 

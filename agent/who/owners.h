@@ -58,6 +58,9 @@ struct vst_container {
 	unsigned int rows;     /* that refer to it */
 	__u64 ios, bytes;
 	__u32 encrypting; /* files in the last minute, if they are many; 0: they are not */
+	__u8 insight;	  /* as in struct vst_snap_container */
+	bool insight_set;
+	double insight_since;
 	/* of owners*.c only */
 	struct vst_block *texts; /* in which some of the texts are: they are a snapshot's, too; NULL: none is */
 	struct vst_owners_account *account;
@@ -148,6 +151,10 @@ struct vst_container *vst_owners_find(struct vst_owners *o, const char *path);
 
 /* All containers but vstor's own, for iteration with uthash's ->hh.next. */
 struct vst_container *vst_owners_first(struct vst_owners *o);
+
+/* Each cgroup that exists, packed as the probes have it, and its container. */
+typedef void vst_owners_cgroup_fn(void *ctx, __u64 packed, const struct vst_container *c);
+void vst_owners_each_cgroup(const struct vst_owners *o, vst_owners_cgroup_fn *fn, void *ctx);
 
 /* Cgroups that found no place of their own since the start, and names that were not looked up because too many waited. */
 __u64 vst_owners_overflowed(const struct vst_owners *o);

@@ -37,6 +37,13 @@ void vst_owners_plain_again(struct vst_owners *o)
 		__atomic_store_n(&o->plain[i], bits[i], __ATOMIC_RELAXED);
 }
 
+void vst_owners_each_cgroup(const struct vst_owners *o, vst_owners_cgroup_fn *fn, void *ctx)
+{
+	for (const struct cgroup *cg = o->cgroups; cg < o->cgroups + o->places; cg++)
+		if (cg->c && !(cg->ended > 0))
+			fn(ctx, cg->key, cg->c);
+}
+
 void vst_owners_tell(struct vst_owners *o, __u64 *plain, int shares_fd)
 {
 	o->plain = plain;

@@ -46,8 +46,9 @@ static inline __attribute__((always_inline)) __u8 vst_hint_of_lifetime(__u8 rw_h
 #define VST_FILE_NAMES 5
 
 struct vst_file_name {
-	__u64 ino;  /* 0: no file */
-	__u32 more; /* the path goes on above */
+	__u64 inode; /* its address */
+	__u64 ino;   /* 0: no file */
+	__u32 more;  /* the path goes on above */
 	__u32 pad;
 	char device[32];	       /* super_block.s_id: the disk's or the partition's name */
 	char path[VST_FILE_NAMES][40]; /* its name, that of its directory, and so on; "" at the root */
@@ -102,6 +103,71 @@ struct vst_file {
 #define VST_CHUNKS_PER_SECOND 16000 /* 300 ns each: 0.5 % of a processor */
 #define VST_HEADS_PER_SECOND 1500
 
+/* The map vst_scopes: a cgroup, packed as in vst_task_pack(), of a container that is watched otherwise than the rest. */
+#define VST_SCOPE_CGROUPS 4096
+
+struct vst_scope_cgroup {
+	__u32 mode; /* enum vst_insight_mode */
+	__u32 turn; /* of the agent, which removes what it did not enter at its last turn */
+};
+
+/* --- how long data lives --- */
+
+#define VST_LIFE_BLOCKS 16384 /* of 256 KiB of files that are remembered: 4 GiB; of more, those that were used last */
+#define VST_LIFE_ROWS 4096
+#define VST_LIFE_SHIFT 20 /* time is counted in 2^20 ns, 1.05 ms */
+
+/* How it ended. X(ENUM, name) */
+#define VST_LIFE_ENDS(X)                                                                                               \
+	X(OVERWRITE, "overwrite")                                                                                      \
+	X(TRUNCATE, "truncate")                                                                                        \
+	X(UNLINK, "unlink")
+
+enum vst_life_ends {
+#define X(e, n) VST_LIFE_##e,
+	VST_LIFE_ENDS(X)
+#undef X
+		VST_LIFE_END__N
+};
+
+#ifndef __bpf__
+VST_NAMES1(vst_life_end_name, VST_LIFE_ENDS)
+#endif
+
+/* Buckets. X(name, nanoseconds below which a life is in it) */
+#define VST_LIFE_AGES(X)                                                                                               \
+	X("lt10ms", 10000000ULL)                                                                                       \
+	X("lt100ms", 100000000ULL)                                                                                     \
+	X("lt1s", 1000000000ULL)                                                                                       \
+	X("lt10s", 10000000000ULL)                                                                                     \
+	X("lt1m", 60000000000ULL)                                                                                      \
+	X("lt10m", 600000000000ULL)                                                                                    \
+	X("lt1h", 3600000000000ULL)
+
+#define VST_LIFE_BUCKETS 8 /* the last one: longer than all of them */
+
+/* age: in 2^VST_LIFE_SHIFT ns */
+static inline __attribute__((always_inline)) __u32 vst_life_bucket(__u32 age)
+{
+	__u32 bucket = 0;
+
+#define X(name, ns) bucket += age >= ns >> VST_LIFE_SHIFT;
+	VST_LIFE_AGES(X)
+#undef X
+	return bucket;
+}
+
+struct vst_life_row_key {
+	__u64 owner; /* packed as in vst_task_pack() */
+	__u64 end;   /* enum vst_life_ends */
+};
+
+/* In pages of 4 KiB. */
+struct vst_life_row {
+	__u64 pages[VST_LIFE_BUCKETS];
+	__u64 dead; /* of them, those that never reached the disk */
+};
+
 /* What both sides know about the whole. */
 struct vst_insight {
 	__u64 direct; /* virtual address = page * 64 + this; 0: not known yet */
@@ -109,9 +175,15 @@ struct vst_insight {
 	/* what may be taken until the agent allows more, so that no load makes it expensive: */
 	__u32 chunks_left; /* samples */
 	__u32 heads_left;  /* begins of files; each takes its samples as well */
-	__u32 pad;
+	__u8 mode;	   /* enum vst_insight_mode of a container that is not in the map vst_scopes */
+	__u8 scoped;	   /* there is something in that map */
+	__u8 window;	   /* copies are looked for in those that are watched at moments, too */
+	__u8 pad;
 	__u64 writes, sampled; /* requests */
 	__u64 lost;	       /* files that found no place */
+	__u64 lives_lost;      /* pages that found no row of lifetimes */
+	/* in btrfs: where the inode is, seen from its tree of extents (0: not known), and the bit of data to be written */
+	__u64 btrfs_inode, btrfs_delalloc;
 };
 
 #endif /* VSTOR_ABI_INSIGHT_H */

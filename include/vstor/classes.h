@@ -91,6 +91,19 @@
 	X(NO_EVENT, "no_event", "the ring of rare events was full: a cgroup may be shown by its id")                   \
 	X(MISSED, "missed", "runs of a probe that the kernel skipped, as it counts them itself")
 
+/* How much vstor looks at what is written to files. X(enum, name) */
+#define VST_INSIGHT_MODES(X)                                                                                           \
+	X(OFF, "off")                                                                                                  \
+	X(SAMPLED, "sampled")                                                                                          \
+	X(FULL, "full")
+
+enum vst_insight_mode {
+#define X(e, n) VST_INSIGHT_##e,
+	VST_INSIGHT_MODES(X)
+#undef X
+		VST_INSIGHT__N
+};
+
 enum vst_op {
 #define X(e, n) VST_OP_##e,
 	VST_OPS(X)
@@ -164,6 +177,7 @@ VST_NAMES1(vst_witness_name, VST_WITNESSES)
 VST_NAMES1(vst_hier_name, VST_HIERARCHIES)
 VST_NAMES1(vst_layer_name, VST_LAYERS)
 VST_NAMES1(vst_loss_name, VST_LOSSES)
+VST_NAMES1(vst_insight_mode_name, VST_INSIGHT_MODES)
 
 /* The class, 0 to 5, that a cache should give to this I/O. */
 static inline unsigned int vst_class(enum vst_kind kind, enum vst_size size)

@@ -31,7 +31,7 @@ enum vst_when {
 	X(PAUSE, pause, BESIDE, "the limit of dirty pages", "pauses at it are not shown", "")                          \
 	X(JOURNAL, journal, NEEDED, "the journals of ext4", "waits for them are not shown", "no ext4 is mounted")      \
 	X(INSIGHT, insight, NEEDED, "what is written to files", "copies, encryption and compression are not told",     \
-	  "it was switched off with --insight off")                                                                    \
+	  "nobody is watched: see vstord --insight, and vstorctl insight")                                             \
 	X(FSYNC, fsync, NEEDED, "fsync", "how long it takes is not known", "no rule and nobody asks for it")           \
 	X(CACHE, cache, NEEDED, "caches", "vstorctl cache shows no hits, and no rule can keep anything in a cache",    \
 	  "no bcache with a cache is in use")
@@ -105,6 +105,13 @@ enum {
 	X(JOURNAL, handle_begin_sb, ext4_journal_start_sb, 0, "ext4", "ext4_journal_start*", VST_COST_JOURNAL)         \
 	X(INSIGHT, sample, block_rq_issue, 1, NULL, NULL, VST_COST_INSIGHT)                                            \
 	X(INSIGHT, copy_folio, writeback_dirty_folio, 2, NULL, NULL, VST_COST_INSIGHT)                                 \
+	X(INSIGHT, life_issue, block_rq_issue, 1, NULL, NULL, VST_COST_LIVES)                                          \
+	X(INSIGHT, life_gone, mm_filemap_delete_from_page_cache, 1, NULL, NULL, VST_COST_LIVES)                        \
+	X(INSIGHT, life_ext4_da, ext4_da_write_end, 4, "ext4", NULL, VST_COST_LIVES_OF("ext4"))                        \
+	X(INSIGHT, life_ext4_nodelalloc, ext4_write_end, 4, "ext4", NULL, VST_COST_LIVES_OF("ext4"))                   \
+	X(INSIGHT, life_ext4_journal, ext4_journalled_write_end, 4, "ext4", NULL, VST_COST_LIVES_OF("ext4"))           \
+	X(INSIGHT, life_xfs, xfs_file_buffered_write, 2, "xfs", NULL, VST_COST_LIVES_OF("xfs"))                        \
+	X(INSIGHT, life_btrfs, btrfs_set_extent_bit, 4, "btrfs", NULL, VST_COST_LIVES_OF("btrfs"))                     \
 	X(FSYNC, fsync_call_end, sys_exit_fsync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC_CALL)                           \
 	X(FSYNC, fdatasync_call_end, sys_exit_fdatasync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC_CALL)                   \
 	X(FSYNC, msync_call_end, sys_exit_msync, 0, VST_SYSCALLS, NULL, VST_COST_FSYNC_CALL)                           \
@@ -126,6 +133,8 @@ enum {
 #define VST_SYSCALLS "syscalls"
 #define VST_SYSCALLS_FUNCTION "perf_syscall_exit"
 #define VST_COST_INSIGHT "vstorctl patterns does not tell what is copied, encrypted or compressed."
+#define VST_COST_LIVES "vstorctl lifetimes does not tell how long data lives."
+#define VST_COST_LIVES_OF(fs) "vstorctl lifetimes does not tell how long data lives on " fs "."
 #define VST_COST_JOURNAL "Waits for the journals of ext4 are not shown by vstorctl blame."
 #define VST_COST_CACHE "vstorctl cache shows no hits of bcache, and no rule can keep anything in it."
 #define VST_COST_FSYNC(fs) "How long fsync takes on " fs " is not known, and no rule can protect it there."

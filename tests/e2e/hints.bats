@@ -167,3 +167,55 @@ each_its_own() { # OP
 	[ "$all" -ge $((32 * MB)) ]
 	awk -v s="$stream" -v a="$all" 'BEGIN { exit !(s <= 0.01 * a) }'
 }
+
+class_set() { # CLASS FILE
+	python3 -c 'import os, sys; os.setxattr(sys.argv[2], "user.vstor.class", sys.argv[1].encode())' "$@"
+}
+
+# One MiB after the other of a file, each on the disk before the next.
+write_slowly() { # FILE SECONDS
+	local end=$((SECONDS + $2))
+	while ((SECONDS < end)); do
+		dd if=/dev/zero of="$1" bs=256K count=4 conv=notrunc,fsync status=none
+		sleep 0.1
+	done
+}
+
+# New writes to a file reach the disk with that class: those of 8 MiB, by whoever writes them out.
+writes_have_class() { # FILE CLASS
+	local before after
+	before=$(bytes_of ".op == \"write\" and .kind == \"data\" and .class == $2 and (.patterns | index(\"hinted\"))")
+	dd if=/dev/zero of="$1" bs=1M count=8 conv=notrunc status=none
+	sync -f "$1" # not the task that wrote it
+	after=$(bytes_of ".op == \"write\" and .kind == \"data\" and .class == $2 and (.patterns | index(\"hinted\"))")
+	echo "$((after - before)) bytes of $1 have class $2"
+	[ $((after - before)) -ge $((8 * MB)) ]
+}
+
+refused() {
+	ctl status --json | jq -s '.[0].self.hints_refused'
+}
+
+@test "user.vstor.class of a file, or of the nearest directory that has it, is the class of its I/O" {
+	filesystem_make ext4
+	mkdir -p "$dir/mnt/a/b/c"
+	class_set 2 "$dir/mnt/a"
+	class_set 4 "$dir/mnt/a/b"
+	truncate -s 8M "$dir/mnt/none" "$dir/mnt/a/two" "$dir/mnt/a/b/c/four" "$dir/mnt/a/b/own" "$dir/mnt/a/bad"
+	class_set 5 "$dir/mnt/a/b/own"
+	class_set 9 "$dir/mnt/a/bad"
+	agent_start
+	write_slowly "$dir/mnt/a/two" 4
+	within 10 writes_have_class "$dir/mnt/a/two" 2
+	write_slowly "$dir/mnt/a/b/c/four" 4
+	within 10 writes_have_class "$dir/mnt/a/b/c/four" 4
+	write_slowly "$dir/mnt/a/b/own" 4
+	within 10 writes_have_class "$dir/mnt/a/b/own" 5
+	[ "$(refused)" -eq 0 ]
+	write_slowly "$dir/mnt/a/bad" 4
+	[ "$(refused)" -eq 1 ]
+	run writes_have_class "$dir/mnt/a/bad" 2
+	[ "$status" -ne 0 ]
+	run writes_have_class "$dir/mnt/none" 2
+	[ "$status" -ne 0 ]
+}

@@ -225,6 +225,8 @@ rings() { # MODE
 	until_true alarms_are 1
 	grep -q "files that look encrypted within 60 s" "$dir/log"
 	ctl ps --json | jq -es 'any(.encrypting >= 20)'
+	run -0 ctl top -b -n 1
+	[[ "${lines[1]}" = "ALARM: "*" files that look encrypted in the last minute" ]]
 	agent_stop
 }
 

@@ -55,8 +55,11 @@ has_slow() {
 	for view in io locks blame actions; do
 		fits "top-$view" top -n 2 -d 500ms --view "$view"
 	done
+	ctl insight host on >/dev/null
+	fits insight insight
+	ctl insight host default >/dev/null
 	# each of these may have no line here, but what there is must fit
-	for c in patterns cache; do
+	for c in patterns lifetimes cache; do
 		if ctl $c --json | grep -q .; then fits "$c" "$c"; else echo "# $c has no line on this host" >&3; fi
 		checked+=("$c")
 	done

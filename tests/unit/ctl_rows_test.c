@@ -496,6 +496,44 @@ static void test_alarms(void **state)
 	vst_rows_free(r);
 }
 
+static void test_encryption(void **state)
+{
+	struct in stuck = { 1, "a", "vda", "read", "data", "lt1m", 0, 0, 0, { 0 }, { 0 }, NULL, 0, NULL };
+	static const char *const who[] = { "web", "db", "c" };
+	struct vst_rows *r = vst_rows_new();
+	struct vst_frame *f;
+
+	for (size_t n = 1; n <= 3; n++) {
+		vst_rows_begin(r);
+		feed(r, snapshot("x", 4 + n, 11));
+		for (size_t i = 0; i < n; i++)
+			feed(r, json_pack("{ss,ss,ss,s:s+,si}", "type", "alarm", "alarm", "mass_encryption",
+					  "container", who[i], "cgroup", "/", who[i], "files", 34));
+		feed(r, with_in_flight(row(&stuck), 1, 5e6));
+		commit(r);
+		f = frame_of(r);
+		assert_string_equal(f->alarm[0], "ALARM: web wrote 34 files that look encrypted in the last minute");
+		assert_string_equal(f->alarm[1], n == 1	  ? "a has waited 5 s for vda: 1 read in flight"
+						 : n == 2 ? "ALARM: db wrote 34 files that look encrypted in the last "
+							    "minute"
+							  : "and 2 more containers wrote many files that look "
+							    "encrypted");
+		if (n > 1)
+			assert_string_equal(f->alarm[2], "a has waited 5 s for vda: 1 read in flight");
+		vst_frame_free(f);
+	}
+	vst_rows_begin(r); /* it is over */
+	feed(r, snapshot("x", 9, 12));
+	commit(r);
+	f = frame_of(r);
+	assert_null(f->alarm[0]);
+	vst_frame_free(f);
+	vst_rows_begin(r);
+	feed(r, snapshot("x", 10, 13));
+	assert_int_equal(feed(r, json_pack("{ss,ss}", "type", "alarm", "cgroup", "/a")), -EPROTO);
+	vst_rows_free(r);
+}
+
 /* A cgroup that was removed and made again has several rows with equal labels; people and programs see one. */
 static void test_equal_labels(void **state)
 {
@@ -737,25 +775,16 @@ static void test_frame_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_difference),
-		cmocka_unit_test(test_max),
-		cmocka_unit_test(test_no_wait),
-		cmocka_unit_test(test_new_row),
-		cmocka_unit_test(test_broken_reply),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_shrinking),
-		cmocka_unit_test(test_forget),
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_rejects),
-		cmocka_unit_test(test_frame),
-		cmocka_unit_test(test_older_agent),
-		cmocka_unit_test(test_in_flight),
-		cmocka_unit_test(test_alarms),
-		cmocka_unit_test(test_equal_labels),
-		cmocka_unit_test(test_frame_many),
-		cmocka_unit_test(test_frame_lost),
-		cmocka_unit_test(test_cost),
-		cmocka_unit_test(test_frame_same_name),
+		cmocka_unit_test(test_difference),   cmocka_unit_test(test_max),
+		cmocka_unit_test(test_no_wait),	     cmocka_unit_test(test_new_row),
+		cmocka_unit_test(test_broken_reply), cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_shrinking),    cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_many),	     cmocka_unit_test(test_rejects),
+		cmocka_unit_test(test_frame),	     cmocka_unit_test(test_older_agent),
+		cmocka_unit_test(test_in_flight),    cmocka_unit_test(test_alarms),
+		cmocka_unit_test(test_encryption),   cmocka_unit_test(test_equal_labels),
+		cmocka_unit_test(test_frame_many),   cmocka_unit_test(test_frame_lost),
+		cmocka_unit_test(test_cost),	     cmocka_unit_test(test_frame_same_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
