@@ -209,6 +209,19 @@ static void destroy_cache_row(void *value)
 	free(value);
 }
 
+static void destroy_pin(void *value)
+{
+	struct vst_snap_pin *p = value;
+
+	if (!p->v.block) {
+		free(p->name);
+		free(p->state);
+		free(p->text);
+	}
+	vst_block_unref(p->v.block);
+	free(p);
+}
+
 static const struct {
 	size_t size;
 	void (*destroy)(void *value);
@@ -350,6 +363,13 @@ static void move_cache(struct mover *m, struct vst_snap_cache *c)
 
 static void move_cache_row(struct mover *m, struct vst_snap_cache_row *row)
 {
+}
+
+static void move_pin(struct mover *m, struct vst_snap_pin *p)
+{
+	move_text(m, &p->name);
+	move_text(m, &p->state);
+	move_text(m, &p->text);
 }
 
 static void move_texts(struct mover *m, enum vst_snap_list list, void *value)

@@ -241,6 +241,19 @@ struct vst_snap_cache_row {
 	struct vst_cache_counts counts;
 };
 
+/* What somebody wants a cache to keep: a file, a directory tree, or a container's data. */
+struct vst_snap_pin {
+	struct vst_value v;
+	__u32 dev; /* the cached device; 0: none that is known, or, of a container, each that it uses */
+	bool is_container;
+	char *name;	      /* the path, or the container's cgroup */
+	char *state;	      /* "looking", "kept", "refused" */
+	char *text;	      /* why it is refused, or what of it is not kept; "" */
+	__u64 files, bytes;   /* of a path */
+	__u64 resident_bytes; /* of these, in the cache for sure */
+	double since;	      /* monotonic seconds */
+};
+
 struct vst_snap_probe {
 	const char *name, *tracepoint, *group;
 	const char *state, *why;
@@ -297,7 +310,8 @@ struct vst_snap_self {
 	X(SLOWS, slow, struct vst_snap_slow)                                                                           \
 	X(PATTERNS, pattern, struct vst_snap_pattern)                                                                  \
 	X(CACHES, cache, struct vst_snap_cache)                                                                        \
-	X(CACHE_ROWS, cache_row, struct vst_snap_cache_row)
+	X(CACHE_ROWS, cache_row, struct vst_snap_cache_row)                                                            \
+	X(PINS, pin, struct vst_snap_pin)
 
 enum vst_snap_list {
 #define X(e, f, t) VST_SNAP_##e,

@@ -22,7 +22,7 @@ struct {
 	__type(value, struct vst_cache_counts);
 } vst_cache_rows SEC(".maps");
 
-/* The agent sets the sizes of these three. */
+/* The agent sets the sizes of these four. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -47,6 +47,24 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } vst_cache_epochs SEC(".maps");
+
+/* A bit for each unit of each chunk that a user pinned: it has the highest class, whatever the heat map says. By the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} vst_cache_pins SEC(".maps");
+
+/* Owners all of whose data has the highest class; the key is that of vst_cache_key. By the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, VST_CACHE_KEPT);
+	__type(key, __u64);
+	__type(value, __u8);
+} vst_cache_kept SEC(".maps");
 
 /* Whose write a task is submitting: bcache shows a copy of its bio when it has decided what to do with it. */
 struct recent {
@@ -211,7 +229,13 @@ static long heat_chunk(__u32 n, struct heating *h)
 /* Nobody reads a journal but after a crash: to keep it would take room for nothing. */
 static __always_inline __u8 heat_class(const struct vst_key *key)
 {
-	return key->op == VST_OP_DISCARD || key->kind == VST_KIND_JOURNAL ? 0 : class_of(key);
+	__u64 owner = key->owner << 2 | key->hier;
+
+	if (key->op == VST_OP_DISCARD || key->kind == VST_KIND_JOURNAL)
+		return 0;
+	if (vst_cache_state.n_kept && bpf_map_lookup_elem(&vst_cache_kept, &owner))
+		return VST_CLASS_MAX;
+	return class_of(key);
 }
 
 /* Who reads the device itself (a backup, a file system check, the keeper) says nothing about what is in its blocks. */
@@ -355,10 +379,10 @@ static __always_inline struct vst_cache_place *place_of(__u64 page, __u8 class)
 }
 
 /* Something of that chunk was inserted: is it worth keeping? Into *ret_unit the first unit that is; its class, or 0. */
-static __always_inline __u8 worth_of(const struct vst_heat *heat, __u64 mask, __u32 *ret_unit)
+static __always_inline __u8 worth_of(const struct vst_heat *heat, __u64 pins, __u64 mask, __u32 *ret_unit)
 {
 	for (int i = VST_HEAT_CLASSES - 1; i >= 0; i--) {
-		__u64 units = heat->units[i] & mask;
+		__u64 units = (heat->units[i] | (i == VST_HEAT_CLASSES - 1 ? pins : 0)) & mask;
 
 		if (!units)
 			continue;
@@ -402,7 +426,8 @@ __noinline int vst_cache_place(__u32 i, __u64 sector, __u32 sectors, __u64 ptr)
 	__u64 first = sector >> shift, end = (sector + sectors + (1ULL << shift) - 1) >> shift, from, len, page;
 	struct vst_cache_place *p;
 	struct vst_heat *heat;
-	__u64 *epoch;
+	__u64 *epoch, *pins;
+	__u32 chunk;
 	__u8 class;
 
 	if (!c->bucket_sectors)
@@ -415,10 +440,12 @@ __noinline int vst_cache_place(__u32 i, __u64 sector, __u32 sectors, __u64 ptr)
 	len = end - first;
 	if (len > VST_HEAT_UNITS - from)
 		len = VST_HEAT_UNITS - from;
-	heat = heat_at(c->first + first / VST_HEAT_UNITS);
-	if (!heat)
+	chunk = c->first + first / VST_HEAT_UNITS;
+	heat = heat_at(chunk);
+	pins = bpf_map_lookup_elem(&vst_cache_pins, &chunk);
+	if (!heat || !pins)
 		return 0;
-	class = worth_of(heat, (len < VST_HEAT_UNITS ? (1ULL << (len & 63)) - 1 : ~0ULL) << (from & 63), &unit);
+	class = worth_of(heat, *pins, (len < VST_HEAT_UNITS ? (1ULL << (len & 63)) - 1 : ~0ULL) << (from & 63), &unit);
 	if (!class)
 		return 0;
 	page = (first / VST_HEAT_UNITS * VST_HEAT_UNITS + unit) << shift >> 3;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* vstorctl cache: the caches of this host, what they had for whom, and what of it is kept. */
 #include <errno.h>
+#include "cache.h"
 #include "client.h"
 #include "format.h"
 #include "replay.h"
@@ -15,8 +16,8 @@ const struct vst_option vst_cache_options[] = {
 
 /* One reply. */
 struct sample {
-	json_t **devices, **rows;
-	size_t n_devices, cap_devices, n_rows, cap_rows;
+	json_t **devices, **rows, **pins;
+	size_t n_devices, cap_devices, n_rows, cap_rows, n_pins, cap_pins;
 	double time, lost;
 	bool replay; /* a recording does not have what keepers do */
 };
@@ -66,6 +67,9 @@ static int take(void *arg, json_t *line)
 	} else if (!strcmp(type, "cache")) {
 		s->rows = vst_grow(s->rows, s->n_rows, &s->cap_rows, sizeof(*s->rows));
 		s->rows[s->n_rows++] = json_incref(line);
+	} else if (!strcmp(type, "pin")) {
+		s->pins = vst_grow(s->pins, s->n_pins, &s->cap_pins, sizeof(*s->pins));
+		s->pins[s->n_pins++] = json_incref(line);
 	}
 	return 0;
 }
@@ -76,8 +80,11 @@ static void sample_clear(struct sample *s)
 		json_decref(s->devices[i]);
 	for (size_t i = 0; i < s->n_rows; i++)
 		json_decref(s->rows[i]);
+	for (size_t i = 0; i < s->n_pins; i++)
+		json_decref(s->pins[i]);
 	free(s->devices);
 	free(s->rows);
+	free(s->pins);
 }
 
 /* --- differences --- */
@@ -139,6 +146,13 @@ static void print_json(const struct sample *s, double interval)
 		json_object_set_new(s->devices[i], "time", json_real(s->time));
 		json_object_set_new(s->devices[i], "interval", vst_json_rounded(interval));
 		vst_json_line(json_incref(s->devices[i]));
+	}
+	for (size_t i = 0; i < s->n_pins; i++) {
+		json_object_del(s->pins[i], "type");
+		json_object_set_new(s->pins[i], "is_pin", json_true());
+		json_object_set_new(s->pins[i], "time", json_real(s->time));
+		json_object_set_new(s->pins[i], "interval", vst_json_rounded(interval));
+		vst_json_line(json_incref(s->pins[i]));
 	}
 	for (size_t i = 0; i < s->n_rows; i++) {
 		const json_t *device = device_of(s, s->rows[i]);
@@ -231,6 +245,39 @@ static void add_row(struct vst_table *t, const json_t *row)
 	add_percent(t, resident(row));
 }
 
+static const struct vst_table_column pin_columns[] = {
+	{ "KEPT BY REQUEST", VST_COL_NAME, 0 },
+	{ "CACHE", VST_COL_NAME, 0 },
+	{ "STATE", 0, 0 },
+	{ "FILES", VST_COL_RIGHT, 0 },
+	{ "BYTES", VST_COL_RIGHT, 0 },
+	{ "RESIDENT", VST_COL_RIGHT, 0 },
+	{ "WHY", VST_COL_NAME | VST_COL_SPARSE, 1 },
+};
+
+static void print_pins(const struct sample *s)
+{
+	struct vst_table *t = vst_table_new(pin_columns, sizeof(pin_columns) / sizeof(pin_columns[0]));
+
+	for (size_t i = 0; i < s->n_pins; i++) {
+		const json_t *p = s->pins[i];
+		const char *cache = vst_wire_text(p, "cache");
+
+		vst_table_add_name(t, vst_wire_text(p, "name"));
+		vst_table_add_name(t, *cache ? cache : "-");
+		vst_table_add_name(t, vst_wire_text(p, "state"));
+		vst_table_add_count(t, number(p, "files"));
+		add_bytes(t, number(p, "bytes"));
+		add_percent(t, number(p, "bytes") > 0 ? number(p, "resident_bytes") / number(p, "bytes") : -1);
+		vst_table_add_name(t, vst_wire_text(p, "text"));
+	}
+	if (s->n_pins) {
+		vst_table_print(t);
+		putchar('\n');
+	}
+	vst_table_free(t);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
@@ -250,6 +297,7 @@ static void print_text(const struct sample *s)
 		print_device(s->devices[i]);
 	if (s->n_devices)
 		putchar('\n');
+	print_pins(s);
 	for (size_t i = 0; i < s->n_rows; i++)
 		if (did_anything(s->rows[i]))
 			add_row(t, s->rows[i]);
@@ -273,7 +321,7 @@ static void pause_for(const struct vst_ctl *ctl, double seconds)
 	vst_client_free(c);
 }
 
-int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
+static int show(const struct vst_ctl *ctl)
 {
 	struct sample before = { .replay = ctl->replay }, now = before;
 	double seconds = 0, interval = 0;
@@ -302,4 +350,46 @@ int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
 	sample_clear(&before);
 	sample_clear(&now);
 	return rc ? rc : vst_output_end(VST_EXIT_OK);
+}
+
+static const struct {
+	const char *name, *operand, *help;
+} subcommands[] = {
+	{ "keep", "PATH | CONTAINER",
+	  "keep a file, the files of a directory, or a container's data in the cache of its disk" },
+	{ "unkeep", "PATH | CONTAINER", "do so no more" },
+};
+
+void vst_cache_help(FILE *out)
+{
+	fputs("\nCommands:\n", out);
+	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
+		char form[40];
+
+		snprintf(form, sizeof(form), "%s %s", subcommands[i].name, subcommands[i].operand);
+		fprintf(out, "  %-24s %s\n", form, subcommands[i].help);
+	}
+	fputs("Without a command it shows the caches. What is kept is so until vstord ends; a rule of the policy with "
+	      "'cache: keep' lasts.\n",
+	      out);
+}
+
+static int run(const struct vst_ctl *ctl, int argc, char **argv)
+{
+	bool undo = !strcmp(argv[1], "unkeep");
+
+	if (strcmp(argv[1], "keep") != 0 && !undo)
+		return vst_usage("cache", "there is no '%s': keep and unkeep are", argv[1]);
+	if (argc < 3)
+		return vst_usage("cache", "%s needs a path or a container", argv[1]);
+	if (ctl->opt['d'])
+		return vst_usage("cache", "-d is for what the caches did: %s takes none", argv[1]);
+	return vst_cache_keep(ctl, argv[2], undo);
+}
+
+int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
+{
+	if (argc > 1)
+		return run(ctl, argc, argv);
+	return show(ctl);
 }

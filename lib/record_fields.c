@@ -196,6 +196,13 @@ static const struct vst_record_field cache_rows[] = { NUMBER(T, container), NUMB
 };
 #undef T
 
+#define T struct vst_snap_pin
+static const struct vst_record_field pins[] = {
+	NUMBER(T, dev),	  BOOL(T, is_container),     TEXT(T, name),  TEXT(T, state), TEXT(T, text), NUMBER(T, files),
+	NUMBER(T, bytes), NUMBER(T, resident_bytes), REAL(T, since),
+};
+#undef T
+
 #define LIST(fields_) .field = (fields_), .n = sizeof(fields_) / sizeof((fields_)[0])
 const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	[VST_RECORD_MOMENT] = { "moment", -1, sizeof(struct vst_snapshot), -1, -1, LIST(moment) },
@@ -212,6 +219,7 @@ const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	VALUES(PATTERNS, struct vst_snap_pattern, patterns, -1, -1),
 	VALUES(CACHES, struct vst_snap_cache, caches, offsetof(struct vst_snap_cache, dev), -1),
 	VALUES(CACHE_ROWS, struct vst_snap_cache_row, cache_rows, offsetof(struct vst_snap_cache_row, dev), -1),
+	VALUES(PINS, struct vst_snap_pin, pins, -1, -1),
 };
 
 #define FITS(fields_) _Static_assert(sizeof(fields_) / sizeof((fields_)[0]) <= VST_RECORD_FIELDS_MAX, #fields_)
@@ -225,4 +233,5 @@ FITS(slows);
 FITS(patterns);
 FITS(caches);
 FITS(cache_rows);
-_Static_assert(VST_SNAP__N == 8, "a list of the snapshot that is not recorded: give it a row above");
+FITS(pins);
+_Static_assert(VST_SNAP__N == 9, "a list of the snapshot that is not recorded: give it a row above");

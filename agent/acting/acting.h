@@ -28,6 +28,10 @@ struct vst_acting_opts {
 	int (*choose)(void *ctx, __u32 dev, const struct vst_keep_pass *pass, uint64_t **ret_offsets, size_t *ret_n,
 		      size_t *ret_known);
 	void (*keeper)(void *ctx, __u32 pid);
+	/* Keeps a path or a container in caches, or no more: see vst_heating_pin(). NULL: it cannot. */
+	int (*pin)(void *ctx, bool undo, const char *text, char *ret, size_t size);
+	/* The containers, by number, that rules keep in caches, all of them. NULL: nobody wants to know. */
+	void (*kept)(void *ctx, const __u32 *numbers, size_t n);
 	const char *actor;		 /* tests: its program; NULL: beside the running program */
 	const char *cgroup_root, *sysfs; /* tests; NULL: the host's */
 };
@@ -60,7 +64,9 @@ void vst_acting_reload(struct vst_acting *a); /* SIGHUP */
 
 enum vst_acting_request {
 	VST_ACTING_APPLY, /* text: a policy; it is in force until the file changes, the agent is told to reload, or ends */
-	VST_ACTING_PLAN,   /* text: a policy; what it would do. Nothing is changed. */
+	VST_ACTING_PLAN, /* text: a policy; what it would do. Nothing is changed. */
+	VST_ACTING_PIN,	 /* text: see vst_pins_add() */
+	VST_ACTING_UNPIN,
 	VST_ACTING_REVERT, /* undo everything; nothing is wanted until the next policy */
 	VST_ACTING_REQUEST__N
 };

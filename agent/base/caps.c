@@ -8,6 +8,7 @@
 
 #define LOOP (1 << VST_CAPS_LOOP)
 #define NAMES (1 << VST_CAPS_NAMES)
+#define PINS (1 << VST_CAPS_PINS)
 
 #define ROW(cap, threads, when, why) { cap, #cap, threads, VST_CAPS_##when, why }
 
@@ -19,8 +20,9 @@ const struct vst_caps_row vst_caps_table[] = {
 	ROW(CAP_SYS_ADMIN, LOOP, ALWAYS,
 	    "measure what the probes cost, read the types of kernel modules, and find tracepoints of system calls"),
 	ROW(CAP_SYSLOG, LOOP, ALWAYS, "read the addresses in /proc/kallsyms again when a module is loaded"),
-	ROW(CAP_DAC_READ_SEARCH, LOOP | NAMES, ALWAYS,
-	    "read container runtimes' files of other users, open cgroups by their ids, and read the policy again"),
+	ROW(CAP_DAC_READ_SEARCH, LOOP | NAMES | PINS, ALWAYS,
+	    "read container runtimes' files of other users, open cgroups by their ids, read the policy again, and find "
+	    "where the files lie that a cache is to keep"),
 	/* with hidepid=2,gid=GROUP or hidepid=ptraceable /proc hides others without it: each would seem to have ended */
 	ROW(CAP_SYS_PTRACE, LOOP, ALWAYS,
 	    "see whether a process still waits where /proc hides the processes of others"),
@@ -36,7 +38,7 @@ const char *vst_caps_thread_name(enum vst_caps_thread thread)
 {
 	static const char *const names[VST_CAPS_THREAD__N] = {
 		[VST_CAPS_LOOP] = "loop",     [VST_CAPS_NAMES] = "names",	[VST_CAPS_LOCKS] = "locks",
-		[VST_CAPS_SERVER] = "server", [VST_CAPS_RECORDER] = "recorder",
+		[VST_CAPS_SERVER] = "server", [VST_CAPS_RECORDER] = "recorder", [VST_CAPS_PINS] = "pins",
 	};
 
 	return names[thread];

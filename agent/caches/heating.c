@@ -18,6 +18,9 @@ void vst_heating_free(struct vst_heating *h)
 	for (size_t i = 0; i < h->n; i++)
 		free(h->at[i].covered);
 	free(h->rows);
+	free(h->kept_container);
+	free(h->kept_owner);
+	vst_pins_close(&h->pins);
 }
 
 /* --- which caches there are --- */
@@ -85,6 +88,8 @@ static int watch(struct vst_heating *h, const struct vst_cache_info *info, size_
 			 (unsigned long long)(info[i].cache_bytes >> 20));
 	}
 	h->summed_at = 0;
+	h->pins_stale = true;
+	h->n_kept_owners = 0;
 	return err;
 }
 
@@ -108,6 +113,8 @@ void vst_heating_follow(struct vst_heating *h, const struct vst_devices *devices
 			free(h->at[i].covered);
 		memset(h->at, 0, sizeof(h->at));
 		h->n = 0;
+		h->n_kept_owners = 0;
+		h->pins_stale = true;
 		h->read_at = now;
 	} else if (watch(h, info, n, probes) != -EAGAIN) {
 		h->read_at = now;
@@ -250,6 +257,7 @@ static void view_of(const struct vst_heating *h, const struct vst_maps *m, size_
 
 	*ret = (struct vst_heat_view){
 		.heat = m->heat + c->first,
+		.pins = (const uint64_t *)m->cache_pins + c->first,
 		.chunks = c->chunks,
 		.unit_shift = c->unit_shift,
 		.index = (__u32)i,
@@ -284,6 +292,7 @@ static void sum(struct vst_heating *h, const struct vst_maps *m, double now)
 		view_of(h, m, i, &view);
 		cover(&h->at[i], &view);
 		vst_heat_sum(&view, h->at[i].covered, oldest_at(now), &h->at[i].sum);
+		vst_heating_sum_pins(h, &h->at[i], &view);
 	}
 }
 
@@ -358,6 +367,8 @@ int vst_heating_put(struct vst_heating *h, struct vst_snapshot *s)
 		else if (vst_snapshot_cache(s, i))
 			err = vst_snapshot_put(s, VST_SNAP_CACHES, i, NULL);
 	}
+	if (!err)
+		err = vst_heating_put_pins(h, s);
 	if (!h->collected) /* the counters of the last snapshot stay; the containers of the rows may be gone */
 		return err;
 	h->collected = false;
@@ -397,6 +408,7 @@ int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, _
 		.unknown = pass->kept,
 		.oldest = oldest_at(now),
 		.max_unknown = pass->max_unknown,
+		.max_pinned = pass->max_pinned,
 	};
 	struct vst_heat_view view;
 	int err;

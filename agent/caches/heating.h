@@ -8,6 +8,7 @@
 
 #include "agent/base/places.h"
 #include "agent/caches/caches.h"
+#include "agent/caches/pins.h"
 #include "agent/probes/probes.h"
 #include "agent/snapshot.h"
 #include "agent/who/owners.h"
@@ -46,6 +47,13 @@ struct vst_heating {
 	double read_at; /* sysfs */
 	double summed_at;
 	__u64 lost; /* I/Os that no row had room for */
+	struct vst_pins pins;
+	bool pins_stale;       /* the probes' tables do not have them */
+	__u32 n_pins_put;      /* in the last snapshot */
+	__u32 *kept_container; /* [n_kept_containers]: numbers of those that rules keep */
+	size_t n_kept_containers;
+	__u64 *kept_owner; /* [n_kept_owners]: sorted, what vst_cache_kept has */
+	size_t n_kept_owners;
 };
 
 void vst_heating_free(struct vst_heating *h);
@@ -65,6 +73,24 @@ void vst_heating_classes(struct vst_probes *probes, const __u8 class_of[64]);
 
 /* The process whose reads are nobody's heat. */
 void vst_heating_keeper(struct vst_probes *probes, __u32 pid);
+
+/* --- pinning.c --- */
+
+/* vst_pins_add() and vst_pins_remove(), with a sentence about it. 0 or -errno. */
+int vst_heating_pin(struct vst_heating *h, bool undo, const char *text, double now, char *ret, size_t size);
+
+/* Containers, by their numbers, all of whose data is worth keeping because a rule says so. */
+void vst_heating_keep_containers(struct vst_heating *h, const __u32 *numbers, size_t n);
+
+/* Once a tick: tells the probes what is pinned, and drops what is gone. */
+void vst_heating_follow_pins(struct vst_heating *h, const struct vst_devices *devices, struct vst_probes *probes,
+			     struct vst_owners *owners);
+
+/* How much of each pin on a device its cache has. */
+void vst_heating_sum_pins(struct vst_heating *h, const struct vst_cached_device *d, const struct vst_heat_view *view);
+
+/* 0 or -ENOMEM */
+int vst_heating_put_pins(struct vst_heating *h, struct vst_snapshot *s);
 
 /* What to read on a cached device; see vst_heat_choose(). -ENODEV: it is not one that is watched. */
 int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, __u32 dev,

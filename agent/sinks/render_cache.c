@@ -55,6 +55,21 @@ static void device(struct vst_out *o, const struct vst_snap_cache *c, const stru
 	vst_render_end(o);
 }
 
+static void pin(struct vst_out *o, const struct vst_snapshot *s, const struct vst_snap_pin *p, const char *cache)
+{
+	vst_render_begin(o, "pin");
+	vst_out_kstr(o, "cache", cache);
+	vst_out_kstr(o, "what", p->is_container ? "container" : "path");
+	vst_out_kstr(o, "name", p->name);
+	vst_out_kstr(o, "state", p->state);
+	vst_out_kstr(o, "text", p->text);
+	vst_out_ku64(o, "files", p->files);
+	vst_out_ku64(o, "bytes", p->bytes);
+	vst_out_ku64(o, "resident_bytes", p->resident_bytes);
+	vst_out_kdouble(o, "since", s->unix_time - (s->time - p->since), 3);
+	vst_render_end(o);
+}
+
 static const struct vst_snap_cache *cache_of(const struct vst_snapshot *s, __u32 dev)
 {
 	const struct vst_snap_cache *c;
@@ -92,6 +107,7 @@ void vst_render_cache(struct vst_out *o, const struct vst_snapshot *s, const str
 {
 	const struct vst_snap_cache_row *r;
 	const struct vst_snap_cache *c;
+	const struct vst_snap_pin *p;
 
 	vst_render_begin(o, "head");
 	vst_render_moment(o, s);
@@ -100,6 +116,11 @@ void vst_render_cache(struct vst_out *o, const struct vst_snapshot *s, const str
 	vst_snapshot_for_each(s, VST_SNAP_CACHES, c, i)
 	{
 		device(o, c, keeper_of(policy, c->dev));
+	}
+	vst_snapshot_for_each(s, VST_SNAP_PINS, p, i)
+	{
+		c = cache_of(s, p->dev);
+		pin(o, s, p, c ? c->name : "");
 	}
 	vst_snapshot_for_each(s, VST_SNAP_CACHE_ROWS, r, i)
 	{

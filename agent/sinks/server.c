@@ -112,6 +112,8 @@ static const struct post {
 	{ "/v1/policy/apply", VST_ACTING_APPLY },
 	{ "/v1/policy/plan", VST_ACTING_PLAN },
 	{ "/v1/policy/revert", VST_ACTING_REVERT },
+	{ "/v1/cache/keep", VST_ACTING_PIN },
+	{ "/v1/cache/unkeep", VST_ACTING_UNPIN },
 };
 /* clang-format on */
 
@@ -457,7 +459,7 @@ static enum MHD_Result on_post_head(struct client *c, const char *url)
 	/* a plan, too: the agent reads the files that it imports, and may read any */
 	if (!may_change(c))
 		return refuse(c, MHD_HTTP_FORBIDDEN,
-			      "only root may plan, apply or revert a policy: nothing was changed");
+			      "only root may change what vstor does, or plan it: nothing was changed");
 	if (length && strtoull(length, NULL, 10) > VST_POLICY_MAX_BYTES)
 		return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "the policy is too long: it may have 1 MiB");
 	return MHD_YES;

@@ -10,6 +10,7 @@
 
 #define VST_CACHES 8	    /* cached devices that are watched */
 #define VST_CACHE_ROWS 8192 /* owners x cached devices x classes */
+#define VST_CACHE_KEPT 4096 /* owners all of whose data is worth keeping */
 #define VST_CACHE_PAGE 4096 /* bytes: what one bit of the heat map stands for, at least */
 #define VST_CACHE_RECENT 1024
 
@@ -82,6 +83,7 @@ struct vst_cache_state {
 	__u32 n;	   /* of .at, written last */
 	__u32 keeper;	   /* process whose reads are nobody's heat; 0: none */
 	__u32 place_mask;  /* sets of vst_cache_places, less one */
+	__u32 n_kept;	   /* owners in vst_cache_kept */
 	__u64 lost;	   /* I/Os that found no room in vst_cache_rows */
 	__u8 class_of[64]; /* see VST_CLASS_INDEX */
 	struct vst_cached at[VST_CACHES];

@@ -356,9 +356,10 @@ static void test_every_field_is_recorded(void **state)
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_PATTERNS, head), 7);
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_CACHES, head), 4);
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_CACHE_ROWS, head), 7);
+	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_PINS, head), 3);
 	assert_int_equal(uncovered(VST_RECORD_PROBES, 0), 0);
 	/* of the snapshot: instance, kernel, lists, probes; of .self: capabilities, and the recorder's own state */
-	assert_int_equal(uncovered(VST_RECORD_MOMENT, head), 295);
+	assert_int_equal(uncovered(VST_RECORD_MOMENT, head), 311);
 }
 
 int main(void)
