@@ -163,6 +163,7 @@ static void print_json(const struct sample *s, double interval)
 			continue;
 		}
 		json_object_del(o, "type");
+		json_object_del(o, "row"); /* for `top` */
 		json_object_set_new(o, "time", json_real(s->time));
 		json_object_set_new(o, "interval", vst_json_rounded(interval));
 		if (resident(o) >= 0)

@@ -82,12 +82,21 @@ static const struct vst_snap_cache *cache_of(const struct vst_snapshot *s, __u32
 	return NULL;
 }
 
+/* The same for a container, a device and a class as long as the agent runs. */
+static __u64 number_of(const struct vst_snapshot *s, const struct vst_snap_cache_row *r)
+{
+	const struct vst_snap_container *c = vst_snapshot_container(s, r->container);
+
+	return (c ? (__u64)c->id : 0) << 27 | (r->dev & 0xffffff) << 3 | r->class;
+}
+
 static void row(struct vst_out *o, const struct vst_snapshot *s, const struct vst_snap_cache_row *r,
 		const struct vst_snap_cache *c)
 {
 	int class = r->class - VST_HEAT_CLASS_MIN;
 
 	vst_render_begin(o, "cache");
+	vst_out_ku64(o, "row", number_of(s, r));
 	vst_out_kstr(o, "cache", c->name);
 	vst_out_kstr(o, "cache_type", c->type);
 	vst_render_container(o, s, r->container, "container", "cgroup");
@@ -109,6 +118,9 @@ void vst_render_cache(struct vst_out *o, const struct vst_snapshot *s, const str
 	const struct vst_snap_cache *c;
 	const struct vst_snap_pin *p;
 
+	vst_render_begin(o, "snapshot"); /* for `top` */
+	vst_render_moment(o, s);
+	vst_render_end(o);
 	vst_render_begin(o, "head");
 	vst_render_moment(o, s);
 	vst_out_ku64(o, "lost", s->self.cache_lost);

@@ -55,6 +55,8 @@ has_slow() {
 	for view in io locks blame actions; do
 		fits "top-$view" top -n 2 -d 500ms --view "$view"
 	done
+	ctl top -n 2 -d 500ms --view cache --json >"$dir/lines"
+	if [ -s "$dir/lines" ]; then fits top-cache top -n 2 -d 500ms --view cache; else echo "# top --view cache has no line on this host" >&3; fi
 	# each of these may have no line here, but what there is must fit
 	for c in patterns cache; do
 		if ctl $c --json | grep -q .; then fits "$c" "$c"; else echo "# $c has no line on this host" >&3; fi
