@@ -222,6 +222,16 @@ static void destroy_pin(void *value)
 	free(p);
 }
 
+static void destroy_curve(void *value)
+{
+	struct vst_snap_curve *c = value;
+
+	if (!c->v.block)
+		free(c->at);
+	vst_block_unref(c->v.block);
+	free(c);
+}
+
 static const struct {
 	size_t size;
 	void (*destroy)(void *value);
@@ -370,6 +380,11 @@ static void move_pin(struct mover *m, struct vst_snap_pin *p)
 	move_text(m, &p->name);
 	move_text(m, &p->state);
 	move_text(m, &p->text);
+}
+
+static void move_curve(struct mover *m, struct vst_snap_curve *c)
+{
+	move_text(m, &c->at);
 }
 
 static void move_texts(struct mover *m, enum vst_snap_list list, void *value)

@@ -254,6 +254,18 @@ struct vst_snap_pin {
 	double since;	      /* monotonic seconds */
 };
 
+/* How often a cached device's pages were used again, see lib/reuse.h: a curve. */
+struct vst_snap_curve {
+	struct vst_value v;
+	__u32 dev;
+	__u8 kept; /* index of what a keeper keeps */
+	__u8 class;
+	__u64 kept_bytes;    /* of what is kept then */
+	double total;	     /* pages of the class that were read */
+	double reads, first; /* those that the sample stands for, and how many of them were read for the first time */
+	char *at;	     /* "bucket:pages" for each that is not 0, with a blank between */
+};
+
 struct vst_snap_probe {
 	const char *name, *tracepoint, *group;
 	const char *state, *why;
@@ -311,7 +323,8 @@ struct vst_snap_self {
 	X(PATTERNS, pattern, struct vst_snap_pattern)                                                                  \
 	X(CACHES, cache, struct vst_snap_cache)                                                                        \
 	X(CACHE_ROWS, cache_row, struct vst_snap_cache_row)                                                            \
-	X(PINS, pin, struct vst_snap_pin)
+	X(PINS, pin, struct vst_snap_pin)                                                                              \
+	X(CURVES, curve, struct vst_snap_curve)
 
 enum vst_snap_list {
 #define X(e, f, t) VST_SNAP_##e,

@@ -66,6 +66,20 @@ struct {
 	__type(value, __u8);
 } vst_cache_kept SEC(".maps");
 
+/* Uses of sampled chunks: struct vst_cache_use. The agent reads them once a tick. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, VST_CACHE_USES);
+} vst_cache_uses SEC(".maps");
+
+/* Pages that were read, by index of the cached device and class: what the sample stands for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VST_CACHES * 8);
+	__type(key, __u32);
+	__type(value, __u64);
+} vst_cache_read_pages SEC(".maps");
+
 /* Whose write a task is submitting: bcache shows a copy of its bio when it has decided what to do with it. */
 struct recent {
 	__u64 task;
@@ -266,6 +280,61 @@ __noinline int vst_cache_heat(__u32 i, __u32 row, __u64 sector, __u64 bytes)
 	return 0;
 }
 
+/* --- the sample --- */
+
+#define RB_NO_WAKEUP 1	 /* include/uapi/linux/bpf.h: BPF_RB_NO_WAKEUP */
+#define SAMPLE_CHUNKS 64 /* of one I/O: 4 MiB */
+
+struct sampling {
+	__u64 page, end; /* of 4 KiB, of the device */
+	__u32 threshold;
+	__u8 index, class;
+};
+
+static long sample_chunk(__u32 n, struct sampling *s)
+{
+	__u64 chunk = s->page >> (VST_REUSE_CHUNK_SHIFT - 12), from = s->page & 15, len = s->end - s->page;
+	struct vst_cache_use use = { .chunk = chunk, .index = s->index, .class = s->class };
+
+	if (s->page >= s->end)
+		return 1;
+	if (len > 16 - from)
+		len = 16 - from;
+	s->page += len;
+	if (vst_reuse_hash(chunk) > s->threshold)
+		return 0;
+	use.pages = ((1U << (len & 31)) - 1) << (from & 15);
+	if (bpf_ringbuf_output(&vst_cache_uses, &use, sizeof(use), RB_NO_WAKEUP))
+		__sync_fetch_and_add(&vst_cache_state.uses_lost, 1);
+	return 0;
+}
+
+/* Somebody uses these sectors of a cached device; whether the cache has them does not matter. */
+__noinline int vst_cache_sample(__u32 i, __u32 row, __u64 sector, __u64 bytes)
+{
+	struct vst_key *key = bpf_map_lookup_elem(&vst_row_keys, &row);
+	struct sampling s = {};
+	__u64 *pages;
+	__u32 at;
+
+	if (!key || (key->op != VST_OP_READ && key->op != VST_OP_WRITE))
+		return 0;
+	s.page = sector >> 3;
+	s.end = (sector + (bytes >> 9) + 7) >> 3;
+	s.threshold = cached_at(i)->threshold;
+	s.index = i;
+	s.class = class_of(key);
+	if (key->op == VST_OP_READ) {
+		at = (i & (VST_CACHES - 1)) << 3 | (s.class & 7);
+		pages = bpf_map_lookup_elem(&vst_cache_read_pages, &at);
+		if (pages)
+			*pages += s.end - s.page;
+		s.class |= VST_CACHE_USE_READ;
+	}
+	bpf_loop(SAMPLE_CHUNKS, sample_chunk, &s, 0);
+	return 0;
+}
+
 static __always_inline bool is_keeper(void)
 {
 	return vst_cache_state.keeper && bpf_get_current_pid_tgid() >> 32 == vst_cache_state.keeper;
@@ -278,6 +347,7 @@ int BPF_PROG(vst_cache_begin, struct bcache_device *d, struct bio *bio)
 	__u32 slot = task >> 6 & (VST_CACHE_RECENT - 1), at = NOWHERE, row = row_in_flight(bio, &at), i, bytes;
 	struct vst_cached *c;
 	struct recent *r;
+	__u64 sector;
 
 	if (!d || !row || at >= PLACES)
 		return 0;
@@ -295,8 +365,11 @@ int BPF_PROG(vst_cache_begin, struct bcache_device *d, struct bio *bio)
 		r->task = task;
 	}
 	bytes = vst_read(bio, struct bio, bi_iter.bi_size);
-	if (bytes && !is_keeper())
-		vst_cache_heat(i, row, vst_read(bio, struct bio, bi_iter.bi_sector) - c->data_sectors, bytes);
+	if (bytes && !is_keeper()) {
+		sector = vst_read(bio, struct bio, bi_iter.bi_sector) - c->data_sectors;
+		vst_cache_heat(i, row, sector, bytes);
+		vst_cache_sample(i, row, sector, bytes);
+	}
 	return 0;
 }
 

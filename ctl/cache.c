@@ -11,6 +11,8 @@
 
 const struct vst_option vst_cache_options[] = {
 	{ 'd', "delay", "DURATION", "what happens in so long a time; without it, all since the cache is watched" },
+	{ 's', "size", "SIZE[,SIZE]",
+	  "what-if: of the cache, as in 512M, 10G, or 2x; without it a quarter to four times its size" },
 	{ 0 },
 };
 
@@ -359,6 +361,8 @@ static const struct {
 	{ "keep", "PATH | CONTAINER",
 	  "keep a file, the files of a directory, or a container's data in the cache of its disk" },
 	{ "unkeep", "PATH | CONTAINER", "do so no more" },
+	{ "what-if", "[-s SIZE,...]",
+	  "the hit ratios that other sizes of the cache, and keepers of other classes, would have" },
 };
 
 void vst_cache_help(FILE *out)
@@ -377,14 +381,20 @@ void vst_cache_help(FILE *out)
 
 static int run(const struct vst_ctl *ctl, int argc, char **argv)
 {
-	bool undo = !strcmp(argv[1], "unkeep");
+	bool undo = !strcmp(argv[1], "unkeep"), what_if = !strcmp(argv[1], "what-if");
 
-	if (strcmp(argv[1], "keep") != 0 && !undo)
-		return vst_usage("cache", "there is no '%s': keep and unkeep are", argv[1]);
-	if (argc < 3)
-		return vst_usage("cache", "%s needs a path or a container", argv[1]);
+	if (strcmp(argv[1], "keep") != 0 && !undo && !what_if)
+		return vst_usage("cache", "there is no '%s': keep, unkeep and what-if are", argv[1]);
 	if (ctl->opt['d'])
 		return vst_usage("cache", "-d is for what the caches did: %s takes none", argv[1]);
+	if (what_if && argc > 2)
+		return vst_usage("cache", "unexpected argument '%s': what-if takes none", argv[2]);
+	if (what_if)
+		return vst_cache_whatif(ctl);
+	if (ctl->opt['s'])
+		return vst_usage("cache", "--size is for what-if: %s takes none", argv[1]);
+	if (argc < 3)
+		return vst_usage("cache", "%s needs a path or a container", argv[1]);
 	return vst_cache_keep(ctl, argv[2], undo);
 }
 
@@ -392,5 +402,7 @@ int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
 {
 	if (argc > 1)
 		return run(ctl, argc, argv);
+	if (ctl->opt['s'])
+		return vst_usage("cache", "--size is for what-if");
 	return show(ctl);
 }

@@ -246,9 +246,11 @@ static const struct {
 	const char *path;
 	vst_render *render;
 } routes[] = {
-	{ "/v1/io", vst_render_io },	   { "/v1/check", vst_render_check },	    { "/v1/ps", vst_render_ps },
-	{ "/v1/locks", vst_render_locks }, { "/v1/blame", vst_render_blame },	    { "/v1/waits", vst_render_waits },
-	{ "/v1/slow", vst_render_slow },   { "/v1/patterns", vst_render_patterns }, { "/v1/cache", render_cache },
+	{ "/v1/io", vst_render_io },	   { "/v1/check", vst_render_check },
+	{ "/v1/ps", vst_render_ps },	   { "/v1/locks", vst_render_locks },
+	{ "/v1/blame", vst_render_blame }, { "/v1/waits", vst_render_waits },
+	{ "/v1/slow", vst_render_slow },   { "/v1/patterns", vst_render_patterns },
+	{ "/v1/cache", render_cache },	   { "/v1/cache/curves", vst_render_curves },
 };
 
 static int answer_policy(struct vst_replayer *r, const struct vst_snapshot *s, struct vst_out *o)

@@ -203,6 +203,13 @@ static const struct vst_record_field pins[] = {
 };
 #undef T
 
+#define T struct vst_snap_curve
+static const struct vst_record_field curves[] = {
+	NUMBER(T, dev), NUMBER(T, kept), NUMBER(T, class), NUMBER(T, kept_bytes),
+	REAL(T, total), REAL(T, reads),	 REAL(T, first),   TEXT(T, at),
+};
+#undef T
+
 #define LIST(fields_) .field = (fields_), .n = sizeof(fields_) / sizeof((fields_)[0])
 const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	[VST_RECORD_MOMENT] = { "moment", -1, sizeof(struct vst_snapshot), -1, -1, LIST(moment) },
@@ -220,6 +227,7 @@ const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	VALUES(CACHES, struct vst_snap_cache, caches, offsetof(struct vst_snap_cache, dev), -1),
 	VALUES(CACHE_ROWS, struct vst_snap_cache_row, cache_rows, offsetof(struct vst_snap_cache_row, dev), -1),
 	VALUES(PINS, struct vst_snap_pin, pins, -1, -1),
+	VALUES(CURVES, struct vst_snap_curve, curves, -1, -1),
 };
 
 #define FITS(fields_) _Static_assert(sizeof(fields_) / sizeof((fields_)[0]) <= VST_RECORD_FIELDS_MAX, #fields_)
@@ -234,4 +242,5 @@ FITS(patterns);
 FITS(caches);
 FITS(cache_rows);
 FITS(pins);
-_Static_assert(VST_SNAP__N == 9, "a list of the snapshot that is not recorded: give it a row above");
+FITS(curves);
+_Static_assert(VST_SNAP__N == 10, "a list of the snapshot that is not recorded: give it a row above");

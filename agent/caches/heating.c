@@ -15,6 +15,7 @@
 
 void vst_heating_free(struct vst_heating *h)
 {
+	vst_heating_sample_end(h);
 	for (size_t i = 0; i < h->n; i++)
 		free(h->at[i].covered);
 	free(h->rows);
@@ -73,6 +74,7 @@ static int watch(struct vst_heating *h, const struct vst_cache_info *info, size_
 		return err ?: -ENOMEM;
 	set_classes(state);
 	memcpy(state->at, at, sizeof(at));
+	vst_heating_sample_end(h);
 	state->place_mask = sizes.places / VST_PLACE_WAYS - 1;
 	__atomic_store_n(&state->n, (__u32)n, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < h->n; i++)
@@ -90,6 +92,7 @@ static int watch(struct vst_heating *h, const struct vst_cache_info *info, size_
 	h->summed_at = 0;
 	h->pins_stale = true;
 	h->n_kept_owners = 0;
+	vst_heating_sample_begin(h, vst_probes_maps(probes));
 	return err;
 }
 
@@ -108,6 +111,7 @@ void vst_heating_follow(struct vst_heating *h, const struct vst_devices *devices
 		return;
 	}
 	if (!n) {
+		vst_heating_sample_end(h);
 		vst_probes_cache(probes, NULL);
 		for (size_t i = 0; i < h->n; i++)
 			free(h->at[i].covered);
@@ -306,6 +310,7 @@ int vst_heating_collect(struct vst_heating *h, struct vst_probes *probes, struct
 	if (!h->n || !m->cache_state)
 		return 0;
 	h->collected = false;
+	vst_heating_sample(h, m);
 	sum(h, m, now);
 	h->lost = __atomic_load_n(&m->cache_state->lost, __ATOMIC_RELAXED);
 	err = read_rows(h, m->cache_rows_fd, owners, now);
@@ -357,7 +362,7 @@ static int put_row(struct vst_snapshot *s, const struct vst_cache_row *row, __u3
 	return vst_snapshot_put(s, VST_SNAP_CACHE_ROWS, place, v);
 }
 
-int vst_heating_put(struct vst_heating *h, struct vst_snapshot *s)
+int vst_heating_put(struct vst_heating *h, const struct vst_probes *probes, struct vst_snapshot *s)
 {
 	int err = 0;
 
@@ -369,6 +374,8 @@ int vst_heating_put(struct vst_heating *h, struct vst_snapshot *s)
 	}
 	if (!err)
 		err = vst_heating_put_pins(h, s);
+	if (!err)
+		err = vst_heating_put_curves(h, vst_probes_maps(probes), s);
 	if (!h->collected) /* the counters of the last snapshot stay; the containers of the rows may be gone */
 		return err;
 	h->collected = false;

@@ -13,6 +13,7 @@
 #include "agent/snapshot.h"
 #include "agent/who/owners.h"
 #include "lib/heat.h"
+#include "lib/reuse.h"
 #include "policy/keep.h"
 
 /* Memory of the heat map: with more to watch, its chunks get larger. */
@@ -34,7 +35,8 @@ struct vst_cached_device {
 	__u64 admitted;	       /* bytes, by all, since the device is watched */
 	__u64 admitted_before; /* of these, by containers that are forgotten */
 	uint64_t *covered;
-	__u32 cursor; /* see vst_heat_choose() */
+	struct vst_reuse *reuse; /* NULL: out of memory */
+	__u32 cursor;		 /* see vst_heat_choose() */
 };
 
 struct vst_heating {
@@ -46,7 +48,10 @@ struct vst_heating {
 	__u32 n_put;	/* rows in the last snapshot */
 	double read_at; /* sysfs */
 	double summed_at;
-	__u64 lost; /* I/Os that no row had room for */
+	__u64 lost;	    /* I/Os that no row had room for */
+	void *uses;	    /* struct ring_buffer; NULL: no cache is watched */
+	__u32 n_curves_put; /* places in the last snapshot */
+	double curved_at;
 	struct vst_pins pins;
 	bool pins_stale;       /* the probes' tables do not have them */
 	__u32 n_pins_put;      /* in the last snapshot */
@@ -66,7 +71,7 @@ void vst_heating_follow(struct vst_heating *h, const struct vst_devices *devices
 int vst_heating_collect(struct vst_heating *h, struct vst_probes *probes, struct vst_owners *owners, double now);
 
 /* Puts them into a snapshot, after its containers. 0 or -ENOMEM. */
-int vst_heating_put(struct vst_heating *h, struct vst_snapshot *s);
+int vst_heating_put(struct vst_heating *h, const struct vst_probes *probes, struct vst_snapshot *s);
 
 /* The class of each kind and size, see struct vst_cache_state. */
 void vst_heating_classes(struct vst_probes *probes, const __u8 class_of[64]);
@@ -91,6 +96,16 @@ void vst_heating_sum_pins(struct vst_heating *h, const struct vst_cached_device 
 
 /* 0 or -ENOMEM */
 int vst_heating_put_pins(struct vst_heating *h, struct vst_snapshot *s);
+
+/* --- sampling.c --- */
+
+/* The probes have new tables: begins anew. */
+void vst_heating_sample_begin(struct vst_heating *h, const struct vst_maps *m);
+void vst_heating_sample_end(struct vst_heating *h);
+/* Once a tick: takes what the probes have sampled. */
+void vst_heating_sample(struct vst_heating *h, const struct vst_maps *m);
+/* 0 or -ENOMEM */
+int vst_heating_put_curves(struct vst_heating *h, const struct vst_maps *m, struct vst_snapshot *s);
 
 /* What to read on a cached device; see vst_heat_choose(). -ENODEV: it is not one that is watched. */
 int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, __u32 dev,

@@ -51,6 +51,8 @@ struct vst_maps {
 	__u64 *cache_pins; /* [chunks]: a bit for each unit that a user pinned */
 	int cache_rows_fd;
 	int cache_kept_fd; /* -1 likewise */
+	int cache_uses_fd;
+	int cache_read_pages_fd;
 };
 
 /* How large the tables about caches have to be. */

@@ -54,6 +54,8 @@ int vst_probes_cache_open(struct vst_probes *p)
 	m->cache_state = &p->cache->data_cache->vst_cache_state;
 	m->cache_rows_fd = bpf_map__fd(p->cache->maps.vst_cache_rows);
 	m->cache_kept_fd = bpf_map__fd(p->cache->maps.vst_cache_kept);
+	m->cache_uses_fd = bpf_map__fd(p->cache->maps.vst_cache_uses);
+	m->cache_read_pages_fd = bpf_map__fd(p->cache->maps.vst_cache_read_pages);
 	return 0;
 }
 
@@ -75,6 +77,7 @@ void vst_probes_cache_close(struct vst_probes *p)
 	m->cache_pins = NULL;
 	m->cache_state = NULL;
 	m->cache_rows_fd = m->cache_kept_fd = -1;
+	m->cache_uses_fd = m->cache_read_pages_fd = -1;
 }
 
 static int set_sizes(struct vst_probes *p, const struct vst_cache_sizes *sizes)

@@ -141,3 +141,36 @@ void vst_render_cache(struct vst_out *o, const struct vst_snapshot *s, const str
 			row(o, s, r, c);
 	}
 }
+
+void vst_render_curves(struct vst_out *o, const struct vst_snapshot *s, __u64 since)
+{
+	const struct vst_snap_curve *curve;
+	const struct vst_snap_cache *c;
+
+	vst_render_begin(o, "snapshot");
+	vst_render_moment(o, s);
+	vst_render_end(o);
+	vst_snapshot_for_each(s, VST_SNAP_CACHES, c, i)
+	{
+		vst_render_begin(o, "cached_device");
+		vst_out_kstr(o, "cache", c->name);
+		vst_out_ku64(o, "cache_bytes", c->cache_bytes);
+		vst_render_end(o);
+	}
+	vst_snapshot_for_each(s, VST_SNAP_CURVES, curve, i)
+	{
+		c = cache_of(s, curve->dev);
+		if (!c)
+			continue;
+		vst_render_begin(o, "curve");
+		vst_out_kstr(o, "cache", c->name);
+		vst_out_ku64(o, "class", curve->class);
+		vst_out_ku64(o, "kept", curve->kept);
+		vst_out_ku64(o, "kept_bytes", curve->kept_bytes);
+		vst_out_kdouble(o, "total", curve->total, 0);
+		vst_out_kdouble(o, "reads", curve->reads, 0);
+		vst_out_kdouble(o, "first", curve->first, 0);
+		vst_out_kstr(o, "at", curve->at);
+		vst_render_end(o);
+	}
+}

@@ -98,6 +98,7 @@ static const struct route {
 	{ "/v1/waits", VST_ASK_FRESH, false, true, vst_render_waits, NULL, NULL },
 	{ "/v1/slow", VST_ASK_FRESH, false, false, vst_render_slow, NULL, NULL },
 	{ "/v1/patterns", VST_ASK_FRESH, false, false, vst_render_patterns, NULL, NULL },
+	{ "/v1/cache/curves", VST_ASK_FRESH, false, false, vst_render_curves, NULL, NULL },
 	{ "/v1/cache", VST_ASK_FRESH, false, false, NULL, vst_render_cache, NULL },
 	{ "/v1/policy", VST_ASK_FRESH, false, false, NULL, vst_render_policy, NULL },
 	{ "/v1/policy/log", VST_ASK_FRESH, false, false, NULL, vst_render_policy_log, NULL },

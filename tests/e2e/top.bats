@@ -175,9 +175,9 @@ asked_again() {
 	keys x Enter
 	until_true shows 'no duration'
 	keys d 0.3 Enter
-	until_true shows 'every 0.3 s'
+	until_true shows ' 0.3s  sort'
 	keys '+'
-	until_true shows 'every 0.5 s'
+	until_true shows ' 0.5s  sort'
 	keys h
 	until_true shows '^QP99|^CONTAINER +who did it'
 	keys End
