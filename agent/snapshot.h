@@ -212,6 +212,15 @@ struct vst_snap_device {
 	__u32 in_flight; /* as the kernel counts them */
 };
 
+/* What dm-cache counts since the device was activated. X(field, "what it counts") */
+#define VST_DM_CACHE_COUNTERS(X)                                                                                       \
+	X(read_hits, "reads that the cache had")                                                                       \
+	X(read_misses, "reads that it did not have")                                                                   \
+	X(write_hits, "writes to blocks that the cache had")                                                           \
+	X(write_misses, "writes to others")                                                                            \
+	X(promoted_blocks, "blocks that were taken in")                                                                \
+	X(demoted_blocks, "blocks that were thrown out")
+
 /* A device that is cached by a faster one. */
 struct vst_snap_cache {
 	struct vst_value v;
@@ -230,6 +239,11 @@ struct vst_snap_cache {
 	__u64 admitted_bytes; /* by all, since the device is watched */
 	/* worth keeping, and of that in the cache for sure; by class - VST_HEAT_CLASS_MIN */
 	__u64 kept_bytes[VST_HEAT_CLASSES], resident_bytes[VST_HEAT_CLASSES];
+	/* of a dm-cache, for all who use it, since it was activated; see VST_DM_CACHE_COUNTERS */
+	__u64 used_bytes;
+#define X(f, d) __u64 f;
+	VST_DM_CACHE_COUNTERS(X)
+#undef X
 };
 
 /* What a cache did for a container, by class. */

@@ -186,20 +186,14 @@ static double of_classes(const json_t *device, const char *field)
 	return sum;
 }
 
-static void print_device(const json_t *d)
+static void print_keeping(const json_t *d)
 {
-	char *name = vst_escape(vst_wire_text(d, "cache")), *cache = vst_escape(vst_wire_text(d, "cache_device")),
-	     *origin = vst_escape(vst_wire_text(d, "origin"));
-	char size[VST_CELL], dirty[VST_CELL], kept[VST_CELL], reads[VST_CELL], admitted[VST_CELL];
+	char kept[VST_CELL], reads[VST_CELL], admitted[VST_CELL];
 	double worth = of_classes(d, "kept_bytes");
 
-	vst_format_bytes(size, number(d, "cache_bytes"), VST_UNITS_HUMAN);
-	vst_format_bytes(dirty, number(d, "dirty_bytes"), VST_UNITS_HUMAN);
 	vst_format_bytes(kept, worth, VST_UNITS_HUMAN);
 	vst_format_bytes(reads, number(d, "keeper_reads_bytes"), VST_UNITS_HUMAN);
 	vst_format_bytes(admitted, number(d, "admitted_bytes"), VST_UNITS_HUMAN);
-	printf("%s: %s, %s (%s) before %s, %s, %s, %s dirty\n", name, vst_wire_text(d, "cache_type"), cache, size,
-	       origin, vst_wire_text(d, "mode"), vst_wire_text(d, "replacement"), dirty);
 	printf("  worth keeping %s", kept);
 	if (worth > 0)
 		printf(", of which the cache has at least %.0f %%", 100 * of_classes(d, "resident_bytes") / worth);
@@ -209,11 +203,46 @@ static void print_device(const json_t *d)
 	if (number(d, "keeper_reads_bytes") > 0)
 		printf(", %s read", reads);
 	putchar('\n');
+}
+
+static void print_hits(const char *what, double hits, double misses)
+{
+	printf("%s", what);
+	if (hits + misses > 0)
+		printf(" %.1f %% of %.0f", 100 * hits / (hits + misses), hits + misses);
+	else
+		printf(" none yet");
+}
+
+/* What a dm-cache counts is for all who use it: it does not say who does. */
+static void print_dm(const json_t *d)
+{
+	print_hits("  since it was activated: hits of reads", number(d, "read_hits"), number(d, "read_misses"));
+	print_hits(", of writes", number(d, "write_hits"), number(d, "write_misses"));
+	printf("; %.0f blocks taken in, %.0f thrown out", number(d, "promoted_blocks"), number(d, "demoted_blocks"));
+	if (number(d, "cache_bytes") > 0)
+		printf("; %.0f %% full", 100 * number(d, "used_bytes") / number(d, "cache_bytes"));
+	putchar('\n');
+}
+
+static void print_device(const json_t *d)
+{
+	char *name = vst_escape(vst_wire_text(d, "cache")), *cache = vst_escape(vst_wire_text(d, "cache_device")),
+	     *origin = vst_escape(vst_wire_text(d, "origin"));
+	char size[VST_CELL], dirty[VST_CELL];
+
+	vst_format_bytes(size, number(d, "cache_bytes"), VST_UNITS_HUMAN);
+	vst_format_bytes(dirty, number(d, "dirty_bytes"), VST_UNITS_HUMAN);
+	printf("%s: %s, %s (%s) before %s, %s, %s, %s dirty\n", name, vst_wire_text(d, "cache_type"), cache, size,
+	       origin, vst_wire_text(d, "mode"), vst_wire_text(d, "replacement"), dirty);
+	if (!strcmp(vst_wire_text(d, "cache_type"), "dm-cache"))
+		print_dm(d);
+	else
+		print_keeping(d);
 	free(name);
 	free(cache);
 	free(origin);
 }
-
 static void add_bytes(struct vst_table *t, double bytes)
 {
 	char cell[VST_CELL];
@@ -295,7 +324,7 @@ static void print_text(const struct sample *s)
 	struct vst_table *t = vst_table_new(columns, sizeof(columns) / sizeof(columns[0]));
 
 	if (!s->n_devices)
-		puts("no device here is cached: there is no bcache with a cache attached");
+		puts("no device here is cached: there is neither a bcache with a cache attached nor a dm-cache");
 	for (size_t i = 0; i < s->n_devices; i++)
 		print_device(s->devices[i]);
 	if (s->n_devices)

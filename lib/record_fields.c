@@ -164,26 +164,29 @@ static const struct vst_record_field patterns[] = {
 #undef T
 
 #define T struct vst_snap_cache
-static const struct vst_record_field caches[] = {
-	NUMBER(T, dev),
-	TEXT(T, type),
-	TEXT(T, name),
-	TEXT(T, origin),
-	TEXT(T, cache),
-	TEXT(T, set),
-	TEXT(T, mode),
-	TEXT(T, replacement),
-	NUMBER(T, bytes),
-	NUMBER(T, cache_bytes),
-	NUMBER(T, bucket_bytes),
-	NUMBER(T, dirty_bytes),
-	NUMBER(T, admitted_bytes),
-	NUMBER_AS(T, kept_bytes[0], "kept_bytes.3"),
-	NUMBER_AS(T, kept_bytes[1], "kept_bytes.4"),
-	NUMBER_AS(T, kept_bytes[2], "kept_bytes.5"),
-	NUMBER_AS(T, resident_bytes[0], "resident_bytes.3"),
-	NUMBER_AS(T, resident_bytes[1], "resident_bytes.4"),
-	NUMBER_AS(T, resident_bytes[2], "resident_bytes.5"),
+static const struct vst_record_field caches[] = { NUMBER(T, dev),
+						  TEXT(T, type),
+						  TEXT(T, name),
+						  TEXT(T, origin),
+						  TEXT(T, cache),
+						  TEXT(T, set),
+						  TEXT(T, mode),
+						  TEXT(T, replacement),
+						  NUMBER(T, bytes),
+						  NUMBER(T, cache_bytes),
+						  NUMBER(T, bucket_bytes),
+						  NUMBER(T, dirty_bytes),
+						  NUMBER(T, admitted_bytes),
+						  NUMBER_AS(T, kept_bytes[0], "kept_bytes.3"),
+						  NUMBER_AS(T, kept_bytes[1], "kept_bytes.4"),
+						  NUMBER_AS(T, kept_bytes[2], "kept_bytes.5"),
+						  NUMBER_AS(T, resident_bytes[0], "resident_bytes.3"),
+						  NUMBER_AS(T, resident_bytes[1], "resident_bytes.4"),
+						  NUMBER_AS(T, resident_bytes[2], "resident_bytes.5"),
+						  NUMBER(T, used_bytes),
+#define X(f, ...) NUMBER(T, f),
+						  VST_DM_CACHE_COUNTERS(X)
+#undef X
 };
 _Static_assert(VST_HEAT_CLASSES == 3, "each class of a cache is recorded");
 #undef T

@@ -177,7 +177,7 @@ static bool is_cached(const struct vst_engine *e, __u32 dev)
 
 	vst_snapshot_for_each(e->now, VST_SNAP_CACHES, cache, i)
 	{
-		if (cache->dev == dev)
+		if (cache->dev == dev && !strcmp(cache->type, "bcache"))
 			return true;
 	}
 	return false;

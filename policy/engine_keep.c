@@ -151,7 +151,8 @@ int vst_engine_keep(struct vst_engine *e)
 
 	vst_snapshot_for_each(e->now, VST_SNAP_CACHES, cache, i)
 	{
-		err = keep(e, cache) ?: err;
+		if (!strcmp(cache->type, "bcache"))
+			err = keep(e, cache) ?: err;
 	}
 	return err;
 }

@@ -176,7 +176,7 @@ void vst_acting_keep(struct vst_acting *a)
 		a->keeper[i].seen = false;
 	vst_snapshot_for_each(a->snapshot, VST_SNAP_CACHES, cache, i)
 	{
-		struct vst_keeper *k = keeper_of(a, cache->dev, cache->name);
+		struct vst_keeper *k = strcmp(cache->type, "bcache") ? NULL : keeper_of(a, cache->dev, cache->name);
 
 		if (!k)
 			continue;

@@ -8,6 +8,7 @@
 
 #include "agent/base/places.h"
 #include "agent/caches/caches.h"
+#include "agent/caches/dm_cache.h"
 #include "agent/caches/pins.h"
 #include "agent/probes/probes.h"
 #include "agent/snapshot.h"
@@ -42,7 +43,10 @@ struct vst_cached_device {
 struct vst_heating {
 	struct vst_cached_device at[VST_CACHES];
 	size_t n;
-	struct vst_cache_row *rows; /* [n_rows], by the last collection */
+	struct vst_dm_cache dm[VST_CACHES]; /* which the probes do not watch */
+	size_t n_dm;
+	struct vst_dm_look *dm_look; /* NULL: none is under way */
+	struct vst_cache_row *rows;  /* [n_rows], by the last collection */
 	size_t n_rows, cap_rows;
 	bool collected; /* after the last snapshot: the containers of the rows are still there */
 	__u32 n_put;	/* rows in the last snapshot */

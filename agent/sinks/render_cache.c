@@ -34,6 +34,20 @@ static const struct vst_acting_keeper *keeper_of(const struct vst_acting_status 
 	return NULL;
 }
 
+static bool is_bcache(const struct vst_snap_cache *c)
+{
+	return !strcmp(c->type, "bcache");
+}
+
+/* What a dm-cache counts for all who use it. */
+static void dm_counters(struct vst_out *o, const struct vst_snap_cache *c)
+{
+	vst_out_ku64(o, "used_bytes", c->used_bytes);
+#define X(f, d) vst_out_ku64(o, #f, c->f);
+	VST_DM_CACHE_COUNTERS(X)
+#undef X
+}
+
 static void device(struct vst_out *o, const struct vst_snap_cache *c, const struct vst_acting_keeper *k)
 {
 	vst_render_begin(o, "cached_device");
@@ -48,6 +62,11 @@ static void device(struct vst_out *o, const struct vst_snap_cache *c, const stru
 	vst_out_ku64(o, "cache_bytes", c->cache_bytes);
 	vst_out_ku64(o, "bucket_bytes", c->bucket_bytes);
 	vst_out_ku64(o, "dirty_bytes", c->dirty_bytes);
+	if (!is_bcache(c)) {
+		dm_counters(o, c);
+		vst_render_end(o);
+		return;
+	}
 	vst_out_ku64(o, "admitted_bytes", c->admitted_bytes);
 	per_class(o, "kept_bytes", c->kept_bytes);
 	per_class(o, "resident_bytes", c->resident_bytes);
@@ -152,6 +171,8 @@ void vst_render_curves(struct vst_out *o, const struct vst_snapshot *s, __u64 si
 	vst_render_end(o);
 	vst_snapshot_for_each(s, VST_SNAP_CACHES, c, i)
 	{
+		if (!is_bcache(c))
+			continue;
 		vst_render_begin(o, "cached_device");
 		vst_out_kstr(o, "cache", c->name);
 		vst_out_ku64(o, "cache_bytes", c->cache_bytes);
