@@ -46,7 +46,7 @@ int vst_extents_fiemap(int fd, int (*add)(void *arg, __u64 offset, __u64 bytes),
 	return err;
 }
 
-struct walk {
+struct tree_walk {
 	vst_extents_of *extents_of;
 	struct vst_extents *ret;
 	dev_t dev;
@@ -76,7 +76,7 @@ static int add_extent(void *arg, __u64 offset, __u64 bytes)
 	return 0;
 }
 
-static void take_file(struct walk *w, int fd)
+static void take_file(struct tree_walk *w, int fd)
 {
 	int err = w->extents_of(fd, add_extent, w->ret);
 
@@ -85,14 +85,14 @@ static void take_file(struct walk *w, int fd)
 		w->result = err;
 }
 
-static bool is_full(struct walk *w)
+static bool is_full(struct tree_walk *w)
 {
 	if (w->ret->files >= VST_EXTENTS_FILES)
 		w->ret->cut = true;
 	return w->ret->cut;
 }
 
-static void take_directory(struct walk *w, int fd, int depth);
+static void take_directory(struct tree_walk *w, int fd, int depth);
 
 /* Reading should not change access times, but only an owner may ask for that. dir: AT_FDCWD or a directory. */
 static int open_quietly(int dir, const char *path)
@@ -104,7 +104,7 @@ static int open_quietly(int dir, const char *path)
 }
 
 /* What lies in a directory. Files that vanish meanwhile are no error. */
-static void take_entry(struct walk *w, int dir, const char *name, int depth)
+static void take_entry(struct tree_walk *w, int dir, const char *name, int depth)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
@@ -122,7 +122,7 @@ static void take_entry(struct walk *w, int dir, const char *name, int depth)
 }
 
 /* Takes fd over. */
-static void take_directory(struct walk *w, int fd, int depth)
+static void take_directory(struct tree_walk *w, int fd, int depth)
 {
 	const struct dirent *d;
 	DIR *dir = fdopendir(fd);
@@ -142,7 +142,7 @@ static void take_directory(struct walk *w, int fd, int depth)
 
 int vst_extents_find(const char *path, vst_extents_of *extents_of, struct vst_extents *ret)
 {
-	struct walk w = { .extents_of = extents_of, .ret = ret };
+	struct tree_walk w = { .extents_of = extents_of, .ret = ret };
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 

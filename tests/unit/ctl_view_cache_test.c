@@ -22,9 +22,9 @@ static void line(struct vst_growth *g, json_t *obj)
 static json_t *row(int number, const char *container, const char *cache, int class, int hits, int misses, int admitted,
 		   int kept, int resident)
 {
-	return json_pack("{ss,si,ss,ss,ss,si,si,si,si,si,si,si}", "type", "cache", "row", number, "container", container,
-			 "cgroup", "/c", "cache", cache, "class", class, "hits", hits, "misses", misses, "bypassed", 0,
-			 "admitted_bytes", admitted, "kept_bytes", kept, "resident_bytes", resident);
+	return json_pack("{ss,si,ss,ss,ss,si,si,si,si,si,si,si}", "type", "cache", "row", number, "container",
+			 container, "cgroup", "/c", "cache", cache, "class", class, "hits", hits, "misses", misses,
+			 "bypassed", 0, "admitted_bytes", admitted, "kept_bytes", kept, "resident_bytes", resident);
 }
 
 static void begin(struct vst_growth *g, double uptime)
