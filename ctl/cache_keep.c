@@ -1,52 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vstorctl cache keep and unkeep: what users pin in caches. */
-#include <errno.h>
 #include <limits.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "cache.h"
 #include "client.h"
 #include "format.h"
 #include "lib/cleanup.h"
-#include "whom.h"
+#include "meant.h"
 #include "wire.h"
 
 #define LOOK_S 30.0 /* how long a path may be looked at before the command ends */
 
-/* --- what is meant --- */
-
-/* "path /srv/db" or "container /CGROUP"; NULL: it is neither, and *ret_rc an exit code. The caller frees. */
-static char *pin_meant(const struct vst_ctl *ctl, const char *typed, bool undo, int *ret_rc)
-{
-	_cleanup_free_ char *full = realpath(typed, NULL);
-	struct vst_whom whom = { 0 };
-	char *text = NULL;
-
-	*ret_rc = 0;
-	/* what is gone can be taken back, too */
-	if (full || (undo && *typed == '/')) {
-		if (asprintf(&text, "path %s", full ? full : typed) < 0)
-			text = NULL;
-		return text;
-	}
-	if (strchr(typed, '/') && *typed != '/' && access(typed, F_OK))
-		vst_error("%s: %s, so it is looked for among the containers", typed, strerror(errno));
-	*ret_rc = vst_whom_ask(ctl, typed, &whom);
-	if (!*ret_rc && vst_who_is_own(&(struct vst_who){ whom.name, whom.cgroup })) {
-		vst_error("%s Its data cannot be kept.", vst_who_own_meaning(whom.name));
-		*ret_rc = VST_EXIT_FAILED;
-	} else if (!*ret_rc && asprintf(&text, "container %s", whom.cgroup) < 0) {
-		text = NULL;
-	}
-	vst_whom_clear(&whom);
-	return text;
-}
-
 /* --- requests --- */
 
 struct answer {
-	bool failed, quiet;
+	bool failed;
+	char *text; /* of the agent; NULL: none came */
 };
 
 static int take_answer(void *arg, json_t *line)
@@ -57,18 +27,30 @@ static int take_answer(void *arg, json_t *line)
 
 	if (*error)
 		vst_error("%s", escaped);
-	else if (!a->quiet && *text)
-		puts(escaped);
+	if (!a->text)
+		a->text = TAKE_PTR(escaped);
 	a->failed = a->failed || *error;
 	return 0;
 }
 
-static int send(const struct vst_ctl *ctl, const char *path, const char *text, bool quiet)
+/* *ret_text: what the agent said; the caller frees. */
+static int post(const struct vst_ctl *ctl, const char *path, const char *text, char **ret_text)
 {
-	struct answer a = { .quiet = quiet };
+	struct answer a = { .failed = false };
 	int rc = vst_post(ctl, path, text, strlen(text), take_answer, &a);
 
+	*ret_text = a.text;
 	return rc ? rc : a.failed ? VST_EXIT_FAILED : VST_EXIT_OK;
+}
+
+static int unkeep(const struct vst_ctl *ctl, const char *text, bool quiet)
+{
+	_cleanup_free_ char *said = NULL;
+	int rc = post(ctl, "/v1/cache/unkeep", text, &said);
+
+	if (!rc && !quiet && said)
+		puts(said);
+	return rc;
 }
 
 /* The line of a pin in /v1/cache. */
@@ -136,7 +118,8 @@ static void print_pin(const struct vst_ctl *ctl, const struct found *f)
 static int run_keep(const struct vst_ctl *ctl, const char *text)
 {
 	struct found f = { .name = strchr(text, ' ') + 1 };
-	int rc = send(ctl, "/v1/cache/keep", text, ctl->json);
+	_cleanup_free_ char *said = NULL;
+	int rc = post(ctl, "/v1/cache/keep", text, &said);
 
 	if (!rc)
 		rc = wait_for_pin(ctl, &f);
@@ -149,14 +132,44 @@ static int run_keep(const struct vst_ctl *ctl, const char *text)
 		rc = VST_EXIT_FAILED;
 	} else if (!strcmp(vst_wire_text(f.pin, "state"), "refused")) {
 		vst_error("%s is not kept: %s", f.name, vst_wire_text(f.pin, "text"));
-		send(ctl, "/v1/cache/unkeep", text, true);
+		unkeep(ctl, text, true);
 		rc = VST_EXIT_FAILED;
 	} else {
+		if (!ctl->json && said)
+			puts(said);
 		print_pin(ctl, &f);
 	}
 out:
 	json_decref(f.pin);
 	return rc;
+}
+
+/* --- what is meant --- */
+
+/* "path /srv/db" or "container /CGROUP"; NULL: it is neither, and *ret_rc an exit code. The caller frees. */
+static char *pin_meant(const struct vst_ctl *ctl, const char *typed, bool undo, int *ret_rc)
+{
+	_cleanup_free_ char *full = realpath(typed, NULL), *cgroup = NULL;
+	struct found f = { .name = full ? full : typed };
+	char *text = NULL;
+	int len;
+
+	/* what is gone can be taken back, too, as it is listed */
+	*ret_rc = undo ? vst_get(ctl, "/v1/cache?max_age=0", take_pin, &f) : 0;
+	if (*ret_rc)
+		return NULL;
+	if (!f.pin && !full) {
+		cgroup = vst_cgroup_meant(ctl, typed, "Its data cannot be kept.", ret_rc);
+		if (!cgroup)
+			return NULL;
+	}
+	len = asprintf(&text, "%s %s",
+		       f.pin	? vst_wire_text(f.pin, "what")
+		       : cgroup ? "container"
+				: "path",
+		       cgroup ? cgroup : f.name);
+	json_decref(f.pin);
+	return len < 0 ? NULL : text;
 }
 
 int vst_cache_keep(const struct vst_ctl *ctl, const char *typed, bool undo)
@@ -170,5 +183,5 @@ int vst_cache_keep(const struct vst_ctl *ctl, const char *typed, bool undo)
 	text = pin_meant(ctl, typed, undo, &rc);
 	if (!text)
 		return rc ? rc : VST_EXIT_FAILED;
-	return undo ? send(ctl, "/v1/cache/unkeep", text, ctl->json) : run_keep(ctl, text);
+	return undo ? unkeep(ctl, text, ctl->json) : run_keep(ctl, text);
 }
