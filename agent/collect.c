@@ -526,7 +526,7 @@ int vst_collect(struct vst_agent *a, const struct vst_snapshot **ret)
 	put = put ?: vst_patterns_put(a->patterns, s);
 	put = put ?: vst_lives_put(a->lives, s);
 	put = put ?: put_devices(s, a);
-	put = put ?: vst_heating_put(&a->heating, s);
+	put = put ?: vst_heating_put(&a->heating, a->probes, s);
 	put = put ?: put_probes(s, a->probes);
 	vst_self_tick(&a->self, (vst_now() - now) * 1e6);
 	put_self(s, a);

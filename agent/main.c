@@ -33,6 +33,8 @@ static int run(struct vst_agent *a, const struct vst_options *o, int signal_fd)
 
 	acting.fresh = vst_tick_fresh;
 	acting.choose = vst_tick_choose;
+	acting.pin = vst_tick_pin;
+	acting.kept = vst_tick_kept;
 	acting.keeper = vst_tick_keeper;
 	acting.insight = vst_watch_ask;
 	acting.ctx = a;

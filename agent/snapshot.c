@@ -214,6 +214,29 @@ static void destroy_life(void *value)
 	free(value);
 }
 
+static void destroy_pin(void *value)
+{
+	struct vst_snap_pin *p = value;
+
+	if (!p->v.block) {
+		free(p->name);
+		free(p->state);
+		free(p->text);
+	}
+	vst_block_unref(p->v.block);
+	free(p);
+}
+
+static void destroy_curve(void *value)
+{
+	struct vst_snap_curve *c = value;
+
+	if (!c->v.block)
+		free(c->at);
+	vst_block_unref(c->v.block);
+	free(c);
+}
+
 static const struct {
 	size_t size;
 	void (*destroy)(void *value);
@@ -359,6 +382,18 @@ static void move_cache_row(struct mover *m, struct vst_snap_cache_row *row)
 
 static void move_life(struct mover *m, struct vst_snap_life *life)
 {
+}
+
+static void move_pin(struct mover *m, struct vst_snap_pin *p)
+{
+	move_text(m, &p->name);
+	move_text(m, &p->state);
+	move_text(m, &p->text);
+}
+
+static void move_curve(struct mover *m, struct vst_snap_curve *c)
+{
+	move_text(m, &c->at);
 }
 
 static void move_texts(struct mover *m, enum vst_snap_list list, void *value)

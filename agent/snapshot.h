@@ -216,6 +216,15 @@ struct vst_snap_device {
 	__u32 in_flight; /* as the kernel counts them */
 };
 
+/* What dm-cache counts since the device was activated. X(field, "what it counts") */
+#define VST_DM_CACHE_COUNTERS(X)                                                                                       \
+	X(read_hits, "reads that the cache had")                                                                       \
+	X(read_misses, "reads that it did not have")                                                                   \
+	X(write_hits, "writes to blocks that the cache had")                                                           \
+	X(write_misses, "writes to others")                                                                            \
+	X(promoted_blocks, "blocks that were taken in")                                                                \
+	X(demoted_blocks, "blocks that were thrown out")
+
 /* A device that is cached by a faster one. */
 struct vst_snap_cache {
 	struct vst_value v;
@@ -234,6 +243,11 @@ struct vst_snap_cache {
 	__u64 admitted_bytes; /* by all, since the device is watched */
 	/* worth keeping, and of that in the cache for sure; by class - VST_HEAT_CLASS_MIN */
 	__u64 kept_bytes[VST_HEAT_CLASSES], resident_bytes[VST_HEAT_CLASSES];
+	/* of a dm-cache, for all who use it, since it was activated; see VST_DM_CACHE_COUNTERS */
+	__u64 used_bytes;
+#define X(f, d) __u64 f;
+	VST_DM_CACHE_COUNTERS(X)
+#undef X
 };
 
 /* What a cache did for a container, by class. */
@@ -252,6 +266,31 @@ struct vst_snap_life {
 	__u8 end;	 /* enum vst_life_ends */
 	__u64 bytes[VST_LIFE_BUCKETS];
 	__u64 dead_bytes; /* of them, those that never reached a disk */
+};
+
+/* What somebody wants a cache to keep: a file, a directory tree, or a container's data. */
+struct vst_snap_pin {
+	struct vst_value v;
+	__u32 dev; /* the cached device; 0: none that is known, or, of a container, each that it uses */
+	bool is_container;
+	char *name;	      /* the path, or the container's cgroup */
+	char *state;	      /* "looking", "kept", "refused" */
+	char *text;	      /* why it is refused, or what of it is not kept; "" */
+	__u64 files, bytes;   /* of a path */
+	__u64 resident_bytes; /* of these, in the cache for sure */
+	double since;	      /* monotonic seconds */
+};
+
+/* How often a cached device's pages were used again, see lib/reuse.h: a curve. */
+struct vst_snap_curve {
+	struct vst_value v;
+	__u32 dev;
+	__u8 kept; /* index of what a keeper keeps */
+	__u8 class;
+	__u64 kept_bytes;    /* of what is kept then */
+	double total;	     /* pages of the class that were read */
+	double reads, first; /* those that the sample stands for, and how many of them were read for the first time */
+	char *at;	     /* "bucket:pages" for each that is not 0, with a blank between */
 };
 
 struct vst_snap_probe {
@@ -313,7 +352,9 @@ struct vst_snap_self {
 	X(PATTERNS, pattern, struct vst_snap_pattern)                                                                  \
 	X(CACHES, cache, struct vst_snap_cache)                                                                        \
 	X(CACHE_ROWS, cache_row, struct vst_snap_cache_row)                                                            \
-	X(LIVES, life, struct vst_snap_life)
+	X(LIVES, life, struct vst_snap_life)                                                                           \
+	X(PINS, pin, struct vst_snap_pin)                                                                              \
+	X(CURVES, curve, struct vst_snap_curve)
 
 enum vst_snap_list {
 #define X(e, f, t) VST_SNAP_##e,

@@ -82,6 +82,7 @@ int vst_start_probes(struct vst_agent *a, const char *host_root)
 	vst_devices_settings(&a->devices);
 	err = err ?: vst_probes_load(&hiers, vst_devices_have_stacked(&a->devices), &a->probes);
 	err = err ?: vst_owners_new("", host_root, &a->owners);
+	err = err ?: vst_pins_open(&a->heating.pins, host_root);
 	if (!err)
 		vst_owners_tell(a->owners, vst_probes_maps(a->probes)->state->plain,
 				vst_probes_maps(a->probes)->shares_fd);

@@ -118,6 +118,7 @@ void vst_tick_follow_caches(struct vst_agent *a)
 	vst_heating_follow(&a->heating, &a->devices, a->probes, vst_now());
 	vst_acting_classes(a->acting, class_of);
 	vst_heating_classes(a->probes, class_of);
+	vst_heating_follow_pins(&a->heating, &a->devices, a->probes, a->owners);
 }
 
 int vst_tick_choose(void *ctx, __u32 dev, const struct vst_keep_pass *pass, uint64_t **ret_offsets, size_t *ret_n,
@@ -133,6 +134,20 @@ void vst_tick_keeper(void *ctx, __u32 pid)
 	struct vst_agent *a = ctx;
 
 	vst_heating_keeper(a->probes, pid);
+}
+
+int vst_tick_pin(void *ctx, bool undo, const char *text, char *ret, size_t size)
+{
+	struct vst_agent *a = ctx;
+
+	return vst_heating_pin(&a->heating, undo, text, vst_now(), ret, size);
+}
+
+void vst_tick_kept(void *ctx, const __u32 *numbers, size_t n)
+{
+	struct vst_agent *a = ctx;
+
+	vst_heating_keep_containers(&a->heating, numbers, n);
 }
 
 /* Called after the probes' time was measured. The agent's own time counts, too. */

@@ -31,6 +31,9 @@ void vst_tick_follow_caches(struct vst_agent *a);
 int vst_tick_choose(void *agent, __u32 dev, const struct vst_keep_pass *pass, uint64_t **ret_offsets, size_t *ret_n,
 		    size_t *ret_known);
 void vst_tick_keeper(void *agent, __u32 pid);
+/* The same: what users want caches to keep, and the containers that rules want kept. */
+int vst_tick_pin(void *agent, bool undo, const char *text, char *ret, size_t size);
+void vst_tick_kept(void *agent, const __u32 *numbers, size_t n);
 /* Does the work of one tick. tick: how many there were before. */
 void vst_tick_run(struct vst_agent *a, unsigned int tick);
 

@@ -22,7 +22,7 @@ struct {
 	__type(value, struct vst_cache_counts);
 } vst_cache_rows SEC(".maps");
 
-/* The agent sets the sizes of these three. */
+/* The agent sets the sizes of these four. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -47,6 +47,38 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } vst_cache_epochs SEC(".maps");
+
+/* A bit for each unit of each chunk that a user pinned: it has the highest class, whatever the heat map says. By the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} vst_cache_pins SEC(".maps");
+
+/* Owners all of whose data has the highest class; the key is that of vst_cache_key. By the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, VST_CACHE_KEPT);
+	__type(key, __u64);
+	__type(value, __u8);
+} vst_cache_kept SEC(".maps");
+
+/* Uses of sampled chunks: struct vst_cache_use. The agent reads them once a tick. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, VST_CACHE_USES);
+} vst_cache_uses SEC(".maps");
+
+/* Pages that were read, by index of the cached device and class: what the sample stands for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VST_CACHES * 8);
+	__type(key, __u32);
+	__type(value, __u64);
+} vst_cache_read_pages SEC(".maps");
 
 /* Whose write a task is submitting: bcache shows a copy of its bio when it has decided what to do with it. */
 struct recent {
@@ -211,7 +243,13 @@ static long heat_chunk(__u32 n, struct heating *h)
 /* Nobody reads a journal but after a crash: to keep it would take room for nothing. */
 static __always_inline __u8 heat_class(const struct vst_key *key)
 {
-	return key->op == VST_OP_DISCARD || key->kind == VST_KIND_JOURNAL ? 0 : class_of(key);
+	__u64 owner = key->owner << 2 | key->hier;
+
+	if (key->op == VST_OP_DISCARD || key->kind == VST_KIND_JOURNAL)
+		return 0;
+	if (vst_cache_state.n_kept && bpf_map_lookup_elem(&vst_cache_kept, &owner))
+		return VST_CLASS_MAX;
+	return class_of(key);
 }
 
 /* Who reads the device itself (a backup, a file system check, the keeper) says nothing about what is in its blocks. */
@@ -242,6 +280,61 @@ __noinline int vst_cache_heat(__u32 i, __u32 row, __u64 sector, __u64 bytes)
 	return 0;
 }
 
+/* --- the sample --- */
+
+#define RB_NO_WAKEUP 1	 /* include/uapi/linux/bpf.h: BPF_RB_NO_WAKEUP */
+#define SAMPLE_CHUNKS 64 /* of one I/O: 4 MiB */
+
+struct sampling {
+	__u64 page, end; /* of 4 KiB, of the device */
+	__u32 threshold;
+	__u8 index, class;
+};
+
+static long sample_chunk(__u32 n, struct sampling *s)
+{
+	__u64 chunk = s->page >> (VST_REUSE_CHUNK_SHIFT - 12), from = s->page & 15, len = s->end - s->page;
+	struct vst_cache_use use = { .chunk = chunk, .index = s->index, .class = s->class };
+
+	if (s->page >= s->end)
+		return 1;
+	if (len > 16 - from)
+		len = 16 - from;
+	s->page += len;
+	if (vst_reuse_hash(chunk) > s->threshold)
+		return 0;
+	use.pages = ((1U << (len & 31)) - 1) << (from & 15);
+	if (bpf_ringbuf_output(&vst_cache_uses, &use, sizeof(use), RB_NO_WAKEUP))
+		__sync_fetch_and_add(&vst_cache_state.uses_lost, 1);
+	return 0;
+}
+
+/* Somebody uses these sectors of a cached device; whether the cache has them does not matter. */
+__noinline int vst_cache_sample(__u32 i, __u32 row, __u64 sector, __u64 bytes)
+{
+	struct vst_key *key = bpf_map_lookup_elem(&vst_row_keys, &row);
+	struct sampling s = {};
+	__u64 *pages;
+	__u32 at;
+
+	if (!key || (key->op != VST_OP_READ && key->op != VST_OP_WRITE))
+		return 0;
+	s.page = sector >> 3;
+	s.end = (sector + (bytes >> 9) + 7) >> 3;
+	s.threshold = cached_at(i)->threshold;
+	s.index = i;
+	s.class = class_of(key);
+	if (key->op == VST_OP_READ) {
+		at = (i & (VST_CACHES - 1)) << 3 | (s.class & 7);
+		pages = bpf_map_lookup_elem(&vst_cache_read_pages, &at);
+		if (pages)
+			*pages += s.end - s.page;
+		s.class |= VST_CACHE_USE_READ;
+	}
+	bpf_loop(SAMPLE_CHUNKS, sample_chunk, &s, 0);
+	return 0;
+}
+
 static __always_inline bool is_keeper(void)
 {
 	return vst_cache_state.keeper && bpf_get_current_pid_tgid() >> 32 == vst_cache_state.keeper;
@@ -254,6 +347,7 @@ int BPF_PROG(vst_cache_begin, struct bcache_device *d, struct bio *bio)
 	__u32 slot = task >> 6 & (VST_CACHE_RECENT - 1), at = NOWHERE, row = row_in_flight(bio, &at), i, bytes;
 	struct vst_cached *c;
 	struct recent *r;
+	__u64 sector;
 
 	if (!d || !row || at >= PLACES)
 		return 0;
@@ -271,8 +365,11 @@ int BPF_PROG(vst_cache_begin, struct bcache_device *d, struct bio *bio)
 		r->task = task;
 	}
 	bytes = vst_read(bio, struct bio, bi_iter.bi_size);
-	if (bytes && !is_keeper())
-		vst_cache_heat(i, row, vst_read(bio, struct bio, bi_iter.bi_sector) - c->data_sectors, bytes);
+	if (bytes && !is_keeper()) {
+		sector = vst_read(bio, struct bio, bi_iter.bi_sector) - c->data_sectors;
+		vst_cache_heat(i, row, sector, bytes);
+		vst_cache_sample(i, row, sector, bytes);
+	}
 	return 0;
 }
 
@@ -355,10 +452,10 @@ static __always_inline struct vst_cache_place *place_of(__u64 page, __u8 class)
 }
 
 /* Something of that chunk was inserted: is it worth keeping? Into *ret_unit the first unit that is; its class, or 0. */
-static __always_inline __u8 worth_of(const struct vst_heat *heat, __u64 mask, __u32 *ret_unit)
+static __always_inline __u8 worth_of(const struct vst_heat *heat, __u64 pins, __u64 mask, __u32 *ret_unit)
 {
 	for (int i = VST_HEAT_CLASSES - 1; i >= 0; i--) {
-		__u64 units = heat->units[i] & mask;
+		__u64 units = (heat->units[i] | (i == VST_HEAT_CLASSES - 1 ? pins : 0)) & mask;
 
 		if (!units)
 			continue;
@@ -402,7 +499,8 @@ __noinline int vst_cache_place(__u32 i, __u64 sector, __u32 sectors, __u64 ptr)
 	__u64 first = sector >> shift, end = (sector + sectors + (1ULL << shift) - 1) >> shift, from, len, page;
 	struct vst_cache_place *p;
 	struct vst_heat *heat;
-	__u64 *epoch;
+	__u64 *epoch, *pins;
+	__u32 chunk;
 	__u8 class;
 
 	if (!c->bucket_sectors)
@@ -415,10 +513,12 @@ __noinline int vst_cache_place(__u32 i, __u64 sector, __u32 sectors, __u64 ptr)
 	len = end - first;
 	if (len > VST_HEAT_UNITS - from)
 		len = VST_HEAT_UNITS - from;
-	heat = heat_at(c->first + first / VST_HEAT_UNITS);
-	if (!heat)
+	chunk = c->first + first / VST_HEAT_UNITS;
+	heat = heat_at(chunk);
+	pins = bpf_map_lookup_elem(&vst_cache_pins, &chunk);
+	if (!heat || !pins)
 		return 0;
-	class = worth_of(heat, (len < VST_HEAT_UNITS ? (1ULL << (len & 63)) - 1 : ~0ULL) << (from & 63), &unit);
+	class = worth_of(heat, *pins, (len < VST_HEAT_UNITS ? (1ULL << (len & 63)) - 1 : ~0ULL) << (from & 63), &unit);
 	if (!class)
 		return 0;
 	page = (first / VST_HEAT_UNITS * VST_HEAT_UNITS + unit) << shift >> 3;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* vstorctl cache: the caches of this host, what they had for whom, and what of it is kept. */
 #include <errno.h>
+#include "cache.h"
 #include "client.h"
 #include "format.h"
 #include "replay.h"
@@ -10,13 +11,15 @@
 
 const struct vst_option vst_cache_options[] = {
 	{ 'd', "delay", "DURATION", "what happens in so long a time; without it, all since the cache is watched" },
+	{ 's', "size", "SIZE[,SIZE]",
+	  "what-if: of the cache, as in 512M, 10G, or 2x; without it a quarter to four times its size" },
 	{ 0 },
 };
 
 /* One reply. */
 struct sample {
-	json_t **devices, **rows;
-	size_t n_devices, cap_devices, n_rows, cap_rows;
+	json_t **devices, **rows, **pins;
+	size_t n_devices, cap_devices, n_rows, cap_rows, n_pins, cap_pins;
 	double time, lost;
 	bool replay; /* a recording does not have what keepers do */
 };
@@ -66,6 +69,9 @@ static int take(void *arg, json_t *line)
 	} else if (!strcmp(type, "cache")) {
 		s->rows = vst_grow(s->rows, s->n_rows, &s->cap_rows, sizeof(*s->rows));
 		s->rows[s->n_rows++] = json_incref(line);
+	} else if (!strcmp(type, "pin")) {
+		s->pins = vst_grow(s->pins, s->n_pins, &s->cap_pins, sizeof(*s->pins));
+		s->pins[s->n_pins++] = json_incref(line);
 	}
 	return 0;
 }
@@ -76,8 +82,11 @@ static void sample_clear(struct sample *s)
 		json_decref(s->devices[i]);
 	for (size_t i = 0; i < s->n_rows; i++)
 		json_decref(s->rows[i]);
+	for (size_t i = 0; i < s->n_pins; i++)
+		json_decref(s->pins[i]);
 	free(s->devices);
 	free(s->rows);
+	free(s->pins);
 }
 
 /* --- differences --- */
@@ -140,6 +149,13 @@ static void print_json(const struct sample *s, double interval)
 		json_object_set_new(s->devices[i], "interval", vst_json_rounded(interval));
 		vst_json_line(json_incref(s->devices[i]));
 	}
+	for (size_t i = 0; i < s->n_pins; i++) {
+		json_object_del(s->pins[i], "type");
+		json_object_set_new(s->pins[i], "is_pin", json_true());
+		json_object_set_new(s->pins[i], "time", json_real(s->time));
+		json_object_set_new(s->pins[i], "interval", vst_json_rounded(interval));
+		vst_json_line(json_incref(s->pins[i]));
+	}
 	for (size_t i = 0; i < s->n_rows; i++) {
 		const json_t *device = device_of(s, s->rows[i]);
 		json_t *o = json_incref(s->rows[i]);
@@ -149,6 +165,7 @@ static void print_json(const struct sample *s, double interval)
 			continue;
 		}
 		json_object_del(o, "type");
+		json_object_del(o, "row"); /* for `top` */
 		json_object_set_new(o, "time", json_real(s->time));
 		json_object_set_new(o, "interval", vst_json_rounded(interval));
 		if (resident(o) >= 0)
@@ -169,20 +186,14 @@ static double of_classes(const json_t *device, const char *field)
 	return sum;
 }
 
-static void print_device(const json_t *d)
+static void print_keeping(const json_t *d)
 {
-	char *name = vst_escape(vst_wire_text(d, "cache")), *cache = vst_escape(vst_wire_text(d, "cache_device")),
-	     *origin = vst_escape(vst_wire_text(d, "origin"));
-	char size[VST_CELL], dirty[VST_CELL], kept[VST_CELL], reads[VST_CELL], admitted[VST_CELL];
+	char kept[VST_CELL], reads[VST_CELL], admitted[VST_CELL];
 	double worth = of_classes(d, "kept_bytes");
 
-	vst_format_bytes(size, number(d, "cache_bytes"), VST_UNITS_HUMAN);
-	vst_format_bytes(dirty, number(d, "dirty_bytes"), VST_UNITS_HUMAN);
 	vst_format_bytes(kept, worth, VST_UNITS_HUMAN);
 	vst_format_bytes(reads, number(d, "keeper_reads_bytes"), VST_UNITS_HUMAN);
 	vst_format_bytes(admitted, number(d, "admitted_bytes"), VST_UNITS_HUMAN);
-	printf("%s: %s, %s (%s) before %s, %s, %s, %s dirty\n", name, vst_wire_text(d, "cache_type"), cache, size,
-	       origin, vst_wire_text(d, "mode"), vst_wire_text(d, "replacement"), dirty);
 	printf("  worth keeping %s", kept);
 	if (worth > 0)
 		printf(", of which the cache has at least %.0f %%", 100 * of_classes(d, "resident_bytes") / worth);
@@ -192,11 +203,46 @@ static void print_device(const json_t *d)
 	if (number(d, "keeper_reads_bytes") > 0)
 		printf(", %s read", reads);
 	putchar('\n');
+}
+
+static void print_hits(const char *what, double hits, double misses)
+{
+	printf("%s", what);
+	if (hits + misses > 0)
+		printf(" %.1f %% of %.0f", 100 * hits / (hits + misses), hits + misses);
+	else
+		printf(" none yet");
+}
+
+/* What a dm-cache counts is for all who use it: it does not say who does. */
+static void print_dm(const json_t *d)
+{
+	print_hits("  since it was activated: hits of reads", number(d, "read_hits"), number(d, "read_misses"));
+	print_hits(", of writes", number(d, "write_hits"), number(d, "write_misses"));
+	printf("; %.0f blocks taken in, %.0f thrown out", number(d, "promoted_blocks"), number(d, "demoted_blocks"));
+	if (number(d, "cache_bytes") > 0)
+		printf("; %.0f %% full", 100 * number(d, "used_bytes") / number(d, "cache_bytes"));
+	putchar('\n');
+}
+
+static void print_device(const json_t *d)
+{
+	char *name = vst_escape(vst_wire_text(d, "cache")), *cache = vst_escape(vst_wire_text(d, "cache_device")),
+	     *origin = vst_escape(vst_wire_text(d, "origin"));
+	char size[VST_CELL], dirty[VST_CELL];
+
+	vst_format_bytes(size, number(d, "cache_bytes"), VST_UNITS_HUMAN);
+	vst_format_bytes(dirty, number(d, "dirty_bytes"), VST_UNITS_HUMAN);
+	printf("%s: %s, %s (%s) before %s, %s, %s, %s dirty\n", name, vst_wire_text(d, "cache_type"), cache, size,
+	       origin, vst_wire_text(d, "mode"), vst_wire_text(d, "replacement"), dirty);
+	if (!strcmp(vst_wire_text(d, "cache_type"), "dm-cache"))
+		print_dm(d);
+	else
+		print_keeping(d);
 	free(name);
 	free(cache);
 	free(origin);
 }
-
 static void add_bytes(struct vst_table *t, double bytes)
 {
 	char cell[VST_CELL];
@@ -231,6 +277,39 @@ static void add_row(struct vst_table *t, const json_t *row)
 	add_percent(t, resident(row));
 }
 
+static const struct vst_table_column pin_columns[] = {
+	{ "KEPT BY REQUEST", VST_COL_NAME, 0 },
+	{ "CACHE", VST_COL_NAME, 0 },
+	{ "STATE", 0, 0 },
+	{ "FILES", VST_COL_RIGHT, 0 },
+	{ "BYTES", VST_COL_RIGHT, 0 },
+	{ "RESIDENT", VST_COL_RIGHT, 0 },
+	{ "WHY", VST_COL_NAME | VST_COL_SPARSE, 1 },
+};
+
+static void print_pins(const struct sample *s)
+{
+	struct vst_table *t = vst_table_new(pin_columns, sizeof(pin_columns) / sizeof(pin_columns[0]));
+
+	for (size_t i = 0; i < s->n_pins; i++) {
+		const json_t *p = s->pins[i];
+		const char *cache = vst_wire_text(p, "cache");
+
+		vst_table_add_name(t, vst_wire_text(p, "name"));
+		vst_table_add_name(t, *cache ? cache : "-");
+		vst_table_add_name(t, vst_wire_text(p, "state"));
+		vst_table_add_count(t, number(p, "files"));
+		add_bytes(t, number(p, "bytes"));
+		add_percent(t, number(p, "bytes") > 0 ? number(p, "resident_bytes") / number(p, "bytes") : -1);
+		vst_table_add_name(t, vst_wire_text(p, "text"));
+	}
+	if (s->n_pins) {
+		vst_table_print(t);
+		putchar('\n');
+	}
+	vst_table_free(t);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
@@ -245,11 +324,12 @@ static void print_text(const struct sample *s)
 	struct vst_table *t = vst_table_new(columns, sizeof(columns) / sizeof(columns[0]));
 
 	if (!s->n_devices)
-		puts("no device here is cached: there is no bcache with a cache attached");
+		puts("no device here is cached: there is neither a bcache with a cache attached nor a dm-cache");
 	for (size_t i = 0; i < s->n_devices; i++)
 		print_device(s->devices[i]);
 	if (s->n_devices)
 		putchar('\n');
+	print_pins(s);
 	for (size_t i = 0; i < s->n_rows; i++)
 		if (did_anything(s->rows[i]))
 			add_row(t, s->rows[i]);
@@ -273,7 +353,7 @@ static void pause_for(const struct vst_ctl *ctl, double seconds)
 	vst_client_free(c);
 }
 
-int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
+static int show(const struct vst_ctl *ctl)
 {
 	struct sample before = { .replay = ctl->replay }, now = before;
 	double seconds = 0, interval = 0;
@@ -302,4 +382,56 @@ int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
 	sample_clear(&before);
 	sample_clear(&now);
 	return rc ? rc : vst_output_end(VST_EXIT_OK);
+}
+
+static const struct {
+	const char *name, *operand, *help;
+} subcommands[] = {
+	{ "keep", "PATH | CONTAINER",
+	  "keep a file, the files of a directory, or a container's data in the cache of its disk" },
+	{ "unkeep", "PATH | CONTAINER", "do so no more" },
+	{ "what-if", "[-s SIZE,...]",
+	  "the hit ratios that other sizes of the cache, and keepers of other classes, would have" },
+};
+
+void vst_cache_help(FILE *out)
+{
+	fputs("\nCommands:\n", out);
+	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
+		char form[40];
+
+		snprintf(form, sizeof(form), "%s %s", subcommands[i].name, subcommands[i].operand);
+		fprintf(out, "  %-24s %s\n", form, subcommands[i].help);
+	}
+	fputs("Without a command it shows the caches. What is kept is so until vstord ends; a rule of the policy with "
+	      "'cache: keep' lasts.\n",
+	      out);
+}
+
+static int run(const struct vst_ctl *ctl, int argc, char **argv)
+{
+	bool undo = !strcmp(argv[1], "unkeep"), what_if = !strcmp(argv[1], "what-if");
+
+	if (strcmp(argv[1], "keep") != 0 && !undo && !what_if)
+		return vst_usage("cache", "there is no '%s': keep, unkeep and what-if are", argv[1]);
+	if (ctl->opt['d'])
+		return vst_usage("cache", "-d is for what the caches did: %s takes none", argv[1]);
+	if (what_if && argc > 2)
+		return vst_usage("cache", "unexpected argument '%s': what-if takes none", argv[2]);
+	if (what_if)
+		return vst_cache_whatif(ctl);
+	if (ctl->opt['s'])
+		return vst_usage("cache", "--size is for what-if: %s takes none", argv[1]);
+	if (argc < 3)
+		return vst_usage("cache", "%s needs a path or a container", argv[1]);
+	return vst_cache_keep(ctl, argv[2], undo);
+}
+
+int vst_cmd_cache(const struct vst_ctl *ctl, int argc, char **argv)
+{
+	if (argc > 1)
+		return run(ctl, argc, argv);
+	if (ctl->opt['s'])
+		return vst_usage("cache", "--size is for what-if");
+	return show(ctl);
 }

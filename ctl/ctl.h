@@ -55,7 +55,8 @@ struct vst_option {
 	X(report, 0, NULL, vst_report_options, NULL, "some time of a recording as one HTML file, for a ticket")        \
 	X(policy, 2, "COMMAND [FILE | CONTAINER]", NULL, vst_policy_help,                                              \
 	  "what the policy wants, what was done about it, and why")                                                    \
-	X(cache, 0, NULL, vst_cache_options, NULL, "caches of disks: who hits and misses, and what is kept in them")   \
+	X(cache, 2, "[COMMAND [PATH | CONTAINER]]", vst_cache_options, vst_cache_help,                                 \
+	  "caches of disks: who hits and misses, what is kept in them, and what should be")                            \
 	X(check, 0, NULL, NULL, NULL, "do the books balance? compares with what the kernel counted")                   \
 	X(status, 0, NULL, NULL, NULL, "the agent, its probes, and what it costs")                                     \
 	X(doctor, 0, NULL, NULL, NULL, "what this kernel offers, and what a missing feature costs")                    \

@@ -13,7 +13,8 @@
 	X(LOCKS, "/v1/locks", "lock")                                                                                  \
 	X(BLAME, "/v1/blame", "blame")                                                                                 \
 	X(WAITS, "/v1/waits", "wait")                                                                                  \
-	X(POLICY, "/v1/policy", "knob")
+	X(POLICY, "/v1/policy", "knob")                                                                                \
+	X(CACHE, "/v1/cache", "cache")
 
 enum vst_feed {
 #define X(e, p, t) VST_FEED_##e,
@@ -25,7 +26,7 @@ enum vst_feed {
 #define VST_FEED(feed) (1U << VST_FEED_##feed)
 
 /* Feeds that an agent may not have, because it is older than they are. */
-#define VST_FEEDS_OPTIONAL (VST_FEED(WAITS) | VST_FEED(POLICY))
+#define VST_FEEDS_OPTIONAL (VST_FEED(WAITS) | VST_FEED(POLICY) | VST_FEED(CACHE))
 
 struct vst_feeds {
 	struct vst_rows *rows;			/* of IO */

@@ -7,6 +7,7 @@
 #define VSTOR_CTL_FRAME_H
 
 #include "format.h"
+#include "growth.h"
 #include "rows.h"
 #include "underway.h"
 #include "waits.h"
@@ -17,6 +18,7 @@ struct vst_sample {
 	const struct vst_waits *locks, *blame;
 	const struct vst_underway *underway;
 	const json_t *knobs; /* rows of the policy, by their number */
+	const struct vst_growth *caches;
 };
 
 /* A line of any view; fields that the view does not have are 0 or NULL, times VST_NO_TIME. */
@@ -42,8 +44,11 @@ struct vst_line {
 	double open, oldest;		    /* requests in flight or tasks that wait; age in us, or VST_NO_TIME */
 	const char *knob, *old, *new;	    /* of an action: what is or would be changed, from what to what */
 	const char *rule, *why, *state;
-	double since;	 /* microseconds since it was done, or VST_NO_TIME */
-	size_t children; /* lines per kind and size that follow this one, most bytes first */
+	double hits, misses, bypassed, admitted; /* of a cache, a second; the last one in bytes */
+	double hit_percent, resident;		 /* percent; negative: nothing to tell */
+	double kept;				 /* bytes */
+	double since;				 /* microseconds since it was done, or VST_NO_TIME */
+	size_t children;			 /* lines per kind and size that follow this one, most bytes first */
 };
 
 #define VST_ALARMS 4
@@ -74,6 +79,8 @@ void vst_frame_io(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_locks(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_blame(struct vst_frame *f, const struct vst_sample *s);
 void vst_frame_actions(struct vst_frame *f, const struct vst_sample *s); /* view_actions.c */
+
+void vst_frame_cache(struct vst_frame *f, const struct vst_sample *s); /* view_cache.c */
 
 /* Call it last: it sets the labels of containers and finds what has waited for too long. */
 void vst_frame_finish(struct vst_frame *f, const struct vst_sample *s);

@@ -12,7 +12,7 @@
 #include "policy_check.h"
 #include "policy_replay.h"
 #include "table.h"
-#include "whom.h"
+#include "meant.h"
 
 /* What a reply to one of the commands is shown as. */
 struct policy_view {
@@ -484,46 +484,13 @@ static int run_status(const struct vst_ctl *ctl, const char *operand)
 	return ask(ctl, "/v1/policy", NULL);
 }
 
-static int find_container(void *arg, json_t *line)
-{
-	bool *found = arg;
-
-	*found = *found || !strcmp(text(line, "type"), "container");
-	return 0;
-}
-
-/* The cgroup that is meant; NULL: none, and *ret_rc is an exit code. */
-static char *cgroup_meant(const struct vst_ctl *ctl, const char *typed, int *ret_rc)
-{
-	_cleanup_free_ char *query = vst_query("/v1/policy/explain", "container", typed);
-	struct vst_whom whom = { 0 };
-	char *cgroup = NULL;
-	bool found = false;
-
-	/* The agent knows cgroups that `vstorctl ps` does not list, because nothing in them did I/O yet. */
-	*ret_rc = *typed == '/' ? vst_get(ctl, query, find_container, &found) : 0;
-	if (*ret_rc)
-		return NULL;
-	if (found)
-		return vst_dup(typed);
-	*ret_rc = vst_whom_ask(ctl, typed, &whom);
-	if (!*ret_rc && vst_who_is_own(&(struct vst_who){ whom.name, whom.cgroup })) {
-		vst_error("%s No rule can be about it.", vst_who_own_meaning(whom.name));
-		*ret_rc = VST_EXIT_FAILED;
-	} else if (!*ret_rc) {
-		cgroup = vst_dup(whom.cgroup);
-	}
-	vst_whom_clear(&whom);
-	return cgroup;
-}
-
 static int run_explain(const struct vst_ctl *ctl, const char *operand)
 {
 	_cleanup_free_ char *cgroup = NULL, *query = NULL;
 	struct policy_view v;
 	int rc = 0;
 
-	cgroup = cgroup_meant(ctl, operand, &rc);
+	cgroup = vst_cgroup_meant(ctl, operand, "No rule can be about it.", &rc);
 	if (!cgroup)
 		return rc;
 	query = vst_query("/v1/policy/explain", "container", cgroup);

@@ -257,6 +257,7 @@ static const struct {
 	{ "/v1/cache", render_cache },
 	{ "/v1/insight", vst_render_insight },
 	{ "/v1/lifetimes", vst_render_lifetimes },
+	{ "/v1/cache/curves", vst_render_curves },
 };
 
 static int answer_policy(struct vst_replayer *r, const struct vst_snapshot *s, struct vst_out *o)

@@ -13,7 +13,7 @@ const struct vst_option vst_top_options[] = {
 	{ 'd', "delay", "DURATION", "from frame to frame (default 1)" },
 	{ 'n', "frames", "N", "how many frames (default 0: until told to quit)" },
 	{ 'b', "batch", NULL, "plain text; so it is when the output is no terminal" },
-	{ OPT_VIEW, "view", "VIEW", "io (the default), locks, blame or actions" },
+	{ OPT_VIEW, "view", "VIEW", "io (the default), locks, blame, actions or cache" },
 	{ 'k', "kinds", NULL, "with a line per kind and size of file" },
 	{ OPT_SORT, "sort", "COLUMN", "sort by it, most first" },
 	{ OPT_REVERSE, "reverse", NULL, "least first" },
@@ -45,7 +45,7 @@ static int take_look(const struct vst_ctl *ctl, struct vst_look *look)
 	int found = ctl->opt[OPT_VIEW] ? vst_view_find(ctl->opt[OPT_VIEW]) : VST_VIEW_IO;
 
 	if (found < 0)
-		return vst_usage("top", "--view '%s' is none of io, locks, blame, actions", ctl->opt[OPT_VIEW]);
+		return vst_usage("top", "--view '%s' is none of io, locks, blame, actions, cache", ctl->opt[OPT_VIEW]);
 	look->view = vst_views[found];
 	look->sort = vst_view_column(look->view, look->view->sort);
 	look->kinds = ctl->opt['k'];

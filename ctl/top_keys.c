@@ -218,7 +218,7 @@ static const struct key {
 	{ { 'q', 'Q' }, key_quit, "q              quit", false },
 	{ { '\t', 'v' },
 	  key_view,
-	  "Tab, v         the next view: I/O, locks, blame, actions; Shift-Tab the one before",
+	  "Tab, v         the next view: I/O, locks, blame, actions, caches; Shift-Tab the one before",
 	  false },
 	{ { KEY_BTAB, 'V' }, key_view_back, NULL, false },
 	{ { 'p', ' ' }, key_pause, "p, space       pause and go on", false },

@@ -39,6 +39,8 @@ struct vst_frame *vst_view_frame(const struct vst_view *view, const struct vst_f
 	s.underway = underway;
 	if (view->feeds & VST_FEED(POLICY) && !(feeds->absent & VST_FEED(POLICY)))
 		s.knobs = feeds->growth[VST_FEED_POLICY]->now;
+	if (view->feeds & VST_FEED(CACHE) && !(feeds->absent & VST_FEED(CACHE)))
+		s.caches = feeds->growth[VST_FEED_CACHE];
 	f = vst_frame_new(&s);
 	view->fill(f, &s);
 	vst_frame_finish(f, &s);
@@ -304,7 +306,10 @@ char *vst_view_cell(const struct vst_look *look, const struct vst_layout *layout
 		break;
 	case VST_COLUMN_PERCENT:
 	case VST_COLUMN_NUMBER:
-		snprintf(buf, sizeof(buf), "%.0f", number(c, line));
+		if (number(c, line) < 0) /* of nothing */
+			strcpy(buf, "-");
+		else
+			snprintf(buf, sizeof(buf), "%.0f", number(c, line));
 		break;
 	}
 	return vst_fit(buf, layout->width[i], true);
@@ -376,6 +381,8 @@ json_t *vst_view_json(const struct vst_look *look, const struct vst_frame *f, co
 		const struct vst_column *c = &look->view->columns[i];
 		json_t *v;
 
+		if (c->type == VST_COLUMN_PERCENT && number(c, line) < 0)
+			continue;
 		if (is_under_way(c) || (c->offset == offsetof(struct vst_line, object) && !*string(c, line)))
 			continue;
 		if (is_text(c))
@@ -411,7 +418,7 @@ static void header_look(FILE *out, const struct vst_look *look, const struct vst
 	fprintf(out, "vstor %s ", clock);
 	for (int i = 0; i < VST_VIEW__N; i++)
 		fprintf(out, vst_views[i] == look->view ? " [%s]" : " %s", vst_views[i]->name);
-	fprintf(out, "  every %g s  sort %s%s", delay, look->view->columns[look->sort].title,
+	fprintf(out, "  %gs  sort %s%s", delay, look->view->columns[look->sort].title,
 		look->reverse ? " reversed" : "");
 	if (look->units != VST_UNITS_HUMAN)
 		fprintf(out, "  units %s", vst_units_name(look->units));

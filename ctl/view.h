@@ -54,7 +54,8 @@ struct vst_view {
 	X(IO, vst_view_io)                                                                                             \
 	X(LOCKS, vst_view_locks)                                                                                       \
 	X(BLAME, vst_view_blame)                                                                                       \
-	X(ACTIONS, vst_view_actions)
+	X(ACTIONS, vst_view_actions)                                                                                   \
+	X(CACHE, vst_view_cache)
 
 enum {
 #define X(e, v) VST_VIEW_##e,

@@ -50,19 +50,69 @@ static bool is_hot(const struct vst_heat *h, uint32_t oldest)
 	return h->seen && (int32_t)(h->seen - oldest) >= 0;
 }
 
+/* The units of a chunk that are worth keeping in that class (less VST_HEAT_CLASS_MIN). What is pinned has the highest. */
+static uint64_t units_of(const struct vst_heat_view *v, uint32_t chunk, int c, uint32_t oldest)
+{
+	const struct vst_heat *h = &v->heat[chunk];
+	uint64_t pins = v->pins ? v->pins[chunk] : 0, units = is_hot(h, oldest) ? h->units[c] : 0;
+
+	return c == VST_HEAT_CLASSES - 1 ? units | pins : units & ~pins;
+}
+
 void vst_heat_sum(const struct vst_heat_view *v, const uint64_t *covered, uint32_t oldest, struct vst_heat_sum *ret)
 {
 	*ret = (struct vst_heat_sum){ 0 };
 	for (uint32_t i = 0; i < v->chunks; i++) {
-		const struct vst_heat *h = &v->heat[i];
-
-		if (!is_hot(h, oldest))
+		if (!is_hot(&v->heat[i], oldest) && !(v->pins && v->pins[i]))
 			continue;
 		for (int c = 0; c < VST_HEAT_CLASSES; c++) {
-			ret->bytes[c] += (uint64_t)__builtin_popcountll(h->units[c]) << v->unit_shift;
-			ret->resident[c] += (uint64_t)__builtin_popcountll(h->units[c] & covered[i]) << v->unit_shift;
+			uint64_t units = units_of(v, i, c, oldest);
+
+			ret->bytes[c] += (uint64_t)__builtin_popcountll(units) << v->unit_shift;
+			ret->resident[c] += (uint64_t)__builtin_popcountll(units & covered[i]) << v->unit_shift;
 		}
 	}
+}
+
+/* --- marks --- */
+
+/* The part of the units [unit, end) that is in unit's chunk, as bits. */
+static uint64_t part_of(uint64_t unit, uint64_t end, uint64_t *ret_next)
+{
+	uint64_t from = unit % VST_HEAT_UNITS, len = end - unit;
+
+	if (len > VST_HEAT_UNITS - from)
+		len = VST_HEAT_UNITS - from;
+	*ret_next = unit + len;
+	return (len < VST_HEAT_UNITS ? (1ULL << len) - 1 : ~0ULL) << from;
+}
+
+/* Past the last unit that has some of these bytes; not beyond the device, whatever a filesystem says. */
+static uint64_t end_of(uint32_t chunks, uint32_t unit_shift, uint64_t offset, uint64_t bytes)
+{
+	uint64_t units = (uint64_t)chunks * VST_HEAT_UNITS, last;
+
+	if (!bytes || offset + bytes < offset)
+		return 0;
+	last = (offset + bytes - 1) >> unit_shift;
+	return last < units ? last + 1 : units;
+}
+
+void vst_heat_mark(uint64_t *words, uint32_t chunks, uint32_t unit_shift, uint64_t offset, uint64_t bytes)
+{
+	uint64_t end = end_of(chunks, unit_shift, offset, bytes), next;
+
+	for (uint64_t unit = offset >> unit_shift; unit < end; unit = next)
+		words[unit / VST_HEAT_UNITS] |= part_of(unit, end, &next);
+}
+
+uint64_t vst_heat_marked(const uint64_t *words, uint32_t chunks, uint32_t unit_shift, uint64_t offset, uint64_t bytes)
+{
+	uint64_t end = end_of(chunks, unit_shift, offset, bytes), n = 0, next;
+
+	for (uint64_t unit = offset >> unit_shift; unit < end; unit = next)
+		n += (uint64_t)__builtin_popcountll(words[unit / VST_HEAT_UNITS] & part_of(unit, end, &next));
+	return n;
 }
 
 /* --- what to read --- */
@@ -77,15 +127,11 @@ struct keep {
 static uint32_t class_now(const struct vst_heat_view *v, uint64_t page, uint32_t oldest)
 {
 	uint64_t unit = unit_of_page(v, page);
-	const struct vst_heat *h;
 
 	if (unit / VST_HEAT_UNITS >= v->chunks)
 		return 0;
-	h = &v->heat[unit / VST_HEAT_UNITS];
-	if (!is_hot(h, oldest))
-		return 0;
 	for (int c = VST_HEAT_CLASSES - 1; c >= 0; c--)
-		if (h->units[c] >> unit % VST_HEAT_UNITS & 1)
+		if (units_of(v, (uint32_t)(unit / VST_HEAT_UNITS), c, oldest) >> unit % VST_HEAT_UNITS & 1)
 			return c + VST_HEAT_CLASS_MIN;
 	return 0;
 }
@@ -123,6 +169,19 @@ static size_t take_keeps(const struct keep *keeps, uint32_t n_keeps, uint32_t ma
 	return n;
 }
 
+/* The offsets of some units of a chunk, at most max. */
+static size_t take_units(const struct vst_heat_view *v, uint32_t chunk, uint64_t units, size_t max, uint64_t *offsets)
+{
+	size_t n = 0;
+
+	for (; units && n < max; units &= units - 1) {
+		uint64_t unit = (uint64_t)chunk * VST_HEAT_UNITS + (uint64_t)__builtin_ctzll(units);
+
+		offsets[n++] = unit << v->unit_shift;
+	}
+	return n;
+}
+
 static size_t unknowns_of(const struct vst_heat_view *v, const uint64_t *covered, struct vst_heat_wanted *wanted,
 			  uint64_t *offsets)
 {
@@ -130,21 +189,25 @@ static size_t unknowns_of(const struct vst_heat_view *v, const uint64_t *covered
 	size_t n = 0;
 
 	for (looked = 0; looked < v->chunks && n < wanted->max_unknown; looked++, at = (at + 1) % v->chunks) {
-		const struct vst_heat *h = &v->heat[at];
 		uint64_t units = 0;
 
-		if (!is_hot(h, wanted->oldest))
-			continue;
 		for (int c = 0; c < VST_HEAT_CLASSES; c++)
 			if (is_due(wanted->unknown, c + VST_HEAT_CLASS_MIN))
-				units |= h->units[c];
-		for (units &= ~covered[at]; units && n < wanted->max_unknown; units &= units - 1) {
-			uint64_t unit = (uint64_t)at * VST_HEAT_UNITS + (uint64_t)__builtin_ctzll(units);
-
-			offsets[n++] = unit << v->unit_shift;
-		}
+				units |= units_of(v, at, c, wanted->oldest);
+		if (wanted->max_pinned && v->pins) /* these were taken already */
+			units &= ~v->pins[at];
+		n += take_units(v, at, units & ~covered[at], wanted->max_unknown - n, offsets + n);
 	}
 	wanted->cursor = at;
+	return n;
+}
+
+static size_t pinned_of(const struct vst_heat_view *v, const uint64_t *covered, uint32_t max, uint64_t *offsets)
+{
+	size_t n = 0;
+
+	for (uint32_t at = 0; v->pins && at < v->chunks && n < max; at++)
+		n += take_units(v, at, v->pins[at] & ~covered[at], max - n, offsets + n);
 	return n;
 }
 
@@ -175,11 +238,13 @@ int vst_heat_choose(const struct vst_heat_view *v, const uint64_t *covered, stru
 	if (!keeps)
 		return -ENOMEM;
 	find_keeps(v, wanted, keeps);
-	offsets = malloc(((size_t)v->n_epochs + wanted->max_unknown + 1) * sizeof(*offsets));
+	offsets = malloc(((size_t)v->n_epochs + wanted->max_unknown + wanted->max_pinned + 1) * sizeof(*offsets));
 	if (!offsets)
 		return -ENOMEM;
 	known = take_keeps(keeps, v->n_epochs, wanted->max_buckets, offsets);
-	unknown = v->chunks ? unknowns_of(v, covered, wanted, offsets + known) : 0;
+	unknown = pinned_of(v, covered, wanted->max_pinned, offsets + known);
+	if (v->chunks)
+		unknown += unknowns_of(v, covered, wanted, offsets + known + unknown);
 	shuffle(offsets, known);
 	shuffle(offsets + known, unknown);
 	*ret_offsets = TAKE_PTR(offsets);

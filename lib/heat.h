@@ -15,6 +15,7 @@
 /* The tables, as far as they are about one cached device. */
 struct vst_heat_view {
 	const struct vst_heat *heat; /* of its first chunk */
+	const uint64_t *pins;	     /* a bit for each unit of each chunk that a user pinned; NULL: none */
 	uint32_t chunks;
 	uint32_t unit_shift;
 	uint32_t index; /* of the device, in the places */
@@ -35,8 +36,13 @@ struct vst_heat_sum {
 	uint64_t resident[VST_HEAT_CLASSES]; /* of these, in the cache for sure */
 };
 
-/* What was not used since `oldest` (seconds, see struct vst_heat) is not worth keeping. */
+/* What was not used since `oldest` (seconds, see struct vst_heat) is not worth keeping, but what is pinned always is. */
 void vst_heat_sum(const struct vst_heat_view *v, const uint64_t *covered, uint32_t oldest, struct vst_heat_sum *ret);
+
+/* Sets in words[chunks] the bits of the units that these bytes of the device lie in. */
+void vst_heat_mark(uint64_t *words, uint32_t chunks, uint32_t unit_shift, uint64_t offset, uint64_t bytes);
+/* How many of the units that these bytes lie in have their bit set. */
+uint64_t vst_heat_marked(const uint64_t *words, uint32_t chunks, uint32_t unit_shift, uint64_t offset, uint64_t bytes);
 
 /* What is wanted of vst_heat_choose(). */
 struct vst_heat_wanted {
@@ -45,6 +51,7 @@ struct vst_heat_wanted {
 	uint32_t oldest;      /* as above */
 	uint32_t max_buckets; /* keep at most so many; those of the highest class come first */
 	uint32_t max_unknown; /* read at most so many units of which it is not known where they are */
+	uint32_t max_pinned;  /* ... and before them so many that a user pinned */
 	uint32_t cursor;      /* the chunk where to go on with these; moved on */
 };
 

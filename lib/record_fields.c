@@ -167,26 +167,29 @@ static const struct vst_record_field patterns[] = {
 #undef T
 
 #define T struct vst_snap_cache
-static const struct vst_record_field caches[] = {
-	NUMBER(T, dev),
-	TEXT(T, type),
-	TEXT(T, name),
-	TEXT(T, origin),
-	TEXT(T, cache),
-	TEXT(T, set),
-	TEXT(T, mode),
-	TEXT(T, replacement),
-	NUMBER(T, bytes),
-	NUMBER(T, cache_bytes),
-	NUMBER(T, bucket_bytes),
-	NUMBER(T, dirty_bytes),
-	NUMBER(T, admitted_bytes),
-	NUMBER_AS(T, kept_bytes[0], "kept_bytes.3"),
-	NUMBER_AS(T, kept_bytes[1], "kept_bytes.4"),
-	NUMBER_AS(T, kept_bytes[2], "kept_bytes.5"),
-	NUMBER_AS(T, resident_bytes[0], "resident_bytes.3"),
-	NUMBER_AS(T, resident_bytes[1], "resident_bytes.4"),
-	NUMBER_AS(T, resident_bytes[2], "resident_bytes.5"),
+static const struct vst_record_field caches[] = { NUMBER(T, dev),
+						  TEXT(T, type),
+						  TEXT(T, name),
+						  TEXT(T, origin),
+						  TEXT(T, cache),
+						  TEXT(T, set),
+						  TEXT(T, mode),
+						  TEXT(T, replacement),
+						  NUMBER(T, bytes),
+						  NUMBER(T, cache_bytes),
+						  NUMBER(T, bucket_bytes),
+						  NUMBER(T, dirty_bytes),
+						  NUMBER(T, admitted_bytes),
+						  NUMBER_AS(T, kept_bytes[0], "kept_bytes.3"),
+						  NUMBER_AS(T, kept_bytes[1], "kept_bytes.4"),
+						  NUMBER_AS(T, kept_bytes[2], "kept_bytes.5"),
+						  NUMBER_AS(T, resident_bytes[0], "resident_bytes.3"),
+						  NUMBER_AS(T, resident_bytes[1], "resident_bytes.4"),
+						  NUMBER_AS(T, resident_bytes[2], "resident_bytes.5"),
+						  NUMBER(T, used_bytes),
+#define X(f, ...) NUMBER(T, f),
+						  VST_DM_CACHE_COUNTERS(X)
+#undef X
 };
 _Static_assert(VST_HEAT_CLASSES == 3, "each class of a cache is recorded");
 #undef T
@@ -216,6 +219,20 @@ static const struct vst_record_field lives[] = {
 _Static_assert(VST_LIFE_BUCKETS == 8, "all of them");
 #undef T
 
+#define T struct vst_snap_pin
+static const struct vst_record_field pins[] = {
+	NUMBER(T, dev),	  BOOL(T, is_container),     TEXT(T, name),  TEXT(T, state), TEXT(T, text), NUMBER(T, files),
+	NUMBER(T, bytes), NUMBER(T, resident_bytes), REAL(T, since),
+};
+#undef T
+
+#define T struct vst_snap_curve
+static const struct vst_record_field curves[] = {
+	NUMBER(T, dev), NUMBER(T, kept), NUMBER(T, class), NUMBER(T, kept_bytes),
+	REAL(T, total), REAL(T, reads),	 REAL(T, first),   TEXT(T, at),
+};
+#undef T
+
 #define LIST(fields_) .field = (fields_), .n = sizeof(fields_) / sizeof((fields_)[0])
 const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	[VST_RECORD_MOMENT] = { "moment", -1, sizeof(struct vst_snapshot), -1, -1, LIST(moment) },
@@ -233,6 +250,8 @@ const struct vst_record_list vst_record_lists[VST_RECORD_LISTS] = {
 	VALUES(CACHES, struct vst_snap_cache, caches, offsetof(struct vst_snap_cache, dev), -1),
 	VALUES(CACHE_ROWS, struct vst_snap_cache_row, cache_rows, offsetof(struct vst_snap_cache_row, dev), -1),
 	VALUES(LIVES, struct vst_snap_life, lives, -1, -1),
+	VALUES(PINS, struct vst_snap_pin, pins, -1, -1),
+	VALUES(CURVES, struct vst_snap_curve, curves, -1, -1),
 };
 
 #define FITS(fields_) _Static_assert(sizeof(fields_) / sizeof((fields_)[0]) <= VST_RECORD_FIELDS_MAX, #fields_)
@@ -247,4 +266,6 @@ FITS(patterns);
 FITS(caches);
 FITS(cache_rows);
 FITS(lives);
-_Static_assert(VST_SNAP__N == 9, "a list of the snapshot that is not recorded: give it a row above");
+FITS(pins);
+FITS(curves);
+_Static_assert(VST_SNAP__N == 11, "a list of the snapshot that is not recorded: give it a row above");

@@ -177,7 +177,7 @@ static bool is_cached(const struct vst_engine *e, __u32 dev)
 
 	vst_snapshot_for_each(e->now, VST_SNAP_CACHES, cache, i)
 	{
-		if (cache->dev == dev)
+		if (cache->dev == dev && !strcmp(cache->type, "bcache"))
 			return true;
 	}
 	return false;
@@ -433,6 +433,7 @@ int vst_engine_run(struct vst_engine *e, const struct vst_snapshot *prev, const 
 		e->n_protected = e->n_conditions = 0;
 		vst_measured_clear(&e->measured); /* it borrows from the snapshot of the pass before */
 		vst_plan_begin(plan);
+		err = vst_engine_keep(e);
 		vst_plan_end(plan);
 	}
 	e->last = now->time;
@@ -476,6 +477,13 @@ void vst_engine_wants_threads(struct vst_engine *e, void (*f)(void *arg, __u32 i
 	for (struct econtainer *c = e->containers; c; c = c->hh.next)
 		if (c->wants_threads)
 			f(arg, c->id, c->value->cgroup);
+}
+
+void vst_engine_kept(struct vst_engine *e, void (*f)(void *arg, __u32 id), void *arg)
+{
+	for (struct econtainer *c = e->containers; c; c = c->hh.next)
+		if (c->kept)
+			f(arg, c->id);
 }
 
 const struct vst_engine_condition *vst_engine_conditions(const struct vst_engine *e, size_t *ret_n)

@@ -79,6 +79,9 @@ int vst_engine_run(struct vst_engine *engine, const struct vst_snapshot *prev, c
 int vst_engine_notice(struct vst_engine *engine, const struct vst_snapshot *snapshot, const struct vst_host *host,
 		      struct vst_plan *plan, double now);
 
+/* Containers all of whose data rules want caches to keep: calls f for each. */
+void vst_engine_kept(struct vst_engine *engine, void (*f)(void *arg, __u32 id), void *arg);
+
 /* Containers whose threads the next pass wants to know: calls f for each. */
 void vst_engine_wants_threads(struct vst_engine *engine, void (*f)(void *arg, __u32 id, const char *cgroup), void *arg);
 

@@ -63,6 +63,7 @@ struct econtainer {
 	struct condition *condition;
 	size_t n_condition;
 	bool has_protect, has_allowed, wants_threads, unknown_blockio;
+	bool kept; /* all of its data is to be kept in caches */
 };
 
 /* A disk in use. */
@@ -153,10 +154,14 @@ bool vst_engine_bcache_names(const struct vst_policy *policy, const struct vst_s
 int vst_engine_keep(struct vst_engine *e);
 /*
  * Which classes of I/O of a subject are to be kept in a cache, bit n for class n, and by which rule. Rules may name kinds and
- * classes, so each of them is asked about: what is of a kind and a size has one class.
+ * classes, so each of them is asked about: what is of a kind and a size has one class. A rule about a container as a whole gives all of
+ * the container's data the highest class, and counts as that: vst_engine_keeps_all().
  */
 unsigned int vst_engine_classes_kept(const struct vst_engine *e, struct vst_subject *io, const bool *holds,
 				     const struct vst_rule **ret_rule);
+
+/* The rule names a container, and no kind, pattern or class: it keeps all that the container reads and writes. */
+bool vst_engine_keeps_all(const struct vst_rule *rule);
 
 /* engine_protect.c: 0 or -ENOMEM */
 int vst_engine_protect(struct vst_engine *e);

@@ -28,6 +28,7 @@ void vst_engine_drop_wants(struct vst_engine *e, struct econtainer *c)
 		free(c->want[i].refusal);
 	}
 	c->n_want = 0;
+	c->kept = false;
 }
 
 /* Takes over the knob's reference, which may be NULL: then there was no memory, or there are too many knobs. */
@@ -388,7 +389,7 @@ static int want_keeper(struct vst_engine *e, struct econtainer *c, const struct 
 /* A keeper for each cached device that a rule is about. */
 static int keep(struct vst_engine *e, struct econtainer *c, const struct vst_subject *subject)
 {
-	const struct vst_rule *rule = c->winner[VST_ATTR_CACHE];
+	const struct vst_rule *rule = c->winner[VST_ATTR_CACHE], *winner[VST_ATTR__N];
 	bool any = false;
 	int err = 0;
 
@@ -405,6 +406,8 @@ static int keep(struct vst_engine *e, struct econtainer *c, const struct vst_sub
 		if (!classes)
 			continue;
 		any = true;
+		vst_policy_winners(e->policy, &io, e->holds, winner);
+		c->kept |= winner[VST_ATTR_CACHE] && vst_engine_keeps_all(winner[VST_ATTR_CACHE]);
 		err = want_keeper(e, c, &e->disk[i], keeps, classes);
 	}
 	if (!rule)

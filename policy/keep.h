@@ -46,6 +46,7 @@ struct vst_keep_pass {
 	unsigned int due;     /* classes that are due: their buckets are read */
 	unsigned int kept;    /* classes that are kept: what the cache has lost of them is read */
 	uint32_t max_unknown; /* units of these, at most */
+	uint32_t max_pinned;  /* the same of those that a user pinned */
 };
 
 /*

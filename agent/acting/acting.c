@@ -100,6 +100,29 @@ static void add_threads(void *arg, __u32 id, const char *cgroup)
 	vst_host_facts_add_threads(&a->facts, id, cgroup); /* one that went meanwhile has none */
 }
 
+struct kept {
+	__u32 number[VST_CACHE_KEPT];
+	size_t n;
+};
+
+static void add_kept(void *arg, __u32 id)
+{
+	struct kept *kept = arg;
+
+	if (kept->n < VST_CACHE_KEPT)
+		kept->number[kept->n++] = id;
+}
+
+static void tell_kept(struct vst_acting *a)
+{
+	struct kept kept = { .n = 0 };
+
+	if (!a->opts.kept)
+		return;
+	vst_engine_kept(a->engine, add_kept, &kept);
+	a->opts.kept(a->opts.ctx, kept.number, kept.n);
+}
+
 static void run_engine(struct vst_acting *a, const struct vst_snapshot *prev, const struct vst_snapshot *now)
 {
 	int err;
@@ -110,6 +133,7 @@ static void run_engine(struct vst_acting *a, const struct vst_snapshot *prev, co
 	if (err)
 		vst_warn("the policy engine lacks memory, or more than %d knobs are wanted: some are not set",
 			 VST_PLAN_KNOBS_MAX);
+	tell_kept(a);
 	send_steps(a, now->time);
 	if (!a->actor)
 		read_old(a);

@@ -30,6 +30,10 @@ struct vst_acting_opts {
 	void (*keeper)(void *ctx, __u32 pid);
 	/* Of which container, by its cgroup, to watch what it writes, see vst_watch_ask(). NULL: of none. */
 	int (*insight)(void *ctx, const char *cgroup, const char *word, char *ret, size_t size);
+	/* Keeps a path or a container in caches, or no more: see vst_heating_pin(). NULL: it cannot. */
+	int (*pin)(void *ctx, bool undo, const char *text, char *ret, size_t size);
+	/* The containers, by number, that rules keep in caches, all of them. NULL: nobody wants to know. */
+	void (*kept)(void *ctx, const __u32 *numbers, size_t n);
 	const char *actor;		 /* tests: its program; NULL: beside the running program */
 	const char *cgroup_root, *sysfs; /* tests; NULL: the host's */
 };
@@ -62,7 +66,9 @@ void vst_acting_reload(struct vst_acting *a); /* SIGHUP */
 
 enum vst_acting_request {
 	VST_ACTING_APPLY, /* text: a policy; it is in force until the file changes, the agent is told to reload, or ends */
-	VST_ACTING_PLAN,    /* text: a policy; what it would do. Nothing is changed. */
+	VST_ACTING_PLAN, /* text: a policy; what it would do. Nothing is changed. */
+	VST_ACTING_PIN,	 /* text: see vst_pins_add() */
+	VST_ACTING_UNPIN,
 	VST_ACTING_REVERT,  /* undo everything; nothing is wanted until the next policy */
 	VST_ACTING_INSIGHT, /* name: a container's cgroup, text: whether to watch what it writes */
 	VST_ACTING_REQUEST__N

@@ -48,6 +48,8 @@ struct vst_keeper {
 	unsigned int classes; /* that it keeps, bit n for class n; 0: it is off */
 	struct vst_keep pace;
 	uint64_t *offset; /* of the pass under way, [n]; NULL: none is */
+	uint64_t pinned;  /* bytes that users want kept, when they were last looked at */
+	uint64_t prime;	  /* reads that may still be made to bring them in */
 	unsigned int due; /* classes that it reads because they are due */
 	size_t n, next;
 	double retry_at;

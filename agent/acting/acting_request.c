@@ -139,6 +139,22 @@ static void insight(struct vst_acting *a, struct vst_acting_question *r)
 	say(r, err, text);
 }
 
+static void pin(struct vst_acting *a, struct vst_acting_question *r, bool undo)
+{
+	char text[512] = "this agent watches no caches";
+	int err = a->opts.pin ? a->opts.pin(a->opts.ctx, undo, r->text, text, sizeof(text)) : -EINVAL;
+
+	if (!err) {
+		size_t len = strlen(text);
+
+		if (!undo && !a->opts.act)
+			snprintf(text + len, sizeof(text) - len,
+				 ", but only planned: start vstord with --act, so that it reads what is to be kept");
+		vst_acting_log_text(a, "cache", "%s", text);
+	}
+	say(r, err, text);
+}
+
 static void answer(struct vst_acting *a, struct vst_acting_question *r)
 {
 	switch (r->what) {
@@ -150,6 +166,10 @@ static void answer(struct vst_acting *a, struct vst_acting_question *r)
 		break;
 	case VST_ACTING_INSIGHT:
 		insight(a, r);
+		break;
+	case VST_ACTING_PIN:
+	case VST_ACTING_UNPIN:
+		pin(a, r, r->what == VST_ACTING_UNPIN);
 		break;
 	default:
 		revert(a, r);

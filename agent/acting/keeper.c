@@ -10,7 +10,8 @@
 #include "agent/acting/acting_priv.h"
 #include "agent/base/log.h"
 
-#define RETRY_S 10.0 /* after a batch that could not be begun */
+#define RETRY_S 10.0	    /* after a batch that could not be begun */
+#define PRIME_AT_ONCE 2048U /* reads of a pass that brings in what was pinned: 8 MiB in a tick, at most */
 
 /* The classes that the keeper of a disk keeps; 0: it is off. The plan's knobs say what the actor confirmed. */
 static unsigned int classes_of(const struct vst_acting *a, const char *disk)
@@ -67,20 +68,43 @@ static uint64_t admitted_by(const struct vst_snapshot *s, const struct vst_snap_
 	return bytes;
 }
 
+/*
+ * What a user asked for is brought in at once, and need not wait until the cache has taken in something else. Each block may be read
+ * twice, because a cache does not take in all that is read.
+ */
+static void follow_pins(struct vst_acting *a, struct vst_keeper *k)
+{
+	const struct vst_snap_pin *pin;
+	uint64_t bytes = 0;
+
+	vst_snapshot_for_each(a->snapshot, VST_SNAP_PINS, pin, i)
+	{
+		if (pin->dev == k->dev && !strcmp(pin->state, "kept"))
+			bytes += pin->bytes;
+	}
+	if (bytes != k->pinned)
+		k->prime = bytes > k->pinned ? 2 * bytes / VST_READ_BYTES : k->prime;
+	k->pinned = bytes;
+	if (!bytes)
+		k->prime = 0;
+}
+
 /* Begins a pass, if one is due, or the cache has lost something. */
 static void choose(struct vst_acting *a, struct vst_keeper *k, const struct vst_snap_cache *cache, double now)
 {
 	uint64_t admitted = admitted_by(a->snapshot, cache);
 	struct vst_keep_pass pass = { .kept = k->classes };
-	size_t known = 0;
+	size_t known = 0, brought;
 	int err;
 
 	if (k->offset || k->reading || now < k->retry_at)
 		return;
 	pass.due = vst_keep_due(&k->pace, admitted, cache->cache_bytes) & k->classes;
-	if (!vst_keep_look(&k->pace, admitted, cache->cache_bytes) && !pass.due)
+	if (vst_keep_look(&k->pace, admitted, cache->cache_bytes) || pass.due)
+		pass.max_unknown = vst_keep_unknown(&k->pace, admitted, VST_READ_BYTES);
+	else if (!k->prime)
 		return;
-	pass.max_unknown = vst_keep_unknown(&k->pace, admitted, VST_READ_BYTES);
+	pass.max_pinned = k->prime < PRIME_AT_ONCE ? (uint32_t)k->prime : PRIME_AT_ONCE;
 	err = a->opts.choose(a->opts.ctx, k->dev, &pass, &k->offset, &k->n, &known);
 	k->due = pass.due;
 	if (err) {
@@ -89,7 +113,9 @@ static void choose(struct vst_acting *a, struct vst_keeper *k, const struct vst_
 		k->retry_at = now + RETRY_S;
 		return;
 	}
-	vst_keep_unknown_used(&k->pace, k->n - known);
+	brought = k->n - known < pass.max_pinned ? k->n - known : pass.max_pinned;
+	k->prime -= brought < pass.max_pinned ? k->prime : brought;
+	vst_keep_unknown_used(&k->pace, k->n - known - brought);
 	if (!k->n) {
 		drop_pass(k);
 		return;
@@ -150,13 +176,15 @@ void vst_acting_keep(struct vst_acting *a)
 		a->keeper[i].seen = false;
 	vst_snapshot_for_each(a->snapshot, VST_SNAP_CACHES, cache, i)
 	{
-		struct vst_keeper *k = keeper_of(a, cache->dev, cache->name);
+		struct vst_keeper *k = strcmp(cache->type, "bcache") ? NULL : keeper_of(a, cache->dev, cache->name);
 
 		if (!k)
 			continue;
 		k->seen = true;
 		k->classes = status.state == VST_ACTOR_READY ? classes_of(a, cache->name) : 0;
 		any |= k->classes != 0;
+		if (k->classes)
+			follow_pins(a, k);
 		if (k->classes)
 			choose(a, k, cache, now);
 		else

@@ -8,6 +8,8 @@
 
 #define LOOP (1 << VST_CAPS_LOOP)
 #define NAMES (1 << VST_CAPS_NAMES)
+#define PINS (1 << VST_CAPS_PINS)
+#define DM (1 << VST_CAPS_DM)
 
 #define ROW(cap, threads, when, why) { cap, #cap, threads, VST_CAPS_##when, why }
 
@@ -16,11 +18,13 @@ const struct vst_caps_row vst_caps_table[] = {
 	    "load the probes of filesystems, stacked devices and fsync when they are first needed"),
 	ROW(CAP_PERFMON, LOOP, ALWAYS, "attach those probes, and let them read the kernel's memory"),
 	/* bpf_enable_stats(), bpf_obj_get_next_id() and fsopen() in the kernel ask for this one by name */
-	ROW(CAP_SYS_ADMIN, LOOP, ALWAYS,
-	    "measure what the probes cost, read the types of kernel modules, and find tracepoints of system calls"),
+	ROW(CAP_SYS_ADMIN, LOOP | DM, ALWAYS,
+	    "measure what the probes cost, read the types of kernel modules, find tracepoints of system calls, and ask "
+	    "device-mapper what dm-cache counts"),
 	ROW(CAP_SYSLOG, LOOP, ALWAYS, "read the addresses in /proc/kallsyms again when a module is loaded"),
-	ROW(CAP_DAC_READ_SEARCH, LOOP | NAMES, ALWAYS,
-	    "read container runtimes' files of other users, open cgroups by their ids, and read the policy again"),
+	ROW(CAP_DAC_READ_SEARCH, LOOP | NAMES | PINS, ALWAYS,
+	    "read container runtimes' files of other users, open cgroups by their ids, read the policy again, and find "
+	    "where the files lie that a cache is to keep"),
 	/* with hidepid=2,gid=GROUP or hidepid=ptraceable /proc hides others without it: each would seem to have ended */
 	ROW(CAP_SYS_PTRACE, LOOP, ALWAYS,
 	    "see whether a process still waits where /proc hides the processes of others"),
@@ -36,7 +40,8 @@ const char *vst_caps_thread_name(enum vst_caps_thread thread)
 {
 	static const char *const names[VST_CAPS_THREAD__N] = {
 		[VST_CAPS_LOOP] = "loop",     [VST_CAPS_NAMES] = "names",	[VST_CAPS_LOCKS] = "locks",
-		[VST_CAPS_SERVER] = "server", [VST_CAPS_RECORDER] = "recorder",
+		[VST_CAPS_SERVER] = "server", [VST_CAPS_RECORDER] = "recorder", [VST_CAPS_PINS] = "pins",
+		[VST_CAPS_DM] = "dm",
 	};
 
 	return names[thread];

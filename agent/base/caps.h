@@ -19,6 +19,8 @@ enum vst_caps_thread {
 	VST_CAPS_NAMES,	   /* looks up the names of containers */
 	VST_CAPS_LOCKS,	   /* looks up the names of locks */
 	VST_CAPS_SERVER,   /* answers clients */
+	VST_CAPS_PINS,	   /* looks where files lie on their disks that caches are to keep */
+	VST_CAPS_DM,	   /* asks device-mapper about caches */
 	VST_CAPS_RECORDER, /* writes the recording; its directory is open already */
 	VST_CAPS_THREAD__N
 };

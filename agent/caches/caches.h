@@ -12,7 +12,7 @@
 #include "vstor/abi_cache.h"
 
 /* X(ENUM, "name") */
-#define VST_CACHE_TYPES(X) X(BCACHE, "bcache")
+#define VST_CACHE_TYPES(X) X(BCACHE, "bcache") X(DM_CACHE, "dm-cache")
 
 enum vst_cache_type {
 #define X(e, n) VST_CACHE_##e,

@@ -15,9 +15,14 @@
 
 void vst_heating_free(struct vst_heating *h)
 {
+	vst_heating_sample_end(h);
+	vst_dm_look_end(&h->dm_look);
 	for (size_t i = 0; i < h->n; i++)
 		free(h->at[i].covered);
 	free(h->rows);
+	free(h->kept_container);
+	free(h->kept_owner);
+	vst_pins_close(&h->pins);
 }
 
 /* --- which caches there are --- */
@@ -70,6 +75,7 @@ static int watch(struct vst_heating *h, const struct vst_cache_info *info, size_
 		return err ?: -ENOMEM;
 	set_classes(state);
 	memcpy(state->at, at, sizeof(at));
+	vst_heating_sample_end(h);
 	state->place_mask = sizes.places / VST_PLACE_WAYS - 1;
 	__atomic_store_n(&state->n, (__u32)n, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < h->n; i++)
@@ -85,6 +91,9 @@ static int watch(struct vst_heating *h, const struct vst_cache_info *info, size_
 			 (unsigned long long)(info[i].cache_bytes >> 20));
 	}
 	h->summed_at = 0;
+	h->pins_stale = true;
+	h->n_kept_owners = 0;
+	vst_heating_sample_begin(h, vst_probes_maps(probes));
 	return err;
 }
 
@@ -93,8 +102,11 @@ void vst_heating_follow(struct vst_heating *h, const struct vst_devices *devices
 	struct vst_cache_info info[VST_CACHES];
 	size_t n;
 
+	vst_dm_look_take(&h->dm_look, devices, h->dm, &h->n_dm);
 	if (now - h->read_at < SYSFS_EVERY && h->read_at > 0)
 		return;
+	if (!vst_dm_look_begin(&h->dm_look, devices))
+		h->n_dm = 0;
 	n = devices->stacked_counted ? read_infos(devices, info) : 0;
 	if (same_layout(h, info, n)) {
 		h->read_at = now;
@@ -103,11 +115,14 @@ void vst_heating_follow(struct vst_heating *h, const struct vst_devices *devices
 		return;
 	}
 	if (!n) {
+		vst_heating_sample_end(h);
 		vst_probes_cache(probes, NULL);
 		for (size_t i = 0; i < h->n; i++)
 			free(h->at[i].covered);
 		memset(h->at, 0, sizeof(h->at));
 		h->n = 0;
+		h->n_kept_owners = 0;
+		h->pins_stale = true;
 		h->read_at = now;
 	} else if (watch(h, info, n, probes) != -EAGAIN) {
 		h->read_at = now;
@@ -250,6 +265,7 @@ static void view_of(const struct vst_heating *h, const struct vst_maps *m, size_
 
 	*ret = (struct vst_heat_view){
 		.heat = m->heat + c->first,
+		.pins = (const uint64_t *)m->cache_pins + c->first,
 		.chunks = c->chunks,
 		.unit_shift = c->unit_shift,
 		.index = (__u32)i,
@@ -284,6 +300,7 @@ static void sum(struct vst_heating *h, const struct vst_maps *m, double now)
 		view_of(h, m, i, &view);
 		cover(&h->at[i], &view);
 		vst_heat_sum(&view, h->at[i].covered, oldest_at(now), &h->at[i].sum);
+		vst_heating_sum_pins(h, &h->at[i], &view);
 	}
 }
 
@@ -297,6 +314,7 @@ int vst_heating_collect(struct vst_heating *h, struct vst_probes *probes, struct
 	if (!h->n || !m->cache_state)
 		return 0;
 	h->collected = false;
+	vst_heating_sample(h, m);
 	sum(h, m, now);
 	h->lost = __atomic_load_n(&m->cache_state->lost, __ATOMIC_RELAXED);
 	err = read_rows(h, m->cache_rows_fd, owners, now);
@@ -306,33 +324,51 @@ int vst_heating_collect(struct vst_heating *h, struct vst_probes *probes, struct
 
 /* --- the snapshot --- */
 
-static int put_device(struct vst_snapshot *s, const struct vst_cached_device *d, __u32 place)
+static int put_value(struct vst_snapshot *s, struct vst_snap_cache *v, const struct vst_cache_info *info, __u32 place)
 {
-	struct vst_snap_cache *v = vst_value_new(VST_SNAP_CACHES);
-
-	if (!v)
-		return -ENOMEM;
-	v->dev = d->info.dev;
-	v->type = (char *)vst_cache_type_name(d->info.type);
-	v->name = (char *)d->info.name;
-	v->origin = (char *)d->info.origin;
-	v->cache = (char *)d->info.cache;
-	v->set = (char *)d->info.set;
-	v->mode = (char *)d->info.mode;
-	v->replacement = (char *)d->info.replacement;
-	v->bytes = d->info.bytes;
-	v->cache_bytes = d->info.cache_bytes;
-	v->bucket_bytes = d->info.bucket_bytes;
-	v->dirty_bytes = d->info.dirty_bytes;
-	v->admitted_bytes = d->admitted;
-	memcpy(v->kept_bytes, d->sum.bytes, sizeof(v->kept_bytes));
-	memcpy(v->resident_bytes, d->sum.resident, sizeof(v->resident_bytes));
+	v->dev = info->dev;
+	v->type = (char *)vst_cache_type_name(info->type);
+	v->name = (char *)info->name;
+	v->origin = (char *)info->origin;
+	v->cache = (char *)info->cache;
+	v->set = (char *)info->set;
+	v->mode = (char *)info->mode;
+	v->replacement = (char *)info->replacement;
+	v->bytes = info->bytes;
+	v->cache_bytes = info->cache_bytes;
+	v->bucket_bytes = info->bucket_bytes;
+	v->dirty_bytes = info->dirty_bytes;
 	if (vst_value_own_texts(VST_SNAP_CACHES, v)) {
 		v->type = v->name = v->origin = v->cache = v->set = v->mode = v->replacement = NULL; /* not its own */
 		vst_value_unref(v);
 		return -ENOMEM;
 	}
 	return vst_snapshot_put(s, VST_SNAP_CACHES, place, v);
+}
+
+static int put_device(struct vst_snapshot *s, const struct vst_cached_device *d, __u32 place)
+{
+	struct vst_snap_cache *v = vst_value_new(VST_SNAP_CACHES);
+
+	if (!v)
+		return -ENOMEM;
+	v->admitted_bytes = d->admitted;
+	memcpy(v->kept_bytes, d->sum.bytes, sizeof(v->kept_bytes));
+	memcpy(v->resident_bytes, d->sum.resident, sizeof(v->resident_bytes));
+	return put_value(s, v, &d->info, place);
+}
+
+static int put_dm(struct vst_snapshot *s, const struct vst_dm_cache *d, __u32 place)
+{
+	struct vst_snap_cache *v = vst_value_new(VST_SNAP_CACHES);
+
+	if (!v)
+		return -ENOMEM;
+	v->used_bytes = d->used_bytes;
+#define X(f, what) v->f = d->f;
+	VST_DM_CACHE_COUNTERS(X)
+#undef X
+	return put_value(s, v, &d->info, place);
 }
 
 static int put_row(struct vst_snapshot *s, const struct vst_cache_row *row, __u32 place)
@@ -348,16 +384,22 @@ static int put_row(struct vst_snapshot *s, const struct vst_cache_row *row, __u3
 	return vst_snapshot_put(s, VST_SNAP_CACHE_ROWS, place, v);
 }
 
-int vst_heating_put(struct vst_heating *h, struct vst_snapshot *s)
+int vst_heating_put(struct vst_heating *h, const struct vst_probes *probes, struct vst_snapshot *s)
 {
 	int err = 0;
 
-	for (__u32 i = 0; i < VST_CACHES && !err; i++) {
+	for (__u32 i = 0; i < 2 * VST_CACHES && !err; i++) {
 		if (i < h->n)
 			err = put_device(s, &h->at[i], i);
+		else if (i - h->n < h->n_dm)
+			err = put_dm(s, &h->dm[i - h->n], i);
 		else if (vst_snapshot_cache(s, i))
 			err = vst_snapshot_put(s, VST_SNAP_CACHES, i, NULL);
 	}
+	if (!err)
+		err = vst_heating_put_pins(h, s);
+	if (!err)
+		err = vst_heating_put_curves(h, vst_probes_maps(probes), s);
 	if (!h->collected) /* the counters of the last snapshot stay; the containers of the rows may be gone */
 		return err;
 	h->collected = false;
@@ -397,6 +439,7 @@ int vst_heating_choose(struct vst_heating *h, const struct vst_probes *probes, _
 		.unknown = pass->kept,
 		.oldest = oldest_at(now),
 		.max_unknown = pass->max_unknown,
+		.max_pinned = pass->max_pinned,
 	};
 	struct vst_heat_view view;
 	int err;

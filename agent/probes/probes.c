@@ -236,6 +236,8 @@ static int open_maps(struct vst_probes *p, const struct vst_hiers *hiers)
 	m->shares_fd = bpf_map__fd(p->block->maps.vst_shares);
 	m->events_fd = bpf_map__fd(p->block->maps.vst_events);
 	m->scopes_fd = m->life_rows_fd = m->throttled_fd = m->fsync_rows_fd = m->fsync_open_fd = m->cache_rows_fd = -1;
+	m->cache_kept_fd = -1;
+	m->cache_uses_fd = m->cache_read_pages_fd = -1;
 	m->state->blkio_hier = hiers->blkio;
 	m->state->memory_hier = hiers->memory;
 	m->state->next_row = 1;

@@ -49,7 +49,11 @@ struct vst_maps {
 	const struct vst_heat *heat;
 	const struct vst_cache_place *cache_places;
 	const __u64 *cache_epochs;
+	__u64 *cache_pins; /* [chunks]: a bit for each unit that a user pinned */
 	int cache_rows_fd;
+	int cache_kept_fd; /* -1 likewise */
+	int cache_uses_fd;
+	int cache_read_pages_fd;
 };
 
 /* How large the tables about caches have to be. */

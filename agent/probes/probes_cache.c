@@ -27,9 +27,14 @@ static size_t epochs_bytes(const struct vst_probes *p)
 	return p->cache_sizes.buckets * sizeof(__u64);
 }
 
-static const void *map_table(const struct bpf_map *map, size_t bytes)
+static size_t pins_bytes(const struct vst_probes *p)
 {
-	void *memory = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	return p->cache_sizes.chunks * sizeof(__u64);
+}
+
+static void *map_table(const struct bpf_map *map, size_t bytes, int access)
+{
+	void *memory = mmap(NULL, bytes, access, MAP_SHARED, bpf_map__fd(map), 0);
 
 	return memory == MAP_FAILED ? NULL : memory;
 }
@@ -38,15 +43,19 @@ int vst_probes_cache_open(struct vst_probes *p)
 {
 	struct vst_maps *m = &p->maps;
 
-	m->heat = map_table(p->cache->maps.vst_heat, heat_bytes(p));
-	m->cache_places = map_table(p->cache->maps.vst_cache_places, places_bytes(p));
-	m->cache_epochs = map_table(p->cache->maps.vst_cache_epochs, epochs_bytes(p));
-	if (!m->heat || !m->cache_places || !m->cache_epochs) {
+	m->heat = map_table(p->cache->maps.vst_heat, heat_bytes(p), PROT_READ);
+	m->cache_places = map_table(p->cache->maps.vst_cache_places, places_bytes(p), PROT_READ);
+	m->cache_epochs = map_table(p->cache->maps.vst_cache_epochs, epochs_bytes(p), PROT_READ);
+	m->cache_pins = map_table(p->cache->maps.vst_cache_pins, pins_bytes(p), PROT_READ | PROT_WRITE);
+	if (!m->heat || !m->cache_places || !m->cache_epochs || !m->cache_pins) {
 		vst_probes_cache_close(p);
 		return -ENOMEM;
 	}
 	m->cache_state = &p->cache->data_cache->vst_cache_state;
 	m->cache_rows_fd = bpf_map__fd(p->cache->maps.vst_cache_rows);
+	m->cache_kept_fd = bpf_map__fd(p->cache->maps.vst_cache_kept);
+	m->cache_uses_fd = bpf_map__fd(p->cache->maps.vst_cache_uses);
+	m->cache_read_pages_fd = bpf_map__fd(p->cache->maps.vst_cache_read_pages);
 	return 0;
 }
 
@@ -60,11 +69,15 @@ void vst_probes_cache_close(struct vst_probes *p)
 		munmap((void *)m->cache_places, places_bytes(p));
 	if (m->cache_epochs)
 		munmap((void *)m->cache_epochs, epochs_bytes(p));
+	if (m->cache_pins)
+		munmap(m->cache_pins, pins_bytes(p));
 	m->heat = NULL;
 	m->cache_places = NULL;
 	m->cache_epochs = NULL;
+	m->cache_pins = NULL;
 	m->cache_state = NULL;
-	m->cache_rows_fd = -1;
+	m->cache_rows_fd = m->cache_kept_fd = -1;
+	m->cache_uses_fd = m->cache_read_pages_fd = -1;
 }
 
 static int set_sizes(struct vst_probes *p, const struct vst_cache_sizes *sizes)
@@ -73,6 +86,7 @@ static int set_sizes(struct vst_probes *p, const struct vst_cache_sizes *sizes)
 
 	err = err ?: bpf_map__set_max_entries(p->cache->maps.vst_cache_places, sizes->places);
 	err = err ?: bpf_map__set_max_entries(p->cache->maps.vst_cache_epochs, sizes->buckets);
+	err = err ?: bpf_map__set_max_entries(p->cache->maps.vst_cache_pins, sizes->chunks);
 	p->cache_sizes = *sizes;
 	return err;
 }

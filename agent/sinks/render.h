@@ -12,7 +12,7 @@ typedef void vst_render(struct vst_out *o, const struct vst_snapshot *s, __u64 s
 
 vst_render vst_render_io, vst_render_check, vst_render_ps;
 vst_render vst_render_locks, vst_render_blame, vst_render_waits;
-vst_render vst_render_slow, vst_render_patterns, vst_render_insight, vst_render_lifetimes;
+vst_render vst_render_slow, vst_render_patterns, vst_render_insight, vst_render_lifetimes, vst_render_curves;
 
 /*
  * The same of what is done about the policy. policy: NULL while the agent starts. argument: of the path's own query argument; NULL:

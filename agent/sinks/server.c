@@ -100,6 +100,7 @@ static const struct route {
 	{ "/v1/patterns", VST_ASK_FRESH, false, false, vst_render_patterns, NULL, NULL },
 	{ "/v1/lifetimes", VST_ASK_FRESH, false, false, vst_render_lifetimes, NULL, NULL },
 	{ "/v1/insight", VST_ASK_FRESH, false, false, vst_render_insight, NULL, NULL },
+	{ "/v1/cache/curves", VST_ASK_FRESH, false, false, vst_render_curves, NULL, NULL },
 	{ "/v1/cache", VST_ASK_FRESH, false, false, NULL, vst_render_cache, NULL },
 	{ "/v1/policy", VST_ASK_FRESH, false, false, NULL, vst_render_policy, NULL },
 	{ "/v1/policy/log", VST_ASK_FRESH, false, false, NULL, vst_render_policy_log, NULL },
@@ -117,6 +118,8 @@ static const struct post {
 	{ "/v1/policy/plan", VST_ACTING_PLAN, "file", "the policy that was sent" },
 	{ "/v1/policy/revert", VST_ACTING_REVERT, "file", "" },
 	{ "/v1/insight", VST_ACTING_INSIGHT, "container", "" },
+	{ "/v1/cache/keep", VST_ACTING_PIN, "file", "" },
+	{ "/v1/cache/unkeep", VST_ACTING_UNPIN, "file", "" },
 };
 /* clang-format on */
 

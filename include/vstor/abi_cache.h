@@ -10,6 +10,7 @@
 
 #define VST_CACHES 8	    /* cached devices that are watched */
 #define VST_CACHE_ROWS 8192 /* owners x cached devices x classes */
+#define VST_CACHE_KEPT 4096 /* owners all of whose data is worth keeping */
 #define VST_CACHE_PAGE 4096 /* bytes: what one bit of the heat map stands for, at least */
 #define VST_CACHE_RECENT 1024
 
@@ -33,6 +34,31 @@ struct vst_cache_counts {
 	VST_CACHE_COUNTERS(X)
 #undef X
 };
+
+/* --- a sample of what is read and written, from which other sizes of the cache are judged (lib/reuse.h) --- */
+
+#define VST_REUSE_CHUNK_SHIFT 16 /* chunks of 64 KiB, of 16 pages */
+
+/* A use of pages of a sampled chunk. */
+struct vst_cache_use {
+	__u32 chunk; /* of the cached device */
+	__u16 pages; /* a bit for each that was used */
+	__u8 index;  /* of the cached device */
+	__u8 class;  /* VST_CACHE_USE_READ: it was read */
+};
+
+#define VST_CACHE_USE_READ 0x80
+#define VST_CACHE_USES (128 * 1024) /* bytes of the ring; what finds no room is counted as lost */
+
+/* The hash that decides whether a chunk is in the sample: each bit of it depends on each bit of the chunk's number. */
+static inline __attribute__((always_inline)) __u32 vst_reuse_hash(__u64 chunk)
+{
+	__u64 h = (chunk + 1) * 0xff51afd7ed558ccdULL;
+
+	h ^= h >> 33;
+	h *= 0xc4ceb9fe1a85ec53ULL;
+	return h >> 32;
+}
 
 /* --- the heat map --- */
 
@@ -72,6 +98,8 @@ struct vst_cached {
 	__u32 buckets;
 	__u32 bucket_sectors;
 	__u32 data_sectors; /* what bcache calls sector 0 of the cached device is so much further on the one below */
+	__u32 threshold;    /* chunks of 64 KiB with a hash up to this one are in the sample */
+	__u32 pad2;
 	/* by the probes */
 	__u64 set; /* address of the cache set; 0: no I/O was seen yet */
 	__u32 id;  /* in the keys of that set */
@@ -82,6 +110,8 @@ struct vst_cache_state {
 	__u32 n;	   /* of .at, written last */
 	__u32 keeper;	   /* process whose reads are nobody's heat; 0: none */
 	__u32 place_mask;  /* sets of vst_cache_places, less one */
+	__u32 n_kept;	   /* owners in vst_cache_kept */
+	__u64 uses_lost;   /* uses of sampled chunks that found no room in the ring */
 	__u64 lost;	   /* I/Os that found no room in vst_cache_rows */
 	__u8 class_of[64]; /* see VST_CLASS_INDEX */
 	struct vst_cached at[VST_CACHES];

@@ -58,6 +58,8 @@ has_slow() {
 	ctl insight host on >/dev/null
 	fits insight insight
 	ctl insight host default >/dev/null
+	ctl top -n 2 -d 500ms --view cache --json >"$dir/lines"
+	if [ -s "$dir/lines" ]; then fits top-cache top -n 2 -d 500ms --view cache; else echo "# top --view cache has no line on this host" >&3; fi
 	# each of these may have no line here, but what there is must fit
 	for c in patterns lifetimes cache; do
 		if ctl $c --json | grep -q .; then fits "$c" "$c"; else echo "# $c has no line on this host" >&3; fi

@@ -175,9 +175,9 @@ asked_again() {
 	keys x Enter
 	until_true shows 'no duration'
 	keys d 0.3 Enter
-	until_true shows 'every 0.3 s'
+	until_true shows ' 0.3s  sort'
 	keys '+'
-	until_true shows 'every 0.5 s'
+	until_true shows ' 0.5s  sort'
 	keys h
 	until_true shows '^QP99|^CONTAINER +who did it'
 	keys End
@@ -231,10 +231,10 @@ asked_again() {
 	until_true asked_again # and so the view that was left is forgotten
 	keys Escape p
 	until_true shows PAUSED
-	keys Tab Tab # past the actions to a view of the same moment
+	keys Tab Tab Tab # past the actions and caches to a view of the same moment
 	until_true shows 'io. locks blame .* sort IO/s'
 	until_true shows '^batch/copy +dm-0'
-	keys BTab BTab BTab # one that was not asked for then
+	keys BTab BTab BTab BTab # one that was not asked for then
 	until_true shows ' io .locks. blame '
 	until_true shows '^paused before this view was seen'
 	keys p

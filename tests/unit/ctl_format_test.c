@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* LINK: ctl/format.c ctl/view.c ctl/view_io.c ctl/view_waits.c ctl/view_actions.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/waits.c ctl/wire.c ctl/who.c ctl/underway.c ctl/phrase.c ctl/feeds.c ctl/mounts.c ctl/growth.c ctl/rows.c ctl/json.c lib/delta.c -ljansson -lm */
+/* LINK: ctl/format.c ctl/view.c ctl/view_io.c ctl/view_waits.c ctl/view_actions.c ctl/view_cache.c ctl/cost.c ctl/frame.c ctl/frame_waits.c ctl/waits.c ctl/wire.c ctl/who.c ctl/underway.c ctl/phrase.c ctl/feeds.c ctl/mounts.c ctl/growth.c ctl/rows.c ctl/json.c lib/delta.c -ljansson -lm */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -189,6 +189,55 @@ static void what_is_unknown_has_its_turn(void **state)
 	free(offsets);
 }
 
+static void marks(void **state)
+{
+	uint64_t words[CHUNKS] = { 0 };
+
+	vst_heat_mark(words, CHUNKS, 12, 4096, 8192); /* units 1 and 2 */
+	assert_int_equal(words[0], 6);
+	vst_heat_mark(words, CHUNKS, 12, 60 * 4096 + 100, 8 * 4096); /* begins and ends within a page: 60 to 68 */
+	assert_int_equal(words[0], 0xfULL << 60 | 6);
+	assert_int_equal(words[1], 0x1f);
+	vst_heat_mark(words, CHUNKS, 12, 0, 0);
+	assert_int_equal(words[0], 0xfULL << 60 | 6);
+	assert_int_equal(vst_heat_marked(words, CHUNKS, 12, 0, 128 * 4096), 11);
+	assert_int_equal(vst_heat_marked(words, CHUNKS, 12, 2 * 4096, 4096), 1);
+	/* beyond the end of the device, or of all numbers, nothing is written */
+	vst_heat_mark(words, CHUNKS, 12, 64ULL * CHUNKS * 4096, 4096);
+	vst_heat_mark(words, CHUNKS, 12, UINT64_MAX - 10, 4096);
+	vst_heat_mark(words, CHUNKS, 12, (64ULL * CHUNKS - 1) * 4096, UINT64_MAX / 2);
+	assert_int_equal(words[CHUNKS - 1], 1ULL << 63);
+}
+
+/* What a user pinned has class 5, old or not, and whatever class the heat map says. */
+static void pins(void **state)
+{
+	struct vst_heat_wanted wanted = { .classes = 1 << 5, .oldest = 2000, .max_buckets = 10, .max_pinned = 1 };
+	uint64_t pinned[CHUNKS] = { 0x3, 0, 0x1 }, *offsets;
+	struct vst_heat_sum sum;
+	struct fixture f;
+	size_t n, known;
+
+	init(&f);
+	f.view.pins = pinned;
+	add_hot(&f, C4, 0, 0xf); /* last used at 1000 */
+	vst_heat_sum(&f.view, f.covered, 1000, &sum);
+	assert_int_equal(sum.bytes[C5], 3 * 4096);
+	assert_int_equal(sum.bytes[C4], 2 * 4096);
+	vst_heat_sum(&f.view, f.covered, 2000, &sum);
+	assert_int_equal(sum.bytes[C5], 3 * 4096);
+	assert_int_equal(sum.bytes[C4], 0);
+	place(&f, 0, (struct vst_cache_place)PLACE(0, 1, 2, 0, 1, 5));
+	place(&f, 1, (struct vst_cache_place)PLACE(0, 2, 3, 0, 1, 4)); /* not pinned */
+	vst_heat_cover(&f.view, f.covered);
+	n = choose(&f, &wanted, &offsets, &known);
+	assert_int_equal(known, 1);
+	assert_int_equal(offsets[0], 4096);
+	assert_int_equal(n, 2); /* of the two that are not in the cache one, as max_pinned says */
+	assert_int_equal(offsets[1], 0);
+	free(offsets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +247,8 @@ int main(void)
 		cmocka_unit_test(one_read_for_each_bucket),
 		cmocka_unit_test(the_highest_class_comes_first),
 		cmocka_unit_test(what_is_unknown_has_its_turn),
+		cmocka_unit_test(marks),
+		cmocka_unit_test(pins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

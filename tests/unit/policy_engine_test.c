@@ -268,6 +268,21 @@ static void wants_of_streams_are_refused(void **state)
 	assert_non_null(strstr(vst_plan_text(k), "no effect"));
 }
 
+static void count_kept(void *arg, __u32 id)
+{
+	int *n = arg;
+
+	++*n;
+}
+
+static bool is_kept(struct world *w)
+{
+	int n = 0;
+
+	vst_engine_kept(w->engine, count_kept, &n);
+	return n;
+}
+
 /* A rule about the device needs no container. Kinds and classes say which classes are kept; the default table has three. */
 static void what_a_cache_keeps(void **state)
 {
@@ -305,7 +320,41 @@ static void what_a_cache_keeps(void **state)
 	assert_null(world_value(w, "dm-0", "keeper", ""));
 	world_container(w, "/a", "", "", "a");
 	world_tick(w);
-	assert_string_equal(world_value(w, "dm-0", "keeper", ""), "3 4 5");
+	/* all that the container does has class 5, and what others do counts no more than without the rule */
+	assert_string_equal(world_value(w, "dm-0", "keeper", ""), "5");
+	assert_true(is_kept(w));
+	world_policy(w, RULES "- {name: x, match: {container: a, kind: metadata}, cache: keep}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "dm-0", "keeper", ""), "5");
+	assert_false(is_kept(w)); /* its metadata only */
+	world_policy(w, RULES "- {name: x, match: {device: 'dm-*', class: '4'}, cache: keep}\n"
+			      "- {name: y, match: {container: a}, cache: keep}\n");
+	world_tick(w);
+	assert_string_equal(world_value(w, "dm-0", "keeper", ""), "4 5");
+	assert_true(is_kept(w));
+}
+
+/* What a user pins needs no policy. */
+static void what_a_user_pins(void **state)
+{
+	struct world *w = *state;
+	const struct vst_plan_knob *k;
+
+	w->is_cached = true;
+	w->pin = "/srv/db";
+	world_tick(w);
+	k = world_wanted(w, "dm-0", "keeper", "");
+	assert_string_equal(k->value, "5");
+	assert_string_equal(k->rule, "vstorctl cache keep");
+	assert_non_null(strstr(k->why, "/srv/db"));
+	world_policy(w, RULES "- {name: x, match: {device: 'dm-*', class: ['3', '4']}, cache: keep}\n");
+	world_tick(w);
+	k = world_wanted(w, "dm-0", "keeper", "");
+	assert_string_equal(k->value, "3 4 5");
+	w->pin = NULL;
+	for (int i = 0; i < 10; i++) /* one step for a target, then it waits */
+		world_tick(w);
+	assert_string_equal(world_value(w, "dm-0", "keeper", ""), "3 4");
 }
 
 #define BCACHE                                                                                                         \
@@ -944,6 +993,7 @@ int main(void)
 		TEST(nothing_to_act_on),
 		TEST(wants_of_streams_are_refused),
 		TEST(what_a_cache_keeps),
+		TEST(what_a_user_pins),
 		TEST(settings_of_a_bcache),
 		TEST(an_alarm_limits),
 		TEST(priorities_of_threads),

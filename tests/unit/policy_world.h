@@ -63,6 +63,7 @@ struct world {
 	struct world_knob knob[WORLD_KNOBS]; /* what the kernel has: only what was ever written */
 	int n_knobs;
 	bool is_cached;		 /* dm-0 is */
+	const char *pin;	 /* a path on dm-0 that a user wants kept; NULL: none */
 	const char *replacement; /* of its cache; NULL: lru */
 	bool a_is_gone;		 /* sda was removed */
 	int writes;		 /* of the actor */
@@ -321,6 +322,17 @@ static inline void world_put_cache(struct vst_snapshot *s, __u32 dev, const char
 	assert_int_equal(vst_snapshot_put(s, VST_SNAP_CACHES, 0, c), 0);
 }
 
+static inline void world_put_pin(struct vst_snapshot *s, __u32 dev, const char *name)
+{
+	struct vst_snap_pin *p = vst_value_new(VST_SNAP_PINS);
+
+	p->dev = dev;
+	p->name = strdup(name);
+	p->state = strdup("kept");
+	p->text = strdup("");
+	assert_int_equal(vst_snapshot_put(s, VST_SNAP_PINS, 0, p), 0);
+}
+
 /* --- the actor --- */
 
 static inline struct world_knob *world_find(struct world *w, const char *target, const char *attr, const char *key)
@@ -411,6 +423,10 @@ static inline void world_snapshot(struct world *w, double seconds)
 	world_put_device(s, 2, STACKED, "dm-0", VST_LAYER_STACKED, 1, NULL, true);
 	if (w->is_cached)
 		world_put_cache(s, STACKED, w->replacement ? w->replacement : "lru");
+	if (w->pin)
+		world_put_pin(s, STACKED, w->pin);
+	else
+		assert_int_equal(vst_snapshot_put(s, VST_SNAP_PINS, 0, NULL), 0);
 	vst_snapshot_unref(w->prev);
 	w->prev = w->now;
 	w->now = s;

@@ -256,7 +256,7 @@ static void test_nothing_changed(void **state)
 	struct vst_record_encoder e = { 0 };
 
 	assert_int_equal(vst_record_encode(&e, one, two, NULL), 0);
-	assert_true(e.frame.len < 32); /* the number of the snapshot, and the ends of the lists */
+	assert_true(e.frame.len < 40); /* the number of the snapshot, and the ends of the lists */
 	vst_snapshot_unref(one);
 	vst_snapshot_unref(two);
 	vst_record_encoder_clear(&e);
@@ -357,9 +357,11 @@ static void test_every_field_is_recorded(void **state)
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_CACHES, head), 4);
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_CACHE_ROWS, head), 7);
 	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_LIVES, head), 3);
+	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_PINS, head), 3);
+	assert_int_equal(uncovered(VST_RECORD_VALUES + VST_SNAP_CURVES, head), 2);
 	assert_int_equal(uncovered(VST_RECORD_PROBES, 0), 0);
 	/* of the snapshot: instance, kernel, lists, probes; of .self: capabilities, and the recorder's own state */
-	assert_int_equal(uncovered(VST_RECORD_MOMENT, head), 317);
+	assert_int_equal(uncovered(VST_RECORD_MOMENT, head), 327);
 }
 
 int main(void)
