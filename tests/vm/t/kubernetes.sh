@@ -132,17 +132,17 @@ up
 wait_for 120 "the actor" acting
 # as the kubelet does it when the ConfigMap has changed
 volume=$(podman volume inspect --format '{{.Mountpoint}}' vstor-policy)
-mkdir $volume/..1
-policy 30MiB/s >$volume/..1/policy.yaml
-ln -s ..1 $volume/..data_tmp
-mv -T $volume/..data_tmp $volume/..data
-ln -sf ..data/policy.yaml $volume/policy.yaml.new
-mv $volume/policy.yaml.new $volume/policy.yaml
+mkdir "$volume"/..1
+policy 30MiB/s >"$volume"/..1/policy.yaml
+ln -s ..1 "$volume"/..data_tmp
+mv -T "$volume"/..data_tmp "$volume"/..data
+ln -sf ..data/policy.yaml "$volume"/policy.yaml.new
+mv "$volume"/policy.yaml.new "$volume"/policy.yaml
 wait_for 60 "the limit" limit_is wbps=31457280
-mkdir $volume/..2
-policy 20MiB/s >$volume/..2/policy.yaml
-ln -s ..2 $volume/..data_tmp
-mv -T $volume/..data_tmp $volume/..data
+mkdir "$volume"/..2
+policy 20MiB/s >"$volume"/..2/policy.yaml
+ln -s ..2 "$volume"/..data_tmp
+mv -T "$volume"/..data_tmp "$volume"/..data
 wait_for 60 "the changed ConfigMap" limit_is wbps=20971520
 
 step "an update, with handover"
