@@ -129,6 +129,9 @@ static const struct vst_feature_row rows[] = {
 	ROW("iostats", "devices", false, vst_look_iostats, NULL,
 	    "vstorctl check has nothing of the kernel's to compare these devices with.",
 	    "Write 1 to /sys/block/DEVICE/queue/iostats.")
+	ROW("bfq-depth", "devices", false, vst_look_bfq, NULL,
+	    "Weights change little while fewer requests are in flight than the disk takes: bfq has none left to order.",
+	    "Set weights by iocost instead (vstorctl calibrate), or lower /sys/block/DEVICE/device/queue_depth.")
 };
 /* clang-format on */
 

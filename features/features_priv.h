@@ -38,6 +38,7 @@ vst_look vst_look_tracepoint;
 vst_look vst_look_hierarchy, vst_look_controller, vst_look_io_enabled;
 vst_look vst_look_filesystem, vst_look_symbols;
 vst_look vst_look_iostats;
+vst_look vst_look_bfq;
 
 /* Is there a file below ctx->root? What cannot be told is there. fmt takes the name. */
 bool vst_features_exists(const struct vst_features_ctx *ctx, const char *fmt, const char *name);

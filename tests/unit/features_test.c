@@ -671,6 +671,23 @@ static void test_iostats(void **state)
 	expect_row(h, "iostats", VST_FEATURE_FOUND, "no block device");
 }
 
+static void test_bfq_depth(void **state)
+{
+	struct host *h = *state;
+
+	expect_row(h, "bfq-depth", VST_FEATURE_FOUND, "no device has the scheduler bfq");
+	put(h, "/sys/block/sda/queue/scheduler", "none mq-deadline [bfq]\n");
+	put(h, "/sys/block/sda/mq/0/nr_tags", "32\n");
+	expect_row(h, "bfq-depth", VST_FEATURE_FOUND,
+		   "no device with the scheduler bfq takes more than 64 requests at once");
+	put(h, "/sys/block/sda/mq/1/nr_tags", "33\n");
+	expect_row(h, "bfq-depth", VST_FEATURE_MISSING, "sda takes 65 requests at once");
+	put(h, "/sys/block/sda/queue/scheduler", "[none] mq-deadline bfq\n");
+	expect_row(h, "bfq-depth", VST_FEATURE_FOUND, "no device has the scheduler bfq");
+	drop(h, "/sys/block");
+	expect_row(h, "bfq-depth", VST_FEATURE_MISSING, "/sys/block: ENOENT");
+}
+
 /* More names than a detail holds. */
 static void test_long_detail(void **state)
 {
@@ -738,6 +755,7 @@ int main(void)
 		T(test_kallsyms),
 		T(test_all_symbols_are_found),
 		T(test_iostats),
+		T(test_bfq_depth),
 		T(test_long_detail),
 		cmocka_unit_test(test_this_host_is_stable),
 	};
