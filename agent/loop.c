@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -134,7 +135,8 @@ static void drop_capabilities(struct vst_agent *a, const struct vst_options *o)
 
 	if (!vst_listener_is_removable(o->socket))
 		when |= VST_CAPS_FOREIGN_DIR;
-	if (o->acting.act && geteuid())
+	/* with no_new_privs (systemd's NoNewPrivileges=) execve() gives root no more than the caller has, either */
+	if (o->acting.act && (geteuid() || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1))
 		when |= VST_CAPS_HEIR;
 	a->caps.dropped = !vst_caps_drop(VST_CAPS_LOOP, when, &a->caps.kept);
 	a->caps.when = when;

@@ -88,6 +88,7 @@ int main(int argc, char **argv)
 		return err - 1;
 	vst_log_open(o.verbose ? VST_LOG_DEBUG : VST_LOG_INFO);
 	vst_start_settle();
+	vst_start_join_cgroups(o.host_root);
 	err = vst_start_check_host();
 	if (err)
 		return err;

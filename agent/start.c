@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the agent needs of the host before the loop runs, and what it gives back at the end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -14,6 +16,7 @@
 #include "agent/sinks/stuck.h"
 #include "agent/start.h"
 #include "features/features.h"
+#include "lib/cleanup.h"
 
 #define PRIORITY -10	   /* nice */
 #define NAMES_AT_START 0.5 /* seconds that the start waits for the names of containers that run already */
@@ -70,6 +73,23 @@ void vst_start_settle(void)
 	if (setpriority(PRIO_PROCESS, 0, PRIORITY))
 		vst_debug("cannot raise the own priority: %s; short-lived containers may be shown by their ids",
 			  strerror(errno));
+}
+
+/*
+ * In a private cgroup namespace /proc/PID/cgroup has paths from the own container on. And where cgroup v2 is mounted with
+ * nsdelegate, as systemd does, the kernel refuses to move a process out of it (ENOENT), as vstor-actor does for a handover.
+ */
+void vst_start_join_cgroups(const char *host_root)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (!strcmp(host_root, "/"))
+		return;
+	fd = open("/proc/1/ns/cgroup", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWCGROUP))
+		vst_warn("cannot join the cgroup namespace of process 1: %s; --handover fails here: it needs "
+			 "CAP_SYS_ADMIN, CAP_SYS_PTRACE and the host's process namespace",
+			 strerror(errno));
 }
 
 int vst_start_probes(struct vst_agent *a, const char *host_root)

@@ -11,6 +11,8 @@ void vst_start_settle(void);
 int vst_start_check_host(void);
 /* Allows enough open files. 0 or -errno, explained in the log. */
 int vst_start_raise_files(void);
+/* With a root of the host that is not "/": looks at cgroups from where process 1 does. Before there are threads. */
+void vst_start_join_cgroups(const char *host_root);
 /* Loads and attaches the probes, and looks for what runs already. 0 or -errno; vst_start_undo() after either. */
 int vst_start_probes(struct vst_agent *a, const char *host_root);
 void vst_start_undo(struct vst_agent *a);

@@ -126,6 +126,21 @@ actor_is_not() { # PID
 		jq -es --argjson p "$1" 'map(select(.type == "policy"))[0] | .actor_pid != $p and .actor == "ready"'
 }
 
+@test "caps: so has the one of an agent with no_new_privs, as the unit starts it" {
+	local first
+	printf 'version: 1\nrules: []\n' >"$dir/policy.yaml"
+	printf '#!/bin/sh\nexec setpriv --no-new-privs %s "$@"\n' "$dir/vstord" >"$dir/plain"
+	chmod 755 "$dir/plain"
+	VSTORD=$dir/plain
+	agent_start --act --policy "$dir/policy.yaml" --state "$dir/state"
+	within 10 actor_is_not 0
+	first=$(actor_pid)
+	kill -9 "$first"
+	within 10 actor_is_not "$first"
+	[ "$(set_of Eff "/proc/$(actor_pid)")" = 0000000000800002 ]
+	agent_stop
+}
+
 @test "caps: a socket in another user's directory is removed at the end" {
 	mkdir "$dir/foreign"
 	chown 65534 "$dir/foreign"

@@ -24,16 +24,18 @@ machine_clean() {
 }
 
 machine_initrd() { # KERNEL-DIRECTORY OUTPUT
-	local d f name
+	local d f name modules="virtio_pci 9pnet_virtio 9p overlay"
+	[ -z "$SYSTEMD_IMAGE" ] || modules+=" virtio_blk ext4"
 	d=$(mktemp -d "$RUN_DIR/initrd.XXXX")
 	mkdir -p "$d"/{bin,m,proc,sys,dev,lower,rw,newroot}
 	cp "$(command -v busybox)" "$d/bin/busybox"
 	ln -s busybox "$d/bin/sh"
-	for f in mount mkdir insmod poweroff cp switch_root; do ln -s busybox "$d/bin/$f"; done
+	for f in mount mkdir insmod poweroff cp ln switch_root; do ln -s busybox "$d/bin/$f"; done
 	cp "$VM/lib/early-init" "$d/init"
 	cp "$VM/lib/init" "$d/vm-init"
+	cp "$VM/lib/vm.service" "$d/vm.service"
 	chmod +x "$d/init"
-	for f in virtio_pci 9pnet_virtio 9p overlay; do
+	for f in $modules; do
 		modprobe -d "$1" -S "$(<"$1/release")" --show-depends "$f"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r f; do
 		name=$(basename "$f")
@@ -48,6 +50,7 @@ machine_initrd() { # KERNEL-DIRECTORY OUTPUT
 	rm -r "$d"
 }
 
+SYSTEMD_IMAGE=
 DISK_ARGS=()
 declare -A DISK_COUNT=([fast]=0 [slow]=0)
 
@@ -68,9 +71,16 @@ machine_disk() { # fast|slow SIZE [IOPS[,MB[,DEPTH]]]
 		-device "virtio-blk-pci,drive=$serial,serial=$serial$queue")
 }
 
-# The three file systems that it shares: this root, the kernel's directory, and a directory to talk through.
+# The three file systems that it shares: this root (with --systemd only the tree), the kernel's directory, and a directory to talk through.
 machine_qemu_args() { # KERNEL-DIRECTORY MB
-	local images=("$1"/boot/vmlinuz-*)
+	local images=("$1"/boot/vmlinuz-*) share=/ options=""
+	if [ -n "$SYSTEMD_IMAGE" ]; then
+		share=$(realpath "$VM/../..")
+		options="vm.systemd systemd.show_status=no systemd.getty_auto=no"
+		# what the guest writes goes to a file of qemu's that has no name
+		DISK_ARGS+=(-drive "if=none,id=root,file=$SYSTEMD_IMAGE,format=raw,cache=unsafe,aio=threads,snapshot=on"
+			-device "virtio-blk-pci,drive=root,serial=root")
+	fi
 	# thread=single: with a thread a CPU the 6.12 kernel once ran into the int3 of code that it was patching.
 	# no_timer_check: it panics ("IO-APIC + timer doesn't work!") if 4 ticks do not come within 160 million cycles, and qemu
 	# that waits for a CPU just then does not bring them. Seen on a busy machine; stopping qemu for 60 ms at a time does it.
@@ -78,8 +88,8 @@ machine_qemu_args() { # KERNEL-DIRECTORY MB
 	# 300 MB to a tmpfs take 8.1 s with them, 1.5 s without.
 	QEMU_ARGS=(-M q35 -accel "tcg,thread=single,tb-size=512" -cpu "max,-erms,-smap,-smep" -smp 2 -m "$2" -nodefaults -display none -no-reboot
 		-serial "file:$RUN_DIR/console" -kernel "${images[0]}" -initrd "$RUN_DIR/initrd"
-		-append "console=ttyS0 panic=-1 oops=panic nowatchdog no_timer_check mitigations=off nokaslr tsc=reliable cgroup_no_v1=all psi=1"
-		-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
+		-append "console=ttyS0 panic=-1 oops=panic nowatchdog no_timer_check mitigations=off nokaslr tsc=reliable cgroup_no_v1=all psi=1 $options"
+		-fsdev "local,id=root,path=$share,security_model=none,readonly=on,multidevs=remap"
 		-device "virtio-9p-pci,fsdev=root,mount_tag=root"
 		-fsdev "local,id=kernel,path=$1,security_model=none,readonly=on"
 		-device "virtio-9p-pci,fsdev=kernel,mount_tag=kernel"
@@ -136,11 +146,12 @@ machine_verdict() { # STATUS-OF-QEMU LIMIT
 }
 
 machine_run() {
-	local series="" mb=2048 limit=300 verbose="" disks=() kernel d status=0
+	local series="" mb=2048 limit=300 verbose="" systemd="" disks=() kernel d status=0
 	while [ $# -gt 0 ]; do
 		case $1 in
 		-h | --help) usage; exit 0 ;;
 		-v) verbose=1; shift; continue ;;
+		--systemd) systemd=1; shift; continue ;;
 		--) shift; break ;;
 		-?*) [ $# -gt 1 ] || die 2 "option $1 needs a value" ;;&
 		-k) series=$2 ;;
@@ -162,6 +173,7 @@ machine_run() {
 	[ -n "$kernel" ] || die "$E_MISSING" "no $series kernel in $CACHE: run '$0 kernels' (package linux-image-$series.*-amd64)"
 	exec 9<"$kernel"
 	flock -s 9
+	[ -z "$systemd" ] || SYSTEMD_IMAGE=$(rootfs_fetch) || exit
 
 	trap machine_clean EXIT
 	trap 'exit 130' INT
@@ -179,8 +191,10 @@ machine_run() {
 	mkdir "$RUN_DIR/host"
 	printf '%s\0' "$@" >"$RUN_DIR/host/command"
 	echo "$PWD" >"$RUN_DIR/host/cwd"
+	realpath "$VM/../.." >"$RUN_DIR/host/tree"
 	echo "$limit" >"$RUN_DIR/host/limit"
 	echo "$series" >"$RUN_DIR/host/kernel"
+	export TMPDIR=$RUN_DIR # of qemu's
 	machine_initrd "$kernel" "$RUN_DIR/initrd"
 	machine_qemu_args "$kernel" "$mb"
 	machine_start "$limit" || status=$?

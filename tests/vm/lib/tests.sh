@@ -7,7 +7,7 @@ tests_all() {
 }
 
 # Lines "# needs: WHAT VALUE" at a test's head. WHAT: fast-disk SIZE, slow-disk IOPS[,MB-PER-SECOND[,DEPTH]]:SIZE, memory MB, time SECONDS,
-# package NAME...
+# package NAME..., make TARGET...; or "# needs: systemd".
 test_needs() { # TEST WHAT
 	sed -n "s/^# needs: $2 //p" "$VM/t/$1.sh"
 }
@@ -16,8 +16,12 @@ test_desc() { # TEST
 	sed -n 's/^# desc: //p' "$VM/t/$1.sh"
 }
 
+test_has_systemd() { # TEST
+	grep -qx '# needs: systemd' "$VM/t/$1.sh"
+}
+
 test_disks() { # TEST → options of `guest run`
-	sed -n 's/^# needs: \(fast\|slow\)-disk /--\1-disk /p' "$VM/t/$1.sh" | paste -sd ' '
+	sed -n 's/^# needs: \(fast\|slow\)-disk /--\1-disk /p; s/^# needs: \(systemd\)$/--\1/p' "$VM/t/$1.sh" | paste -sd ' '
 }
 
 test_limit() { # TEST → seconds
