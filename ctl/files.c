@@ -133,17 +133,18 @@ static void add_labels(const struct listing *l)
 static void print_table(const struct listing *l)
 {
 	struct vst_table *t = vst_table_new(l->list->columns, l->list->ncolumns);
+	bool given_up = l->list->unobserved && l->given_up;
 	json_t *line;
 	size_t i;
 
 	add_labels(l);
 	json_array_foreach(l->lines, i, line) l->list->add_row(t, line);
-	if (json_array_size(l->lines))
-		vst_table_print(t);
-	else if (l->list->unobserved && l->given_up)
+	if (given_up)
 		puts("the agent looks at no files for a time, because its probes took more than their budget: vstorctl "
 		     "status shows what they cost, and vstord --budget sets what they may");
-	else
+	if (json_array_size(l->lines))
+		vst_table_print(t);
+	else if (!given_up)
 		puts(l->list->unobserved && !(l->observed > 0) ? l->list->unobserved : l->list->nothing);
 	vst_table_free(t);
 }

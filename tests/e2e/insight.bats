@@ -118,3 +118,16 @@ probe_state() { # NAME
 	[[ "$output" = *"only root may do this: nothing was changed"* ]]
 	is_not_listed "$a"
 }
+
+writes_and_is_given_up() {
+	dd if=/dev/urandom of="$dir/mnt/x" bs=4K count=2000 conv=notrunc,fsync status=none
+	ctl patterns | grep -q 'the agent looks at no files for a time, because its probes took more than their budget'
+}
+
+@test "patterns and insight say when nobody is watched because of the budget" {
+	agent_start --insight full --interval 0.1 --budget 0.001
+	within 30 writes_and_is_given_up
+	ctl insight | grep -q 'Nobody is watched at the moment, because the probes took more than their budget'
+	run -0 ctl insight "$a" on
+	[[ "$output" = *"will be watched when the probes are within their budget again"* ]]
+}
