@@ -29,7 +29,8 @@ enum vst_caps_thread {
 enum vst_caps_when {
 	VST_CAPS_ALWAYS = 1,
 	VST_CAPS_FOREIGN_DIR = 2, /* the socket lies in a directory of another user */
-	VST_CAPS_HEIR = 4, /* the agent acts and is not root, or has no_new_privs: the actor gets no more than what the agent has */
+	VST_CAPS_HEIR =
+		4, /* the agent acts and is not root, or has no_new_privs: the actor gets no more than what the agent has */
 };
 
 struct vst_caps_row {
