@@ -14,7 +14,7 @@ static const struct vst_table_column columns[] = {
 	{ "BECAUSE OF", 0, 1 },
 };
 
-struct listing {
+struct watched_lines {
 	struct vst_whom only; /* .name NULL: all */
 	double time;
 	bool given_up;
@@ -44,7 +44,7 @@ static struct vst_who who_of(const json_t *line)
 static int take(void *arg, json_t *line)
 {
 	const char *type = json_string_value(json_object_get(line, "type"));
-	struct listing *l = arg;
+	struct watched_lines *l = arg;
 	const struct vst_who who = who_of(line), only = { l->only.name, l->only.cgroup };
 
 	if (!type)
@@ -61,7 +61,7 @@ static int take(void *arg, json_t *line)
 	return 0;
 }
 
-static void print_json(const struct listing *l)
+static void print_json(const struct watched_lines *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const json_t *from = l->lines[i];
@@ -92,7 +92,7 @@ static void add_row(struct vst_table *t, const json_t *line, struct vst_who_labe
 	vst_table_add(t, json_is_true(json_object_get(line, "set")) ? "vstorctl insight" : "vstord --insight");
 }
 
-static void print_table(const struct listing *l)
+static void print_table(const struct watched_lines *l)
 {
 	struct vst_table *t = vst_table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	struct vst_who_labels *labels = vst_who_labels_new();
@@ -120,7 +120,7 @@ static void print_table(const struct listing *l)
 
 static int show(const struct vst_ctl *ctl, const char *typed)
 {
-	struct listing l = { 0 };
+	struct watched_lines l = { 0 };
 	int rc = typed ? vst_whom_ask(ctl, typed, &l.only) : 0;
 
 	rc = rc ? rc : vst_get(ctl, "/v1/insight?max_age=0", take, &l);

@@ -22,7 +22,7 @@ static const char *const buckets[VST_LIFE_BUCKETS] = {
 		"ge1h"
 };
 
-struct listing {
+struct lifetime_lines {
 	struct vst_whom only; /* .name NULL: all */
 	double time, observed;
 	json_t *lines;
@@ -43,7 +43,7 @@ static struct vst_who who_of(const json_t *line)
 static int take(void *arg, json_t *line)
 {
 	const char *type = json_string_value(json_object_get(line, "type"));
-	struct listing *l = arg;
+	struct lifetime_lines *l = arg;
 	const struct vst_who who = who_of(line), only = { l->only.name, l->only.cgroup };
 
 	if (!type)
@@ -57,7 +57,7 @@ static int take(void *arg, json_t *line)
 	return 0;
 }
 
-static void print_json(const struct listing *l)
+static void print_json(const struct lifetime_lines *l)
 {
 	static const char *const fields[] = { "container", "cgroup", "end", "bytes", "dead_bytes", "ages" };
 	json_t *line, *o;
@@ -92,7 +92,7 @@ static void add_row(struct vst_table *t, const json_t *line, struct vst_who_labe
 		add_bytes(t, json_object_get(json_object_get(line, "ages"), buckets[i]));
 }
 
-static void print_table(const struct listing *l)
+static void print_table(const struct lifetime_lines *l)
 {
 	struct vst_table *t = vst_table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	struct vst_who_labels *labels = vst_who_labels_new();
@@ -119,7 +119,7 @@ static void print_table(const struct listing *l)
 
 int vst_cmd_lifetimes(const struct vst_ctl *ctl, int argc, char **argv)
 {
-	struct listing l = { .lines = json_array() };
+	struct lifetime_lines l = { .lines = json_array() };
 	int rc = argc > 1 ? vst_whom_ask(ctl, argv[1], &l.only) : 0;
 
 	rc = rc ? rc : vst_get(ctl, "/v1/lifetimes?max_age=0", take, &l);

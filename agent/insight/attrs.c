@@ -12,7 +12,7 @@
 #define FILES (1U << VST_MARK_BITS) /* each has the place of its mark */
 #define BATCH 64
 
-struct known_file {
+struct attr_file {
 	__u64 inode, ino;
 	double asked; /* 0: not yet */
 	int class;    /* or VST_ATTR_NONE, VST_ATTR_REFUSED */
@@ -28,7 +28,7 @@ struct batch {
 };
 
 struct vst_attrs {
-	struct known_file known[FILES];
+	struct attr_file known[FILES];
 	struct batch *next, *now; /* being filled; being read, NULL: none is */
 	pthread_t thread;	  /* of .now */
 };
@@ -72,7 +72,7 @@ static void *read_batch(void *arg)
 	return NULL;
 }
 
-static struct known_file *known_of(struct vst_attrs *a, const struct vst_file_name *f)
+static struct attr_file *known_of(struct vst_attrs *a, const struct vst_file_name *f)
 {
 	return &a->known[vst_mark_place(f->inode)];
 }
@@ -81,7 +81,7 @@ static struct known_file *known_of(struct vst_attrs *a, const struct vst_file_na
  * Notes the class where the probes look, 0: none. What an application said with a write is more than what a file is marked with. A
  * place that another file had is this one's now.
  */
-static void mark(const struct vst_maps *maps, struct known_file *k)
+static void mark(const struct vst_maps *maps, struct attr_file *k)
 {
 	struct vst_mark *m = &maps->marks[vst_mark_place(k->inode)];
 	__u8 hint = k->class < 0 ? 0 : (__u8)(k->class + 1), before = k->marked;
@@ -106,13 +106,13 @@ static void mark(const struct vst_maps *maps, struct known_file *k)
 
 void vst_attrs_offer(struct vst_attrs *a, const struct vst_maps *m, const struct vst_file_name *f, double now)
 {
-	struct known_file *k;
+	struct attr_file *k;
 
 	if (!f->inode || !f->ino)
 		return;
 	k = known_of(a, f);
 	if (k->inode != f->inode || k->ino != f->ino)
-		*k = (struct known_file){ .inode = f->inode, .ino = f->ino, .class = VST_ATTR_NONE };
+		*k = (struct attr_file){ .inode = f->inode, .ino = f->ino, .class = VST_ATTR_NONE };
 	if (k->class >= 0)
 		mark(m, k);
 	if ((k->asked > 0 && now - k->asked < VST_ATTRS_AGAIN) || a->next->n == BATCH)
@@ -123,7 +123,7 @@ void vst_attrs_offer(struct vst_attrs *a, const struct vst_maps *m, const struct
 
 static void take(struct vst_attrs *a, const struct vst_maps *m, const struct vst_file_name *f, int class)
 {
-	struct known_file *k = known_of(a, f);
+	struct attr_file *k = known_of(a, f);
 	int before = k->class;
 
 	if (k->inode != f->inode || k->ino != f->ino)
