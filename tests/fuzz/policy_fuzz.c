@@ -4,7 +4,7 @@
  * promises, and is matched.
  *
  * LINK: policy lib agent/snapshot.c
- * LIBS: -lyaml -lcap -lseccomp -lm
+ * LIBS: -lyaml -lzstd -lcap -lseccomp -lm
  * RUN: -dict=tests/fuzz/policy.dict -max_len=8192
  * SEED: tests/fixtures/policies tests/fuzz/policy_corpus
  */
