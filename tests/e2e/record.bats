@@ -64,7 +64,7 @@ again() { # NAME COMMAND...
 			! cmp -s "$dir/$1.live" "$dir/$1.again" || break
 		done
 	else
-		for at in $(seq "$(cat "$dir/$1.since")" 0.01 "$(cat "$dir/$1.when")"); do
+		for at in $(seq "$(cat "$dir/$1.since")" 0.002 "$(cat "$dir/$1.when")"); do
 			replay "${@:2}" --at "@$at" >"$dir/$1.again" 2>/dev/null || continue
 			! cmp -s "$dir/$1.live" "$dir/$1.again" || break
 		done
