@@ -51,24 +51,34 @@ live() { # NAME COMMAND...
 	sleep 1.1
 }
 
-# The same from the recording, by the time and the length that the first line of the live output tells; where it tells none, of one of
-# the snapshots that were made while the command ran.
+# The times of the snapshots of the recording, in Unix seconds, one a line: a file has a head with a text, then frames (lib/record_file.h).
+times() {
+	python3 - "$rec"/*.vrec <<-'END'
+		import struct, sys
+		for path in sys.argv[1:]:
+		    data = open(path, "rb").read()
+		    at = 16 + struct.unpack_from("<8sII", data)[1]
+		    while at + 32 <= len(data):
+		        magic, size, _, _, time_us, _ = struct.unpack_from("<IIIIQQ", data, at)
+		        assert magic == 0x4d524656
+		        print(f"{time_us // 1000000}.{time_us % 1000000:06}")
+		        at += 32 + size
+	END
+}
+
+# The same from the recording, of one of the snapshots that were made while the command ran. Where the first line of the live output
+# tells an interval, in hundredths of a second, it is one of the pairs of snapshots that are as far apart.
 again() { # NAME COMMAND...
 	local at d
-	if grep -q ', interval' "$dir/$1.live"; then
-		at=$(sed -n '1s/, interval.*//p' "$dir/$1.live")
-		d=$(sed -n '1s/.*, interval \([0-9.]*\) s.*/\1/p' "$dir/$1.live")
-		# it is told in hundredths of a second, and two snapshots may be nearer to each other
-		for d in "$d" $(seq "$(jq -n "$d - 0.005")" 0.001 "$(jq -n "$d + 0.005")"); do
-			replay "${@:2}" --at "$at" -d "$d" >"$dir/$1.again" || continue
-			! cmp -s "$dir/$1.live" "$dir/$1.again" || break
-		done
-	else
-		for at in $(seq "$(cat "$dir/$1.since")" 0.002 "$(cat "$dir/$1.when")"); do
-			replay "${@:2}" --at "@$at" >"$dir/$1.again" 2>/dev/null || continue
-			! cmp -s "$dir/$1.live" "$dir/$1.again" || break
-		done
-	fi
+	while read -r at d; do
+		# shellcheck disable=SC2086 # an option and its value, or nothing
+		replay "${@:2}" --at "@$at" ${d:+-d $d} >"$dir/$1.again" 2>/dev/null || continue
+		! cmp -s "$dir/$1.live" "$dir/$1.again" || break
+	done < <(times | awk -v since="$(cat "$dir/$1.since")" -v when="$(cat "$dir/$1.when")" \
+		-v told="$(sed -n '1s/.*, interval \([0-9.]*\) s.*/\1/p' "$dir/$1.live")" '
+		$1 < since || $1 > when { next }
+		told == "" { print }
+		{ for (i = 0; i < n; i++) if (sprintf("%.2f", $1 - t[i]) == told) printf "%s %.6f\n", $1, $1 - t[i]; t[n++] = $1 }')
 	cmp "$dir/$1.live" "$dir/$1.again" || { diff "$dir/$1.live" "$dir/$1.again" >&2; return 1; }
 }
 
