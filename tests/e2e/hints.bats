@@ -46,7 +46,7 @@ each_its_own() { # OP
 @test "direct I/O: each call's class, on ext4, xfs and btrfs, for all calls" {
 	for fs in ext4 xfs btrfs; do
 		filesystem_make $fs
-		# since 6.15 btrfs makes direct writes buffered ones where it keeps checksums, and anybody may write its pages back
+		# newer kernels make direct writes buffered ones where btrfs keeps checksums: see the next test
 		[ $fs != btrfs ] || chattr +C "$dir/mnt"
 		for call in "" ,at ,vector ,vector,at; do
 			agent_start
@@ -61,6 +61,17 @@ each_its_own() { # OP
 		done
 		filesystem_gone
 	done
+}
+
+@test "direct writes that btrfs makes buffered ones have a class, all of them" {
+	filesystem_make btrfs
+	agent_start
+	"$HINT_LOAD" direct "$dir/mnt/f"
+	sync -f "$dir/mnt"
+	all=$(bytes_of '.op == "write" and .kind == "data"')
+	hinted=$(bytes_of '.op == "write" and .kind == "data" and .class >= 0 and (.patterns | index("hinted"))')
+	echo "$hinted of $all bytes are hinted"
+	[ "$all" -eq $((64 * MB)) ] && [ "$hinted" -eq "$all" ]
 }
 
 @test "buffered writes have the class of their file, whoever writes them out" {
