@@ -269,7 +269,8 @@ again() { # NAME COMMAND...
 			--argjson ticks "$(($(ticks_of recorder) - ticks))" --arg word "$1" --arg rounds "$(tail -n 1 "$dir/said")" \
 			'($to - $from) as $s | ($b / $s * 3600 / 1e6) as $mb | ($ticks / $s) as $percent |
 			"# \($word): \($mb * 100 | round / 100) MB an hour, \($percent * 100 | round / 100) % of a core; \($rounds)",
-			if $mb <= $most and $percent <= 0.3 then empty else error("too much") end' -r >&3
+			if $mb <= $most and $percent <= 0.3 then empty
+			else error("\($mb) MB an hour of \($most), \($percent) % of a core of 0.3") end' -r >&3
 	}
 	ticks_of() { # THREAD
 		local t
