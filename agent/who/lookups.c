@@ -367,7 +367,11 @@ static int lane_start(struct vst_lookups *l, enum lane_id id, const char *root)
 	pthread_condattr_destroy(&attr);
 	lane->runtime = vst_runtime_new(root);
 	if (!lane->runtime && id == LANE_SYSTEM)
-		vst_warn("cannot open %s: %s; containers are shown by their ids", root, strerror(errno));
+		vst_warn("cannot look up files below %s: %s%s; containers are shown by their ids", root,
+			 strerror(errno),
+			 errno == ENOSYS || errno == EPERM
+				 ? " (openat2() is forbidden, as RestrictSUIDSGID= of a systemd unit does)"
+				 : "");
 	err = pthread_create(&lane->thread, NULL, lane_run, lane);
 	lane->started = !err;
 	return -err;

@@ -385,6 +385,7 @@ static int root_open(struct vst_runtime *rt, const char *root)
 struct vst_runtime *vst_runtime_new(const char *root)
 {
 	struct vst_runtime *rt = calloc(1, sizeof(*rt));
+	DIR *dir;
 
 	if (!rt)
 		return NULL;
@@ -394,6 +395,16 @@ struct vst_runtime *vst_runtime_new(const char *root)
 		free(rt);
 		return NULL;
 	}
+	/* a filter of system calls may forbid openat2(), by which all files are opened */
+	dir = vst_rtfile_opendir(rt, "/");
+	if (!dir) {
+		int err = errno;
+
+		vst_runtime_free(rt);
+		errno = err;
+		return NULL;
+	}
+	closedir(dir);
 	if (!strcmp(rt->prefix, "/"))
 		rt->prefix[0] = 0;
 	return rt;
