@@ -432,6 +432,7 @@ int vst_engine_run(struct vst_engine *e, const struct vst_snapshot *prev, const 
 		vst_engine_drop_loops(e);
 		e->n_protected = e->n_conditions = 0;
 		vst_measured_clear(&e->measured); /* it borrows from the snapshot of the pass before */
+		vst_plan_disinherit(plan);
 		vst_plan_begin(plan);
 		err = vst_engine_keep(e);
 		vst_plan_end(plan);

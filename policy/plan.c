@@ -192,6 +192,7 @@ int vst_plan_want(struct vst_plan *plan, struct vst_plan_knob *k, const struct v
 	if (!k->wanted || value > 0 || rule > 0 || refusal > 0)
 		plan->changes++;
 	k->wanted = true;
+	k->inherited = false;
 	return 0;
 }
 
@@ -255,6 +256,16 @@ static bool target_waits(const struct vst_plan *plan, const struct vst_plan_knob
 	return false;
 }
 
+/* It holds what a predecessor wrote, and a rule may yet ask for that. */
+static bool is_inherited(struct vst_plan_knob *k, double now)
+{
+	if (!k->inherited)
+		return false;
+	if (!k->kept_until)
+		k->kept_until = now + VST_PLAN_INHERITED_S;
+	return now < k->kept_until;
+}
+
 static void make_step(const struct vst_plan_knob *k, uint64_t id, struct vst_step *ret)
 {
 	*ret = (struct vst_step){ .id = id };
@@ -271,7 +282,8 @@ struct vst_plan_knob *vst_plan_next_step(struct vst_plan *plan, struct vst_plan_
 					 struct vst_step *ret)
 {
 	for (struct vst_plan_knob *k = from ? from->next : plan->first; k; k = k->next) {
-		if (k->step_id || now < k->retry_at || !vst_plan_is_due(k) || target_waits(plan, k, now))
+		if (k->step_id || now < k->retry_at || !vst_plan_is_due(k) || target_waits(plan, k, now) ||
+		    is_inherited(k, now))
 			continue;
 		make_step(k, plan->next_id, ret);
 		return k;
@@ -402,6 +414,7 @@ struct vst_plan_knob *vst_plan_adopt(struct vst_plan *plan, const struct vst_out
 		vst_plan_put(plan, k);
 		set_text(&k->rule, row->rule);
 		set_text(&k->why, row->why);
+		k->inherited = !plan->pass;
 	}
 	if (k->step_id)
 		return k; /* its outcome comes, and is newer */
@@ -412,6 +425,12 @@ struct vst_plan_knob *vst_plan_adopt(struct vst_plan *plan, const struct vst_out
 	if (is_news) /* a conflict that goes on does not put off its retry with each list */
 		back_off(k, now);
 	return k;
+}
+
+void vst_plan_disinherit(struct vst_plan *plan)
+{
+	for (struct vst_plan_knob *k = plan->first; k; k = k->next)
+		k->inherited = false;
 }
 
 void vst_plan_lost(struct vst_plan *plan)

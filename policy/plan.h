@@ -19,6 +19,11 @@ enum {
 	VST_PLAN_RETRY_S = 5, /* after a refusal, doubled each time up to VST_PLAN_RETRY_MAX_S */
 	VST_PLAN_RETRY_MAX_S = 300,
 	VST_PLAN_CONFLICT_S = 30, /* after somebody else changed a knob */
+	/*
+	 * A predecessor's knob that no rule asks for is left for so long: rules match names of containers, which are looked up
+	 * after the start.
+	 */
+	VST_PLAN_INHERITED_S = 30,
 };
 
 struct vst_plan_knob {
@@ -48,6 +53,8 @@ struct vst_plan_knob {
 	int64_t since_us;	    /* CLOCK_REALTIME */
 	uint64_t step_id;	    /* in flight; 0: none */
 	double stepped, retry_at, backoff;
+	bool inherited;	   /* from a predecessor, and not wanted since */
+	double kept_until; /* if .inherited; 0: no step was looked for yet */
 
 	unsigned int pass; /* in which it was wanted last */
 	int rank;	   /* of the want in this pass */
@@ -108,6 +115,8 @@ void vst_plan_written(struct vst_plan *plan, const struct vst_outcome *outcome, 
  * after the first pass, a conflict about a knob that nobody wants is not news: NULL.
  */
 struct vst_plan_knob *vst_plan_adopt(struct vst_plan *plan, const struct vst_outcome *row, double now);
+/* What a predecessor had set is not waited for any more: it is reverted unless it is wanted. */
+void vst_plan_disinherit(struct vst_plan *plan);
 /* The actor ended: it reverted what it held, and steps in flight have no outcome. */
 void vst_plan_lost(struct vst_plan *plan);
 /* Try again what was refused or in conflict. */
